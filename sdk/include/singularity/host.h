@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* host.h: services that the host hands to plugins. Ask `sg_host.table(host, NAME, VERSION)`. */
+#ifndef SINGULARITY_HOST_H
+#define SINGULARITY_HOST_H
+
+#include <singularity/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- "log" 1: lines on stderr, with the product's prefixes. Any thread. ---------------------- */
+typedef enum sg_level { SG_ERROR = -3, SG_WARNING = -2, SG_INFO = 1, SG_VERBOSE = 4, SG_DEBUG = 5 } sg_level;
+
+typedef struct sg_host_log_v1 {
+    int32_t (*enabled)(int32_t level);             /* 1 if a line of this level would be shown */
+    void (*line)(int32_t level, const char *text); /* one line, without prefix and newline */
+} sg_host_log_v1;
+
+/* ---- "call" 1: cancel and progress. Any thread. ---------------------------------------------- */
+typedef struct sg_task sg_task; /* one progress bar, or one line in a log */
+
+typedef struct sg_host_call_v1 {
+    /* 1 once the user or the host wants the call to end: return SG_ECANCELLED within 100 ms. */
+    int32_t (*cancelled)(const sg_call *call);
+    /* A descriptor that becomes readable then, for poll(2); -1 for a NULL call. Never read or close it. */
+    int32_t (*cancel_fd)(const sg_call *call);
+    /* Begins a bar with a label such as "Copying blob sha256:…"; total in bytes or SG_SIZE_UNKNOWN.
+     * NULL (allowed below) when nobody watches. */
+    sg_task *(*begin)(const sg_call *call, const char *label, uint64_t total);
+    void (*advance)(sg_task *task, uint64_t bytes); /* that many more are done */
+    void (*end)(sg_task *task, int32_t code);       /* an sg_code; frees the task */
+} sg_host_call_v1;
+
+/* ---- "config" 1: effective values. Any thread; texts live as long as the process. ------------ */
+typedef struct sg_host_config_v1 {
+    const char *(*text)(const char *key);                     /* NULL: no such key or not set */
+    int32_t (*integer)(const char *key, int64_t *out);        /* SG_ENOTFOUND, SG_EINVALID (another type) */
+    int32_t (*boolean)(const char *key, int32_t *out);        /* the same */
+    const char *(*item)(const char *key, uint64_t i);         /* i-th of a list, NULL past its end */
+} sg_host_config_v1;
+
+/* ---- "temporary" 1: files that vanish. Any thread. -------------------------------------------- */
+typedef struct sg_host_temporary_v1 {
+    /* A new read-write unnamed file (O_TMPFILE, O_CLOEXEC) in the configured temporary directory; the
+     * caller closes it. */
+    int32_t (*file)(int32_t *fd, sg_error *err);
+    /* A new empty directory, mode 0700, removed by the host at the end of the command; path is copied
+     * to out (capacity bytes with the NUL). */
+    int32_t (*directory)(char *out, uint64_t capacity, sg_error *err);
+} sg_host_temporary_v1;
+
+/* ---- "executor" 1: the one thread budget of the process. Any thread. ------------------------- */
+typedef struct sg_host_executor_v1 {
+    uint32_t (*width)(void); /* worker threads, at least 1 */
+    /* Queues fn(arg) for a worker. Jobs may run in any order; a job must not wait for a later one.
+     * SG_ELIMIT when the process is ending. */
+    int32_t (*submit)(void (*fn)(void *arg), void *arg);
+} sg_host_executor_v1;
+
+/* ---- "memory" 1: the process's budget for large buffers. Any thread. -------------------------- */
+typedef struct sg_host_memory_v1 {
+    /* Blocks until that much is free, or at once when nothing is held at all; SG_ECANCELLED. */
+    int32_t (*reserve)(uint64_t bytes, const sg_call *call);
+    void (*release)(uint64_t bytes);
+} sg_host_memory_v1;
+
+/* ---- "credentials" 1: who to be towards a server. Any thread. ---------------------------------- */
+typedef struct sg_credentials {
+    char user[512];
+    char secret[8192];   /* password or token: never log it, overwrite it after use */
+    char identity[8192]; /* a refresh ("identity") token, or "" */
+    char origin[256];    /* where it was found, for messages */
+} sg_credentials;
+
+typedef struct sg_host_credentials_v1 {
+    /* For a server key such as "https://index.docker.io/v1/" or "host:port". SG_ENOTFOUND: be anonymous. */
+    int32_t (*find)(const char *server, sg_credentials *out, sg_error *err);
+    /* Asks at the terminal ("Enter Docker Username:"), when one is there; SG_ENOTFOUND when not. */
+    int32_t (*ask)(const char *server, const char *user_prompt, const char *secret_prompt, sg_credentials *out,
+                   sg_error *err);
+} sg_host_credentials_v1;
+
+/* ---- "transport" 1: a transport by URL scheme (transport.h). Any thread. ----------------------- */
+struct sg_transport_v1;
+typedef struct sg_host_transport_v1 {
+    /* The transport registered for `scheme` ("https", "file"): table and handle live as long as the process. */
+    int32_t (*find)(const char *scheme, const struct sg_transport_v1 **out, sg_error *err);
+} sg_host_transport_v1;
+
+/* ---- "image" 1: open an image file or directory with whichever format knows it (format.h). ----- */
+struct sg_format_v1;
+struct sg_image_file;
+typedef struct sg_host_image_v1 {
+    /* Probes all registered formats. The caller closes *image through (*format)->close. */
+    int32_t (*open)(const char *path, const struct sg_format_v1 **format, struct sg_image_file **image,
+                    sg_error *err);
+} sg_host_image_v1;
+
+/* ---- "mount" 1: for launchers. ------------------------------------------------------------------ */
+struct sg_root;
+struct sg_root_v1;
+typedef struct sg_mount_view { /* how ids and missing places are shown by the host's FUSE server */
+    uint32_t uid, gid;           /* owner that every node is shown with when map_ids is not 0 */
+    int32_t map_ids;             /* 0: owners as stored */
+    const char *const *places;   /* NULL-ended: absolute paths to show as empty directories when the
+                                    image lacks them; a path ending in '/' asks for a directory, one
+                                    without for an empty file; parents are made */
+} sg_mount_view;
+
+typedef struct sg_host_mount_v1 {
+    /*
+     * Serves the root file system of image number `image` of the LaunchSpec (its "images" array) on
+     * the absolute directory `target`, in the caller's mount and user namespace, by the host's FUSE
+     * server, which runs detached outside of that mount namespace and ends with the mount. Call it
+     * in a process of one thread, after unshare(CLONE_NEWUSER) and before unshare(CLONE_NEWNS): it
+     * prepares the server and returns a handle; `attach`, called after CLONE_NEWNS, mounts.
+     */
+    int32_t (*prepare)(const struct sg_root_v1 *table, struct sg_root *root, const sg_mount_view *view,
+                       void **server, sg_error *err);
+    int32_t (*attach)(void *server, const char *target, sg_error *err);
+} sg_host_mount_v1;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

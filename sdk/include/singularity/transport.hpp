@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// transport.hpp: write, or use, a transport in C++ (contracts: transport.h).
+#pragma once
+#include <singularity/plugin.hpp>
+#include <singularity/transport.h>
+
+namespace singularity {
+
+class Response {
+public:
+    virtual ~Response() = default;
+    virtual unsigned status() const { return 200; }
+    virtual const char* header(const char*, uint64_t) const { return nullptr; }
+    virtual const char* url() const = 0;
+    virtual uint64_t size() const { return SG_SIZE_UNKNOWN; }
+    virtual std::unique_ptr<Stream> body() = 0;
+};
+
+class Transport {
+public:
+    virtual ~Transport() = default;
+    virtual std::unique_ptr<Response> send(const sg_request& request, const Host& host) = 0;
+};
+
+// The answer to a request made through the host's transport for a scheme.
+class ForeignResponse {
+public:
+    ForeignResponse(const sg_transport_v1* table, sg_response* raw) : table_(table), raw_(raw) {}
+    ForeignResponse(ForeignResponse&& o) noexcept : table_(o.table_), raw_(std::exchange(o.raw_, nullptr)) {}
+    ForeignResponse& operator=(ForeignResponse&&) = delete;
+    ~ForeignResponse() {
+        if (raw_) table_->close(raw_);
+    }
+    unsigned status() const { return table_->status(raw_); }
+    std::string header(const char* name) const {
+        const char* v = table_->header(raw_, name, 0);
+        return v ? v : "";
+    }
+    std::string url() const { return table_->url(raw_); }
+    uint64_t size() const { return table_->size(raw_); }
+    std::unique_ptr<Stream> body() {
+        sg_stream* s = nullptr;
+        check([&](sg_error* e) { return table_->body(raw_, &s, e); });
+        return std::make_unique<ForeignStream>(s);
+    }
+
+private:
+    const sg_transport_v1* table_;
+    sg_response* raw_;
+};
+
+// A request with every default: GET, the whole, the configured time-outs.
+inline sg_request plain_request(const char* url) {
+    sg_request r{};
+    r.method = "GET";
+    r.url = url;
+    r.range_end = SG_SIZE_UNKNOWN;
+    r.max_redirects = 10;
+    r.tls.verify = 1;
+    return r;
+}
+
+inline ForeignResponse send(const Host& host, const char* scheme, const sg_request& request) {
+    const auto& finder = detail::need_table<sg_host_transport_v1>("transport");
+    const sg_transport_v1* table = nullptr;
+    check([&](sg_error* e) { return finder.find(scheme, &table, e); });
+    sg_response* raw = nullptr;
+    check([&](sg_error* e) { return table->send(&request, host.call(), &raw, e); });
+    return ForeignResponse(table, raw);
+}
+
+}  // namespace singularity
+
+namespace singularity::detail {
+
+template <class T>
+    requires std::is_base_of_v<Transport, T>
+struct TableOf<T> {
+    static const void* find(std::string_view table, uint32_t version) {
+        static T object;
+        static Transport& self = object;
+        static const auto of = [](const sg_response* r) -> Response& {
+            return *reinterpret_cast<Response*>(const_cast<sg_response*>(r));
+        };
+        static const sg_transport_v1 functions = {
+            [](const sg_request* request, const sg_call* call, sg_response** out, sg_error* err) {
+                if (request->body && !request->method) return fill(err, Code::invalid, "a request without a method");
+                return guard(err, [&] {
+                    *out = reinterpret_cast<sg_response*>(self.send(*request, Host(call)).release());
+                });
+            },
+            [](const sg_response* r) -> uint32_t { return of(r).status(); },
+            [](const sg_response* r, const char* name, uint64_t i) { return of(r).header(name, i); },
+            [](const sg_response* r) { return of(r).url(); },
+            [](const sg_response* r) { return of(r).size(); },
+            [](sg_response* r, sg_stream** out, sg_error* err) { return guard(err, [&] { *out = to_c(of(r).body()); }); },
+            [](sg_response* r) { delete &of(r); }};
+        return table == "transport" && version == 1 ? &functions : nullptr;
+    }
+};
+
+}  // namespace singularity::detail
