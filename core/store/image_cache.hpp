@@ -1,0 +1,32 @@
+// Finished images by key: CACHE/AREA/HASH/NAME (seed-behaviour, row R3).
+//
+// Entries appear by rename and are never changed. Each has a stamp beside it (size, mtime, inode) made
+// when it was stored; an entry whose stamp does not fit is not used, but made again. Any number of
+// processes may use one cache at once.
+#pragma once
+#include <optional>
+#include <string>
+
+namespace sg {
+
+class ImageCache {
+public:
+    // `root` is the cache root ("" = no cache). Nothing is made before the first entry.
+    explicit ImageCache(std::string root) : root_(std::move(root)) {}
+    bool enabled() const { return !root_.empty(); }
+
+    // Path of the entry, when it is there and as it was stored.
+    std::optional<std::string> find(const std::string& area, const std::string& key, const std::string& name) const;
+    // Where a new entry goes; makes its directories (0700). Write it through OutputFile, then call `stored`.
+    std::string place(const std::string& area, const std::string& key, const std::string& name) const;
+    void stored(const std::string& path) const;
+
+private:
+    std::string root_;
+};
+
+// The configured cache root: "" when switched off or when nothing can be written there (with a warning).
+// HOME of somebody else is never written to (DESIGN.md, "Somebody else's home").
+std::string cache_root(const std::string& configured, bool disabled);
+
+}  // namespace sg

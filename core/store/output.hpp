@@ -1,0 +1,54 @@
+// Results that appear whole or not at all.
+//
+// An image is written to something nobody sees and gets its name in one step, after its bytes are on
+// disk. A process that is killed leaves no file (it has no name yet) or, for a directory, one that is
+// marked as left over and removed by the next run that writes the same target.
+#pragma once
+#include <string>
+
+#include "base/unique_fd.hpp"
+
+namespace sg {
+
+// A new regular file beside its target. Not for several threads.
+class OutputFile {
+public:
+    // Mode 0755 less the umask (an image file is executable, SIF fact sheet section 2). Throws permission,
+    // no_space, not_found (no such directory), invalid (the target is a directory).
+    explicit OutputFile(std::string target);
+    OutputFile(const OutputFile&) = delete;
+    OutputFile& operator=(const OutputFile&) = delete;
+    ~OutputFile();  // without commit nothing is left
+
+    int fd() const { return fd_.get(); }
+    const std::string& target() const { return target_; }
+    // Syncs the bytes, then replaces the target atomically. Throws io, no_space.
+    void commit();
+
+private:
+    std::string target_;
+    std::string name_;  // of the temporary, "" while it has none
+    UniqueFd fd_;
+};
+
+// A new directory beside its target.
+class OutputDirectory {
+public:
+    explicit OutputDirectory(std::string target);
+    OutputDirectory(const OutputDirectory&) = delete;
+    OutputDirectory& operator=(const OutputDirectory&) = delete;
+    ~OutputDirectory();
+
+    const std::string& path() const { return name_; }
+    void commit();  // an older target, file or directory, is swapped out and removed
+
+private:
+    std::string target_, name_;
+    UniqueFd lock_;  // held while the directory is being filled: tells it from a left over one
+    bool committed_ = false;
+};
+
+// Removes a tree below a directory that is ours, also one with directories of mode 000. Never follows a link.
+void remove_tree(const std::string& path);
+
+}  // namespace sg
