@@ -1,0 +1,39 @@
+/* The line between the executable and its internal module (libexec/singularity/build.so): plain data
+ * only, no C++ object and no exception crosses. Both are built together; `abi` guards against a mix. */
+#ifndef SG_CLI_MODULE_H
+#define SG_CLI_MODULE_H
+
+#include <singularity/host.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SG_MODULE_ABI 1u
+
+typedef struct sg_module_context {
+    uint32_t abi;
+    const char *executable;      /* absolute; the rest of the installation follows from it */
+    const void *index;           /* the compiled index in use; lives as long as the process */
+    uint64_t index_size;
+    const char *const *settings; /* KEY, VALUE, ORIGIN triples from the command line, NULL-ended */
+    const sg_host_mount_v1 *mount; /* may be NULL */
+    int32_t log_threshold;
+    int32_t colour;              /* 0: --nocolor */
+    int32_t json;
+} sg_module_context;
+
+/* Runs a heavy verb: argv[0] is the verb, global flags are gone. Returns the exit code. */
+typedef int32_t (*sg_module_main_fn)(int argc, char **argv, const sg_module_context *context);
+SG_EXPORT int32_t sg_module_main(int argc, char **argv, const sg_module_context *context);
+
+/* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. */
+typedef int32_t (*sg_module_fetch_fn)(const sg_module_context *context, const char *uri, const sg_pair *options,
+                                      char *path_out, uint64_t capacity, sg_error *err);
+SG_EXPORT int32_t sg_module_fetch(const sg_module_context *context, const char *uri, const sg_pair *options,
+                                  char *path_out, uint64_t capacity, sg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,11 @@
+// Every verb of core; table.cpp lists those that are in this binary.
+#pragma once
+#include "cli/verb.hpp"
+
+namespace sg {
+
+extern const Verb version_verb, help_verb, plugin_verb, config_verb, buildcfg_verb;  // in the executable
+extern const Verb exec_verb, run_verb, shell_verb, test_verb;
+extern const Verb build_verb, pull_verb, inspect_verb;  // in the internal module
+
+}  // namespace sg

@@ -1,0 +1,103 @@
+// The host of the plugins: finds who provides what in the index, loads an object the first time it is
+// used, and gives plugins their services (singularity/host.h).
+//
+// One PluginHost is active per process image at a time, because the C tables of host.h carry no handle.
+// Look-ups are guarded and may come from any thread. Tables live as long as the process.
+#pragma once
+#include <singularity/bootstrap.h>
+#include <singularity/command.h>
+#include <singularity/format.hpp>
+#include <singularity/hook.h>
+#include <singularity/host.h>
+#include <singularity/launcher.h>
+#include <singularity/transport.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/call.hpp"
+#include "base/error.hpp"
+#include "config/index.hpp"
+#include "config/settings.hpp"
+
+namespace sg {
+
+struct FormatEntry {
+    std::string name;
+    bool directory = false;               // it makes a directory, not a file
+    const sg_format_v1* table = nullptr;
+    const sg_parts_v1* parts = nullptr;   // may be null: it has none
+};
+
+// An open image file or directory; closes it.
+class OpenedImage {
+public:
+    OpenedImage(FormatEntry format, sg_image_file* file, std::string path);
+    OpenedImage(OpenedImage&& other) noexcept;
+    OpenedImage& operator=(OpenedImage&& other) noexcept;
+    OpenedImage(const OpenedImage&) = delete;
+    OpenedImage& operator=(const OpenedImage&) = delete;
+    ~OpenedImage();
+
+    const FormatEntry& format() const { return format_; }
+    sg_image_file* file() const { return file_; }
+    const std::string& path() const { return path_; }  // absolute
+
+    // Each throws what the format reports.
+    singularity::ForeignRoot root();  // lives until this is closed
+    sg_mount_plan mount_plan();
+    sg_image_info info();
+
+private:
+    FormatEntry format_;
+    sg_image_file* file_ = nullptr;
+    std::string path_;
+};
+
+class PluginHost {
+public:
+    // Keeps references to all three; `mount` (for launchers) may be null.
+    PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v1* mount = nullptr);
+    ~PluginHost();  // ends the executor, removes temporary directories
+    PluginHost(const PluginHost&) = delete;
+    PluginHost& operator=(const PluginHost&) = delete;
+
+    const sg_host* c() const;
+
+    // The table of the plugin that provides it. Unknown names: Code::not_found naming the nearest one;
+    // an object that cannot be used: a message with plugin, manifest and line.
+    const sg_bootstrap_v1& bootstrap(std::string_view scheme);
+    const sg_transport_v1& transport(std::string_view scheme);
+    FormatEntry format(std::string_view name);
+    FormatEntry default_format();
+    const sg_launcher_v1& launcher(std::string_view name);
+    const sg_command_v1& command(std::string_view verb);  // the first word of it
+    // Optional tables; null when the capability has none.
+    const sg_publish_v1* publish(std::string_view scheme);
+    const sg_search_v1* search(std::string_view scheme);
+    const sg_delete_v1* remover(std::string_view scheme);
+
+    // Opens with the format that the manifests' magics or shape point to, else the one that is surest.
+    // `path` may be relative. A missing file is Code::not_found, one that no format knows Code::invalid.
+    OpenedImage open_image(const std::string& path, bool writable = false);
+
+    // Tells the hooks that listen to event.name. A veto is thrown; other failures are warnings.
+    void notify(const sg_event& event);
+
+    // Loads a plugin's object and checks it and every declared table; throws what is wrong.
+    void verify(std::string_view plugin);
+
+    // The error for a scheme that nobody provides: nearest name, or what its absent plugin's message says.
+    Error unknown_scheme(std::string_view scheme) const;
+
+    const Index& index() const;
+    const Settings& settings() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sg
