@@ -41,7 +41,8 @@ function(sg_plugin name)
   # Nothing but the entry is visible, and libstdc++ is its own: see docs/architecture.md, "Plugins".
   target_link_options(plugin_${name} PRIVATE -Wl,--exclude-libs,ALL)
   if(NOT SG_SANITIZE AND NOT SG_FUZZ)
-    target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,defs)
+    target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,defs
+      -Wl,--version-script=${CMAKE_SOURCE_DIR}/sdk/cmake/plugin.map)
   endif()
   configure_file(plugin.yaml ${CMAKE_BINARY_DIR}/plugins/${name}/plugin.yaml COPYONLY)
   install(TARGETS plugin_${name} DESTINATION ${SG_PLUGIN_DIR}/${name})
