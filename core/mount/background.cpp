@@ -1,0 +1,67 @@
+#include "mount/background.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace sg {
+
+namespace {
+
+bool readers_own(int fd) {
+    const int flags = fcntl(fd, F_GETFD);
+    const int mode = fcntl(fd, F_GETFL);
+    struct stat st;
+    if (flags < 0 || mode < 0 || fstat(fd, &st) != 0) return false;
+    if (!(flags & FD_CLOEXEC)) return false;
+    if ((mode & O_ACCMODE) != O_RDONLY && !(mode & O_PATH)) return false;
+    return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
+void close_unwanted(std::initializer_list<int> keep) {
+    const auto consider = [&](int fd) {
+        if (fd > 2 && std::find(keep.begin(), keep.end(), fd) == keep.end() && !readers_own(fd)) close(fd);
+    };
+    DIR* open_ones = opendir("/proc/self/fd");
+    if (!open_ones) {
+        for (int fd = 3; fd < 1024; ++fd) consider(fd);
+        return;
+    }
+    while (const dirent* entry = readdir(open_ones)) {
+        const int fd = std::atoi(entry->d_name);
+        if (fd != dirfd(open_ones)) consider(fd);
+    }
+    closedir(open_ones);
+}
+
+void reset_signals() {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    for (int s = 1; s < NSIG; ++s) sigaction(s, &action, nullptr);
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&blocked, s);
+    sigprocmask(SIG_SETMASK, &blocked, nullptr);
+}
+
+}  // namespace
+
+void enter_background(std::initializer_list<int> keep) noexcept {
+    reset_signals();
+    setsid();
+    [[maybe_unused]] const int moved = chdir("/");
+    close_unwanted(keep);
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd <= 2; ++fd) null >= 0 ? dup2(null, fd) : close(fd);
+    if (null > 2) close(null);
+    prctl(PR_SET_NAME, "singularity-fs");
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+}  // namespace sg

@@ -1,0 +1,18 @@
+// How a process that was just forked leaves everything of its caller behind.
+#pragma once
+#include <initializer_list>
+
+namespace sg {
+
+// Own session, working directory "/", default signal handlers with everything blocked but what a fault of its
+// own raises (so only SIGKILL ends it from outside: a batch system's SIGTERM must not take the container's
+// files away before its processes are done), name "singularity-fs" in process lists, standard descriptors on
+// /dev/null.
+// Open stay `keep` and what this program itself (close-on-exec, so not inherited) opened for reading: files,
+// directories, block devices: that is what readers of images live on. All else is closed: inherited
+// descriptors, locks, pipes and sockets whose end somebody may wait for.
+// Not dumpable: processes in the container, which have the same user, cannot trace it or read its memory.
+// Never fails: what cannot be had is left as it is. For a process of one thread.
+void enter_background(std::initializer_list<int> keep) noexcept;
+
+}  // namespace sg

@@ -1,0 +1,30 @@
+// A FUSE server as a process of its own: made before the mount namespace, let go once the mount stands.
+// Contract of the order, of forks in between and of the end: service.hpp.
+#pragma once
+#include <singularity/host.h>
+
+#include <memory>
+
+#include "base/unique_fd.hpp"
+
+namespace sg {
+
+class DetachedServer {
+public:
+    // Opens the device and forks the server, which waits. Throws Error: no device, no right to it (the
+    // message has its mode, the hint who can change it), no more processes.
+    static std::unique_ptr<DetachedServer> prepare(const sg_root_v1* table, sg_root* root, const sg_mount_view& view);
+
+    // Mounts on the absolute directory `target`, read-only, nosuid, nodev, for every user of the caller's
+    // user namespace, and lets the server answer. Throws Error; then nothing is mounted and the server ends.
+    // Once only. The first access to the mount waits for the server, this call does not.
+    void attach(const char* target);
+
+private:
+    DetachedServer(UniqueFd device, UniqueFd leash) : device_(std::move(device)), leash_(std::move(leash)) {}
+
+    UniqueFd device_;
+    UniqueFd leash_;  // one end of a socket pair: a byte says "go", its end says "go away"
+};
+
+}  // namespace sg
