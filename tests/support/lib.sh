@@ -110,7 +110,7 @@ fail() {
     echo "FAILED: $CASE [$WHO]: $*"
 }
 
-# run COMMAND...: RC, OUT and ERR of it. A first word `me` or `as_user` chooses who runs it. At most LIMIT seconds.
+# run COMMAND...: RC, OUT and ERR of it (a program, or a function of the test). A first word `me` or `as_user` chooses who runs it. At most LIMIT seconds.
 LIMIT=60
 run() {
     local words=()
@@ -119,7 +119,11 @@ run() {
     me) shift; [ "$WHO" != user ] || words=("${USER_WORDS[@]}") ;;
     as_user) shift; words=("${USER_WORDS[@]}") ;;
     esac
-    timeout -k 5 "$LIMIT" "${words[@]}" "$@" >"$T/out" 2>"$T/err" </dev/null
+    if [ "$(type -t "$1")" = function ]; then
+        "$@" >"$T/out" 2>"$T/err" </dev/null
+    else
+        timeout -k 5 "$LIMIT" "${words[@]}" "$@" >"$T/out" 2>"$T/err" </dev/null
+    fi
     RC=$?
     OUT=$(tr -d '\0' <"$T/out") ERR=$(tr -d '\0' <"$T/err")
     [ $RC != 124 ] || fail "took longer than $LIMIT s: $COMMAND"

@@ -1,0 +1,83 @@
+# Configuration: layers, origins, locks, errors; and the compiled index that must never be older than the files.
+. "$(dirname "$0")/../support/lib.sh"
+own_prefix
+ETC=$PREFIX/etc/singularity
+mkdir -p "$ETC/conf.d" "$HOME/.singularity"
+
+check "config show prints values, and with --origin where they come from"
+ok singularity config show
+expect_out 'mount'
+ok singularity config show --origin build.compress
+ok singularity config show build.threads
+check "each layer beats the one before"
+echo 'build: {threads: 3}' >"$ETC/conf.d/10-site.yaml"
+ok singularity config show build.threads
+expect_out '(^|[^0-9])3$'
+ok singularity config show --origin build.threads
+expect_out '10-site\.yaml:1'
+echo 'build: {threads: 4}' >"$ETC/conf.d/20-site.yaml"
+ok singularity config show --origin build.threads
+expect_out '20-site\.yaml:1'
+expect_out '4'
+printf '\nbuild:\n  threads: 5\n' >"$HOME/.singularity/config.yaml"
+ok singularity config show --origin build.threads
+expect_out 'config\.yaml:3'
+expect_out '5'
+
+check "an index is never older than the files"
+printf 'build: {threads: 6}\n' >"$HOME/.singularity/config.yaml"
+ok singularity config show build.threads
+expect_out '6'
+# The same size and the same time to the second: only finer marks tell them apart.
+printf 'build: {threads: 7}\n' >"$HOME/.singularity/config.yaml"
+ok singularity config show build.threads
+expect_out '7'
+rm "$HOME/.singularity/config.yaml"
+ok singularity config show build.threads
+expect_out '4'
+rm "$ETC/conf.d/20-site.yaml"
+ok singularity config show build.threads
+expect_out '3'
+check "a damaged index is not used"
+while read -r index; do
+    printf 'garbage' | dd of="$index" bs=1 seek=100 conv=notrunc 2>/dev/null
+    ok singularity config show build.threads
+    expect_out '3'
+    : >"$index"
+    ok singularity config show build.threads
+    expect_out '3'
+done < <(find "$PREFIX" "$HOME" -name '*index*' -type f ! -name '*.yaml' ! -name '*.hpp' ! -name '*.h')
+
+check "a wrong file is an error with file, line and the nearest known key"
+printf 'build:\n  thread: 4\n' >"$ETC/conf.d/30-wrong.yaml"
+run singularity config show
+expect_failure
+expect_err '30-wrong\.yaml:2'
+expect_err 'build\.threads'
+printf 'build:\n  threads: many\n' >"$ETC/conf.d/30-wrong.yaml"
+run singularity config show
+expect_failure
+expect_err '30-wrong\.yaml:2'
+printf 'build: [\n' >"$ETC/conf.d/30-wrong.yaml"
+run singularity config show
+expect_failure
+expect_err '30-wrong\.yaml'
+rm "$ETC/conf.d/30-wrong.yaml"
+run singularity config show no.such.key
+expect_failure
+expect_err 'no\.such\.key'
+
+check "version and help work with a configuration that does not"
+printf 'build: [\n' >"$ETC/conf.d/30-wrong.yaml"
+ok singularity version
+ok singularity help
+rm "$ETC/conf.d/30-wrong.yaml"
+
+check "a key that changes behaviour does"
+ok singularity build x.sif "oci:$IMAGES/tiny.oci"
+echo 'mount: {home: no}' >"$ETC/conf.d/40-home.yaml"
+touch "$HOME/marker"
+run singularity exec --pwd / x.sif ls "$HOME/marker"
+[ "$RC" != 0 ] || fail "the home is mounted although the site says no"
+rm "$ETC/conf.d/40-home.yaml"
+finish

@@ -1,0 +1,163 @@
+# run, exec, shell: arguments, exit codes, signals, the three standard streams, and the environment.
+. "$(dirname "$0")/../support/lib.sh"
+
+ok singularity build full.sif "oci:$IMAGES/full.oci"
+ok singularity build tiny.sif "oci:$IMAGES/tiny.oci"
+ok singularity build cmd.sif "oci:$IMAGES/cmd.oci"
+ok singularity build noshell.sif "oci:$IMAGES/noshell.oci"
+chmod 755 ./*.sif
+I=$PWD
+
+commands() {
+    check "run executes the entrypoint, with cmd or the arguments"
+    run me singularity run "$I/full.sif"
+    expect_rc 0
+    expect_equal "$OUT" "entry cmd two words"
+    run me singularity run "$I/full.sif" a 'b  c'
+    expect_equal "$OUT" "entry a b  c"
+    run me singularity run "$I/cmd.sif"
+    expect_equal "$OUT" "only cmd"
+    run me singularity run "$I/cmd.sif" echo instead
+    expect_equal "$OUT" "instead"
+    check "the file itself is a program"
+    run me "$I/full.sif" x
+    expect_rc 0
+    expect_equal "$OUT" "entry x"
+    run me run-singularity "$I/full.sif" x
+    expect_equal "$OUT" "entry x"
+    check "exec runs the given command, found on the container's PATH"
+    run me singularity exec "$I/full.sif" say hello 'two  words' '$HOME' '*'
+    expect_rc 0
+    expect_equal "$OUT" 'say hello two  words $HOME *'
+    run me singularity exec "$I/full.sif" /bin/echo -n --version
+    expect_equal "$OUT" "--version"
+    check "shell reads commands"
+    OUT=$(echo 'echo from shell; exit 7' | me singularity shell "$I/full.sif" 2>"$T/err")
+    RC=$?
+    expect_equal "$OUT" "from shell"
+    expect_rc 7
+    check "an image without a shell runs"
+    run me singularity exec "$I/noshell.sif" /bin/echo works
+    expect_rc 0
+    expect_equal "$OUT" works
+    run me singularity exec "$I/noshell.sif" /bin/busybox printenv FROM
+    expect_equal "$OUT" image
+    run me singularity run "$I/noshell.sif"
+    expect_equal "$OUT" "no shell"
+    check "a script without an interpreter line runs"
+    run me singularity exec "$I/full.sif" no-interpreter
+    expect_rc 0
+    expect_equal "$OUT" "without interpreter"
+
+    check "the exit status is the command's"
+    local n
+    for n in 0 1 37 42 127 255; do
+        run me singularity exec "$I/full.sif" status $n
+        expect_rc $n
+    done
+    run me singularity run "$I/full.sif"
+    expect_rc 0
+    check "death by a signal is 128 + n"
+    run me singularity exec "$I/full.sif" /bin/sh -c 'kill -TERM $$'
+    expect_rc 143
+    run me singularity exec "$I/full.sif" /bin/sh -c 'kill -KILL $$'
+    expect_rc 137
+    check "a command that is not there is named"
+    run me singularity exec "$I/full.sif" no-such-command
+    expect_failure
+    expect_err 'FATAL:   "no-such-command": executable file not found in \$PATH'
+    run me singularity exec "$I/full.sif" /no/such/path
+    expect_failure
+
+    check "SIGTERM to ours ends the payload"
+    me singularity exec "$I/full.sif" /bin/sh -c 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done' >"$T/signal" 2>&1 &
+    local pid=$! i
+    for ((i = 0; i < 200; i++)); do grep -q ready "$T/signal" && break; sleep 0.1; done
+    pid_of_ours=$(pgrep -P $pid -f 'singularity|sh' | head -1)
+    kill -TERM $pid
+    wait $pid
+    RC=$?
+    expect_rc 5
+    grep -q got "$T/signal" || { fail "the payload did not get the signal"; cat "$T/signal"; }
+
+    check "standard input and output pass as they are"
+    printf 'a\0b\nno newline' >"$T/input"
+    me singularity exec "$I/full.sif" /bin/cat <"$T/input" >"$T/output"
+    expect_same_file "$T/input" "$T/output"
+    run me singularity exec "$I/full.sif" /bin/sh -c 'echo out; echo err >&2'
+    expect_equal "$OUT" out
+    expect_equal "$ERR" err "stderr holds the program's alone"
+    run me bash -c "exec <&- >&- ; singularity exec $I/full.sif /bin/true"
+    expect_rc 0
+    check "a closed reader ends it"
+    me singularity exec "$I/full.sif" /bin/sh -c 'while echo y; do :; done' 2>/dev/null | head -n 1 >"$T/output"
+    expect_equal "$(cat "$T/output")" y
+}
+each_user commands
+
+environment() {
+    check "the image's variables are set, with every odd character"
+    run me singularity exec "$I/full.sif" /bin/sh -c 'echo "$COLOUR"; echo "$QUOTED"; echo "[$EMPTY]"; echo "$PATH"'
+    expect_rc 0
+    expect_equal "$OUT" "$(printf '%s\n' blue "a 'single' and \"double\" \$dollar \`tick\` \\back" '[]' '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin')"
+    check "host variables pass, but PATH, HOME and ours do not"
+    MINE=yes LD_LIBRARY_PATH=/nowhere SINGULARITY_FOO=bar run me singularity exec "$I/full.sif" env
+    expect_out '^MINE=yes$'
+    expect_out "^HOME=$([ "$WHO" = user ] && echo "$T/user" || echo "($T/home|/root)")$"
+    refuse_out '^SINGULARITY_FOO='
+    refuse_out '^LD_LIBRARY_PATH=/nowhere$'
+    expect_out "^SINGULARITY_CONTAINER=$I/full.sif$"
+    expect_out '^SINGULARITY_NAME=full.sif$'
+    expect_out '^SINGULARITY_COMMAND=exec$'
+    check "--cleanenv keeps them out"
+    MINE=yes TERM=xterm http_proxy=p run me singularity exec --cleanenv "$I/full.sif" env
+    refuse_out '^MINE='
+    expect_out '^TERM=xterm$'
+    expect_out '^http_proxy=p$'
+    expect_out '^COLOUR=blue$'
+    check "--env and SINGULARITYENV_ beat the image, --env first"
+    SINGULARITYENV_COLOUR=red run me singularity exec "$I/full.sif" /bin/sh -c 'echo $COLOUR'
+    expect_equal "$OUT" red
+    APPTAINERENV_COLOUR=white run me singularity exec "$I/full.sif" /bin/sh -c 'echo $COLOUR'
+    expect_equal "$OUT" white
+    SINGULARITYENV_COLOUR=red run me singularity exec --env COLOUR=green,OTHER=1 "$I/full.sif" /bin/sh -c 'echo $COLOUR $OTHER'
+    expect_equal "$OUT" "green 1"
+    check "a variable of the host that the image sets is the image's"
+    COLOUR=host run me singularity exec "$I/full.sif" /bin/sh -c 'echo $COLOUR'
+    [ "$OUT" = host ] || [ "$OUT" = blue ] || fail "COLOUR is $OUT"
+    check "newlines in values survive, functions of bash do not"
+    V=$'one\ntwo' run me singularity exec "$I/full.sif" /bin/sh -c 'echo "$V"'
+    expect_equal "$OUT" $'one\ntwo'
+    check "it starts with an empty environment"
+    run me env -i "$(command -v singularity)" exec "$I/full.sif" /bin/echo fine
+    expect_rc 0
+    expect_equal "$OUT" fine
+}
+each_user environment
+
+identity() {
+    check "the user is the same inside, and knows his name"
+    run me singularity exec "$I/full.sif" id -u
+    expect_equal "$OUT" "$(me id -u)"
+    run me singularity exec "$I/full.sif" id -un
+    expect_equal "$OUT" "$(me id -un)"
+    check "a SIF is read-only inside"
+    run me singularity exec "$I/full.sif" /bin/sh -c 'echo x >/opt/x'
+    [ "$RC" != 0 ] || fail "wrote into a read-only image"
+    check "the current directory, home and tmp are the host's"
+    run me singularity exec "$I/full.sif" pwd
+    expect_equal "$OUT" "$PWD"
+    echo seen >"$T/tmp/visible"
+    run me singularity exec "$I/full.sif" cat "$T/tmp/visible"
+    expect_equal "$OUT" seen
+    rm -f "$T/tmp/visible"
+    me touch "$PWD/here"
+    run me singularity exec "$I/full.sif" ls here
+    expect_equal "$OUT" here
+    check "/proc, /sys and /dev are there"
+    run me singularity exec "$I/full.sif" /bin/sh -c '[ -d /proc/self ] && [ -d /sys/kernel ] && [ -c /dev/null ] && echo x >/dev/null && echo ok'
+    expect_equal "$OUT" ok
+}
+each_user identity
+expect_nothing_left
+finish
