@@ -51,7 +51,7 @@ public:
 
     // Missing parents are made, 0755 root:root and of the same time; a parent that is neither a directory
     // nor a link is replaced by a directory.
-    // Keeps what is there when it is a directory or a link that leads to one, else replaces it.
+    // Keeps what is there when it is a directory or a symbolic link, else replaces it.
     void put_directory(std::string_view path, uint32_t permissions, int64_t mtime);
     // Replaces what is there; `content` is what the writer gave for the bytes (SG_NO_CONTENT: size 0).
     void put_file(std::string_view path, uint32_t permissions, int64_t mtime, uint64_t size, uint64_t content);
