@@ -1,0 +1,269 @@
+// exec, run, shell and test: options, image, LaunchSpec, launcher.
+#include "cli/container_action.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+
+#include "base/log.hpp"
+#include "runtime/launch_spec.hpp"
+
+namespace sg {
+namespace {
+
+using runtime::LaunchOptions;
+
+struct Given {
+    LaunchOptions launch;
+    std::vector<std::string> binds, mounts, env, env_files, no_env, no_mount, scratch;
+    std::string home, cwd, dns, timeout, network;
+    bool contain_all = false, compat = false, no_umask = false, dry_run = false;
+};
+
+// An option that is part of the product but not there yet: using it says so.
+struct Later {
+    const char* names;
+    bool takes_value;
+    const char* variables;
+    const char* what;
+};
+constexpr Later later_options[] = {
+    {"-o,--overlay", true, "OVERLAY,OVERLAYIMAGE", "overlay images"},
+    {"-f,--fakeroot", false, "FAKEROOT", "root inside the container for ordinary users"},
+    {"--nv", false, "NV", "NVIDIA GPUs"},
+    {"--nvccli", false, "NVCCLI", "NVIDIA GPUs"},
+    {"--rocm", false, "ROCM", "AMD GPUs"},
+    {"--device", true, "DEVICE", "CDI devices"},
+    {"--cdi-dirs", true, "CDI_DIRS", "CDI devices"},
+    {"--network-args", true, "NETWORK_ARGS", "networks"},
+    {"--netns-path", true, "NETNS_PATH", "networks"},
+    {"--apply-cgroups", true, "APPLY_CGROUPS", "resource limits"},
+    {"--cpus", true, "CPUS", "resource limits"},
+    {"--cpu-shares", true, "CPU_SHARES", "resource limits"},
+    {"--cpuset-cpus", true, "CPUSET_CPUS", "resource limits"},
+    {"--cpuset-mems", true, "CPUSET_MEMS", "resource limits"},
+    {"--memory", true, "MEMORY", "resource limits"},
+    {"--memory-reservation", true, "MEMORY_RESERVATION", "resource limits"},
+    {"--memory-swap", true, "MEMORY_SWAP", "resource limits"},
+    {"--oom-kill-disable", false, "OOM_KILL_DISABLE", "resource limits"},
+    {"--pids-limit", true, "PIDS_LIMIT", "resource limits"},
+    {"--blkio-weight", true, "BLKIO_WEIGHT", "resource limits"},
+    {"--blkio-weight-device", true, "BLKIO_WEIGHT_DEVICE", "resource limits"},
+    {"--security", true, "SECURITY", "security options"},
+    {"--add-caps", true, "ADD_CAPS", "capabilities"},
+    {"--drop-caps", true, "DROP_CAPS", "capabilities"},
+    {"--keep-privs", false, "KEEP_PRIVS", "capabilities"},
+    {"--allow-setuid", false, "ALLOW_SETUID", "capabilities"},
+    {"--fusemount", true, "FUSESPEC", "FUSE mounts by programs"},
+    {"--pem-path", true, "ENCRYPTION_PEM_PATH", "encrypted images"},
+    {"--passphrase", false, "", "encrypted images"},
+    {"--containlibs", true, "CONTAINLIBS", "libraries of the host"},
+    {"--underlay", false, "UNDERLAY", "the underlay layer"},
+    {"--ignore-subuid", false, "IGNORE_SUBUID", "root inside the container for ordinary users"},
+    {"--ignore-fakeroot-command", false, "IGNORE_FAKEROOT_COMMAND", "root inside the container for ordinary users"},
+};
+
+void declare_later(CLI::App& app) {
+    for (const auto& l : later_options) {
+        const std::string what = l.what, name = l.names;
+        const auto refuse = [what, name](const std::string& value) {
+            if (value == "false") return;
+            throw Error(Code::unsupported, name.substr(name.find("--")) + ": " + what + " are not there yet in this version");
+        };
+        CLI::Option* o = l.takes_value
+                             ? app.add_option_function<std::string>(name, refuse, "")
+                             : app.add_flag_callback(name, [refuse] { refuse("true"); }, "");
+        o->group("");  // not in --help
+        if (*l.variables) variable(o, l.variables);
+    }
+}
+
+// Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike variable(), the text
+// stays whole: commas may be escaped.
+std::vector<std::string> variables(std::initializer_list<const char*> names) {
+    std::vector<std::string> out;
+    for (const char* name : names)
+        for (const char* prefix : {"SINGULARITY_", "APPTAINER_"})
+            if (const char* value = std::getenv((std::string(prefix) + name).c_str()); value && *value) {
+                out.emplace_back(value);
+                break;
+            }
+    return out;
+}
+
+std::vector<std::string> comma_list(const std::vector<std::string>& texts) {
+    std::vector<std::string> out;
+    for (const auto& text : texts)
+        for (size_t at = 0; at <= text.size();) {
+            const size_t end = std::min(text.find(',', at), text.size());
+            if (end > at) out.push_back(text.substr(at, end - at));
+            at = end + 1;
+        }
+    return out;
+}
+
+unsigned seconds(const std::string& text) {
+    // "90", "90s", "2m": Go's durations as far as people write them.
+    size_t used = 0;
+    unsigned long n = 0;
+    try {
+        n = std::stoul(text, &used);
+    } catch (const std::exception&) {
+        used = 0;
+    }
+    const std::string unit = text.substr(std::min(used, text.size()));
+    if (used == 0 || n == 0 || n > 86400 || !(unit.empty() || unit == "s" || unit == "m"))
+        throw Error(Code::usage, "--runscript-timeout " + text + ": not a number of seconds or minutes", "write 90s or 2m");
+    return static_cast<unsigned>(unit == "m" ? n * 60 : n);
+}
+
+// Options to settings of the launch, once all are parsed.
+void settle(Given& g) {
+    LaunchOptions& l = g.launch;
+    if (g.compat) {
+        g.contain_all = l.no_init = g.no_umask = l.no_eval = true;
+        if (!l.writable) l.writable_tmpfs = true;
+    }
+    if (g.contain_all) l.contain = l.pid = l.ipc = l.clean_environment = true;
+    for (const auto& text : variables({"BIND", "BINDPATH"}))
+        for (auto& b : runtime::parse_binds(text)) l.binds.push_back(std::move(b));
+    for (const auto& text : g.binds)
+        for (auto& b : runtime::parse_binds(text)) l.binds.push_back(std::move(b));
+    for (const auto& text : variables({"MOUNT"}))
+        for (auto& b : runtime::parse_mounts(text)) l.binds.push_back(std::move(b));
+    for (const auto& text : g.mounts)
+        for (auto& b : runtime::parse_mounts(text)) l.binds.push_back(std::move(b));
+    for (const auto& path : comma_list(g.env_files))
+        for (auto& p : runtime::read_env_file(path)) l.file_environment.push_back(std::move(p));
+    for (const auto& text : g.env)
+        for (auto& p : runtime::parse_env_option(text)) l.environment.push_back(std::move(p));
+    l.no_environment = comma_list(g.no_env);
+    l.no_mount = comma_list(g.no_mount);
+    l.scratch = comma_list(g.scratch);
+    l.dns = comma_list({g.dns});
+    if (!g.home.empty()) l.home = g.home;
+    if (!g.cwd.empty()) l.cwd = g.cwd;
+    if (!g.timeout.empty()) l.script_timeout = seconds(g.timeout);
+    if (l.writable && g.launch.writable_tmpfs) l.writable_tmpfs = false, log::warning("Ignoring --writable-tmpfs, as --writable is given");
+    if (l.net && g.network != "none")
+        throw Error(Code::unsupported, "--net: only --network none is there yet in this version", "without --net the container uses the host's network");
+    if (!l.net && !g.network.empty() && g.network != "none") throw Error(Code::unsupported, "--network " + g.network + ": networks are not there yet in this version");
+}
+
+bool is_uri(const std::string& text, Session& session) {
+    const size_t colon = text.find(':');
+    if (colon == std::string::npos || colon == 0 || text.find('/') < colon) return false;
+    // "scheme:path" is a URI only for a known scheme and when no file has that name.
+    if (text.compare(colon, 3, "://") == 0) return true;
+    if (::access(text.c_str(), F_OK) == 0) return false;
+    return session.plugins.index().find(CapabilityKind::bootstrap, std::string_view(text).substr(0, colon)).has_value();
+}
+
+std::string launcher_name(Session& session) {
+    const std::string name = session.settings.text("launcher");
+    if (!name.empty()) return name;
+    const auto all = session.plugins.index().capabilities(CapabilityKind::launcher);
+    if (all.empty()) throw Error(Code::not_found, "no launcher is registered: nothing can run a container", "'singularity plugin list' shows what is registered");
+    return std::string(all.front().name);
+}
+
+int launch(Given& g, const std::string& image_name, Session& session) {
+    settle(g);
+    const std::string path = is_uri(image_name, session) ? session.fetch(image_name, session.plugin_options()) : image_name;
+    OpenedImage image = session.plugins.open_image(path, false);
+    const sg_image_info info = image.info();
+    if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system to run");
+    if (info.encrypted) throw Error(Code::unsupported, image.path() + " is encrypted, which is not there yet in this version");
+    runtime::ImageFacts facts;
+    facts.path = image.path();
+    facts.arch = info.arch;
+    facts.plan = image.mount_plan();
+    const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir);
+    const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);
+    if (g.dry_run) {
+        const std::string text = spec.json + "\n";
+        return ::write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 255;
+    }
+    for (const auto& w : spec.warnings) log::warning(w);
+
+    const sg_launcher_v1& launcher = session.plugins.launcher(launcher_name(session));
+    sg_launch_image root{nullptr, nullptr};
+    const bool directory = image.format().directory;
+    if (!directory) {
+        const singularity::ForeignRoot reader = image.root();
+        root.table = reader.table();
+        root.root = reader.handle();
+    }
+    const sg_call call = session.call();
+    const sg_launch what{spec.json.c_str(), &root, 1, &call};
+    if (g.no_umask) ::umask(0022);
+    if (!spec.child) {
+        singularity::check([&](sg_error* e) { return launcher.become(&what, e); });
+        throw Error(Code::internal, "the launcher returned without an error");
+    }
+    int32_t status = 0;
+    singularity::check([&](sg_error* e) { return launcher.run(&what, &status, e); });
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+Action declare_container_action(CLI::App& app, const char* verb) {
+    auto g = std::make_shared<Given>();
+    LaunchOptions& l = g->launch;
+    l.action = verb;
+    app.prefix_command();
+
+    app.add_option("-B,--bind", g->binds, "SRC[:DEST[:ro|rw]], several divided by commas [SINGULARITY_BIND]")->type_name("SPEC");
+    app.add_option("--mount", g->mounts, "type=bind,source=SRC,destination=DEST[,readonly] [SINGULARITY_MOUNT]")->type_name("SPEC");
+    variable(app.add_option("-H,--home", g->home, "SRC[:DEST]: another home directory")->take_last(), "HOME");
+    variable(app.add_flag("--no-home", l.no_home, "Do not mount the home directory"), "NO_HOME");
+    variable(app.add_option("--no-mount", g->no_mount, "Leave out: proc, sys, dev, devpts, home, tmp, hostfs, cwd, bind-paths, or a path")->type_name("LIST"), "NO_MOUNT");
+    variable(app.add_option("-S,--scratch", g->scratch, "Empty directories at these paths")->type_name("LIST"), "SCRATCH,SCRATCHDIR");
+    variable(app.add_option("-W,--workdir", l.workdir, "Where --contain and --scratch keep their directories")->take_last(), "WORKDIR");
+    variable(app.add_option("--pwd,--cwd", g->cwd, "Directory to start in")->take_last(), "CWD,TARGET_CWD,PWD,TARGET_PWD");
+    variable(app.add_flag("-w,--writable", l.writable, "Change the image itself (directories)"), "WRITABLE");
+    variable(app.add_flag("--writable-tmpfs", l.writable_tmpfs, "Writable, changes are kept in memory and lost at the end"), "WRITABLE_TMPFS");
+
+    variable(app.add_flag("-c,--contain", l.contain, "Own /dev, home, /tmp instead of the host's"), "CONTAIN");
+    variable(app.add_flag("-C,--containall", g->contain_all, "--contain --pid --ipc --cleanenv"), "CONTAINALL");
+    variable(app.add_flag("--compat", g->compat, "As other container engines do: --containall --no-init --no-umask --no-eval --writable-tmpfs"), "COMPAT");
+    variable(app.add_flag("-u,--userns", l.user_namespace, "A user namespace, also for root"), "USERNS,UNSHARE_USERNS");
+    variable(app.add_flag("-p,--pid", l.pid, "A PID namespace"), "PID,UNSHARE_PID");
+    variable(app.add_flag("--no-init", l.no_init, "With --pid: the command itself is process 1"), "NOSHIMINIT");
+    variable(app.add_flag("-i,--ipc", l.ipc, "An IPC namespace"), "IPC,UNSHARE_IPC");
+    variable(app.add_flag("--uts", l.uts, "A UTS namespace"), "UTS,UNSHARE_UTS");
+    variable(app.add_option("--hostname", l.hostname, "Host name in the container")->take_last(), "HOSTNAME");
+    variable(app.add_flag("-n,--net", l.net, "A network namespace (with --network none)"), "NET,UNSHARE_NET");
+    variable(app.add_option("--network", g->network, "none: only the loopback device")->take_last(), "NETWORK");
+    variable(app.add_option("--dns", g->dns, "Name servers for /etc/resolv.conf")->take_last(), "DNS");
+    variable(app.add_flag("--no-privs", l.no_privileges, "Drop root's capabilities"), "NO_PRIVS");
+    variable(app.add_flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's"), "NO_UMASK");
+
+    app.add_option("--env", g->env, "NAME=VALUE, several divided by commas")->type_name("LIST");
+    variable(app.add_option("--env-file", g->env_files, "Shell assignments to take variables from")->type_name("FILE"), "ENV_FILE");
+    variable(app.add_option("--no-env", g->no_env, "Variables of the host not to pass on")->type_name("LIST"), "NOENV");
+    variable(app.add_flag("-e,--cleanenv", l.clean_environment, "Pass no variables of the host"), "CLEANENV");
+    variable(app.add_flag("--no-eval", l.no_eval, "Take values and arguments as they are, without a shell's evaluation"), "NO_EVAL");
+    if (std::string_view(verb) == "shell")
+        variable(app.add_option("-s,--shell", l.shell, "The shell to start")->take_last(), "SHELL");
+    variable(app.add_option("--app", l.app, "An app of the image")->take_last(), "APP,APPNAME");
+    variable(app.add_option("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)")->take_last(), "RUNSCRIPT_TIMEOUT");
+    app.add_flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
+    declare_later(app);
+
+    return [g, &app](Session& session) {
+        std::vector<std::string> rest = app.remaining();
+        if (rest.empty()) throw Error(Code::usage, std::string(app.get_name()) + ": the image is missing", "the form is: singularity " + std::string(app.get_name()) + " [options] IMAGE [arguments]");
+        if (rest[0].size() > 1 && rest[0][0] == '-')
+            throw Error(Code::usage, "unknown flag: " + rest[0], "'singularity " + std::string(app.get_name()) + " --help' lists the options");
+        if (g->launch.action == "exec" && rest.size() < 2) throw Error(Code::usage, "exec: the command is missing", "the form is: singularity exec [options] IMAGE COMMAND [arguments]");
+        g->launch.arguments.assign(rest.begin() + 1, rest.end());
+        return launch(*g, rest[0], session);
+    };
+}
+
+}  // namespace sg

@@ -1,0 +1,17 @@
+// singularity exec IMAGE COMMAND [ARGUMENTS]
+#include <CLI/CLI.hpp>
+
+#include "cli/container_action.hpp"
+#include "cli/verbs.hpp"
+
+namespace sg {
+
+static Action declare(CLI::App& app) {
+    usage(app, "IMAGE COMMAND [ARGUMENTS]");
+    examples(app, {"singularity exec lolcow.sif fortune", "singularity exec --bind /data:/mnt:ro image.sif ls /mnt"});
+    return declare_container_action(app, "exec");
+}
+
+const Verb exec_verb{"exec", "Run containers", "Run a command in a container", {}, false, declare};
+
+}  // namespace sg

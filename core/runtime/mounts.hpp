@@ -1,0 +1,47 @@
+// The container's mounts in their order, with the settings and the options applied (runtime fact sheet,
+// sections 1 to 4). Nothing is mounted here: the list goes into the LaunchSpec.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "config/settings.hpp"
+#include "runtime/launch_options.hpp"
+#include "runtime/user.hpp"
+
+namespace sg::runtime {
+
+struct Mount {
+    std::string destination, type, source, content, tag;
+    std::vector<std::string> devices;
+    bool recursive = true, read_only = false, no_suid = true, no_dev = true;
+    bool replace_link = false, unless_same = false, directory = true, create = true;
+    uint32_t mode = 0755;
+    std::string missing = "fail";  // or "warn", "skip"
+};
+
+struct Home {
+    std::string source, destination;  // source empty: an empty directory of the session
+    bool mounted = true;
+};
+
+struct MountPlan {
+    std::vector<Mount> mounts;
+    Home home;
+    std::string cwd;           // of the process
+    bool cwd_required = false;
+    std::vector<std::string> warnings;
+};
+
+struct MountFacts {
+    User user;
+    std::string cwd;             // of the caller, "" when unknown
+    bool user_namespace = false; // sysfs and devpts differ there
+    uint32_t container_uid = 0;
+};
+
+MountPlan plan_mounts(const LaunchOptions& options, const Settings& settings, const MountFacts& facts);
+
+// A lexically clean absolute path.
+std::string clean_path(std::string_view path);
+
+}  // namespace sg::runtime

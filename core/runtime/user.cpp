@@ -1,0 +1,98 @@
+#include "runtime/user.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/unique_fd.hpp"
+
+namespace sg::runtime {
+namespace {
+
+std::string slurp(const char* path) {
+    UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
+    std::string out;
+    char buffer[16384];
+    ssize_t n = 0;
+    while (fd && out.size() < (16u << 20) && (n = ::read(fd.get(), buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<size_t>(n));
+    return out;
+}
+
+std::vector<std::string_view> fields(std::string_view line) {
+    std::vector<std::string_view> out;
+    for (size_t at = 0;;) {
+        const size_t end = line.find(':', at);
+        out.push_back(line.substr(at, end == std::string_view::npos ? end : end - at));
+        if (end == std::string_view::npos) return out;
+        at = end + 1;
+    }
+}
+
+bool parse_id(std::string_view text, uint32_t& out) {
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), out);
+    return r.ec == std::errc() && r.ptr == text.data() + text.size();
+}
+
+// Calls f with the fields of each line that has `n` or more and the id in field 2; f returns true to stop.
+template <class F>
+bool scan(std::string_view text, size_t n, uint32_t id, F&& f) {
+    while (!text.empty()) {
+        const size_t end = text.find('\n');
+        const auto line = fields(text.substr(0, end));
+        uint32_t found = 0;
+        if (line.size() >= n && parse_id(line[2], found) && found == id && f(line)) return true;
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return false;
+}
+
+}  // namespace
+
+bool find_passwd(const std::string& text, uint32_t uid, User& user) {
+    return scan(text, 7, uid, [&](const auto& f) {
+        user.name = f[0], user.gecos = f[4], user.home = f[5], user.shell = f[6];
+        return true;
+    });
+}
+
+bool find_group(const std::string& text, uint32_t gid, std::string& name) {
+    return scan(text, 3, gid, [&](const auto& f) { return name = f[0], true; });
+}
+
+User current_user() {
+    User user;
+    user.uid = ::geteuid();
+    user.gid = ::getegid();
+    if (!find_passwd(slurp("/etc/passwd"), user.uid, user)) {
+        if (const passwd* p = ::getpwuid(user.uid)) {
+            user.name = p->pw_name, user.gecos = p->pw_gecos ? p->pw_gecos : "", user.home = p->pw_dir, user.shell = p->pw_shell;
+        } else {
+            user.name = "uid" + std::to_string(user.uid);
+            user.home = "/";
+        }
+    }
+    if (user.shell.empty()) user.shell = "/bin/sh";
+    const int count = ::getgroups(0, nullptr);
+    std::vector<gid_t> ids(static_cast<size_t>(std::max(count, 0)));
+    if (count > 0) ids.resize(static_cast<size_t>(std::max(::getgroups(count, ids.data()), 0)));
+    user.group_ids.assign(ids.begin(), ids.end());
+    ids.erase(std::remove(ids.begin(), ids.end(), user.gid), ids.end());
+    ids.insert(ids.begin(), user.gid);
+    const std::string text = slurp("/etc/group");
+    for (const gid_t id : ids) {
+        std::string name;
+        if (!find_group(text, id, name)) {
+            const group* g = ::getgrgid(id);
+            if (!g) continue;
+            name = g->gr_name;
+        }
+        user.groups.push_back({name, id});
+    }
+    return user;
+}
+
+}  // namespace sg::runtime

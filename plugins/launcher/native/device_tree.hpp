@@ -1,0 +1,11 @@
+// A /dev of the container's own (runtime fact sheet, section 2): what programs need, nothing else.
+#pragma once
+#include "spec.hpp"
+
+namespace native {
+
+// Fills the empty directory `path`, which lies on a tmpfs of the session; `extra` are more devices
+// ("/dev/fuse") to show.
+void make_device_tree(const std::string& path, const std::vector<std::string>& extra, const Spec& spec);
+
+}  // namespace native

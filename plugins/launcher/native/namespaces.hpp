@@ -1,0 +1,16 @@
+// Namespaces of the new container, and what to tell people when the system refuses them.
+#pragma once
+#include "spec.hpp"
+
+namespace native {
+
+// Moves the (single-threaded) process to a new user namespace and writes the mappings of the spec.
+void enter_user_namespace(const Spec& spec);
+// True when this process can use loop devices and the kernel's file systems: real root.
+bool can_mount_in_kernel();
+// CLONE_NEW* flags beside the user and PID namespaces.
+int namespace_flags(const Spec& spec);
+void unshare_rest(int flags);
+void bring_up_loopback();  // in a new network namespace; a failure is not fatal
+
+}  // namespace native

@@ -1,0 +1,335 @@
+#include "rootfs.hpp"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+#include "device_tree.hpp"
+#include "identity.hpp"
+#include "namespaces.hpp"
+#include "resolve.hpp"
+
+namespace native {
+namespace {
+
+const singularity::Host host;
+
+// True when `path` is `top` or below it.
+bool is_below(const std::string& path, const std::string& top) {
+    return top == "/" || (path.compare(0, top.size(), top) == 0 && (path.size() == top.size() || path[top.size()] == '/'));
+}
+
+std::string fuse_hint() {
+    struct stat s;
+    if (::stat("/dev/fuse", &s) != 0) return "the kernel module 'fuse' makes /dev/fuse; an administrator can load it: modprobe fuse";
+    if ((s.st_mode & 06) != 06)
+        return "/dev/fuse is not open to every user; an administrator can change that: chmod 0666 /dev/fuse";
+    return {};
+}
+
+void make_directory(int at, const std::string& name, mode_t mode) {
+    if (::mkdirat(at, name.c_str(), mode) != 0 && errno != EEXIST) fail("cannot create the session's directory", name);
+}
+
+}  // namespace
+
+bool Rootfs::has_reader() const {
+    return launch_.image_count > 0 && launch_.images && launch_.images[0].table &&
+           singularity::detail::host_table<sg_host_mount_v1>("mount");
+}
+
+void Rootfs::prepare() {
+    if (image().type == "bind") return;
+    if (!spec_.user && can_mount_in_kernel()) {
+        try {
+            loop_ = attach_loop(image().path, image().offset, image().size, image().writable && !spec_.read_only);
+            old_namespace_ = Fd(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+            return;
+        } catch (const Error& e) {
+            if (!has_reader()) throw;
+            host.debug(e.message() + "; using FUSE");
+        }
+    }
+    prepare_server();
+}
+
+void Rootfs::prepare_server() {
+    if (!has_reader())
+        throw Error(Code::unsupported, "while mounting " + image().path + ": the kernel cannot mount it for this user and nothing here reads it");
+    const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
+    // The server shows these as empty places when the image lacks them, so that no overlay is needed.
+    std::vector<std::string> texts;
+    for (const auto& m : spec_.mounts)
+        if (m.create && spec_.layer != "none") texts.push_back(m.destination + (m.directory ? "/" : ""));
+    std::vector<const char*> places;
+    for (const auto& t : texts) places.push_back(t.c_str());
+    places.push_back(nullptr);
+    sg_mount_view view{};
+    view.uid = ::geteuid();
+    view.gid = ::getegid();
+    view.map_ids = spec_.user ? 1 : 0;
+    view.places = places.data();
+    try {
+        singularity::check([&](sg_error* e) {
+            return service.prepare(launch_.images[0].table, launch_.images[0].root, &view, &server_, e);
+        });
+    } catch (const Error& e) {
+        throw Error(e.code(), "while mounting " + image().path + ": " + e.message(), e.hint().empty() ? fuse_hint() : e.hint(), e.detail());
+    }
+}
+
+bool Rootfs::mount_with_kernel(const std::string& target) {
+    const bool writable = image().writable && !spec_.read_only;
+    const unsigned long flags = MS_NOSUID | MS_NODEV | (writable ? 0 : MS_RDONLY);
+    return ::mount(loop_->path.c_str(), target.c_str(), image().type.c_str(), flags, nullptr) == 0;
+}
+
+// The kernel lacks the file system or its compressor: the host's server can still read it. It must live in
+// the namespace that we came from, or it would keep the mount alive that its end depends on.
+void Rootfs::serve_in_old_namespace(const std::string& target) {
+    Fd here(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+    if (!here || !old_namespace_ || ::setns(old_namespace_.get(), CLONE_NEWNS) != 0) fail("cannot go back to the mount namespace of the caller");
+    prepare_server();
+    if (::setns(here.get(), CLONE_NEWNS) != 0) fail("cannot enter the container's mount namespace");
+    const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
+    singularity::check([&](sg_error* e) { return service.attach(server_, target.c_str(), e); });
+}
+
+void Rootfs::mount_image() {
+    make_directory(session_.fd.get(), "root", 0755);
+    root_path_ = session_.path + "/root";
+    if (image().type == "bind") {
+        Fd target(::open(root_path_.c_str(), O_PATH | O_CLOEXEC));
+        Flags flags;
+        flags.no_suid = flags.no_dev = true;
+        flags.read_only = spec_.read_only && spec_.layer != "tmpfs";
+        flags.recursive = false;
+        std::string warning;
+        if (!bind(image().path, target.get(), flags, warning)) fail("while mounting the directory", image().path);
+        if (!warning.empty()) host.warn(image().path + ": " + warning);
+    } else if (loop_) {
+        if (!mount_with_kernel(root_path_)) {
+            const int reason = errno;
+            loop_.reset();
+            const Error error = system_error(reason, "while mounting", image().path + " (" + image().type + ")",
+                                             "dmesg tells why; this kernel may lack the file system or its compressor");
+            if (!has_reader()) throw error;
+            host.debug(error.message() + "; using FUSE");
+            serve_in_old_namespace(root_path_);
+        }
+        loop_.reset();  // the mount holds the device now
+    } else {
+        const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
+        void* server = std::exchange(server_, nullptr);
+        singularity::check([&](sg_error* e) { return service.attach(server, root_path_.c_str(), e); });
+    }
+    root_ = Fd(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root_) fail("cannot open the mounted image", root_path_);
+}
+
+// Mounts whose destination the image lacks and no earlier mount brings.
+std::vector<const Mount*> Rootfs::absent(int root) const {
+    std::vector<const Mount*> out;
+    for (size_t i = 0; i < spec_.mounts.size(); ++i) {
+        const Mount& m = spec_.mounts[i];
+        if (!m.create) continue;
+        bool covered = false;
+        for (size_t k = 0; k < i && !covered; ++k) covered = is_below(m.destination, spec_.mounts[k].destination);
+        if (!covered && !open_inside(root, m.destination, !m.replace_link)) out.push_back(&m);
+    }
+    return out;
+}
+
+// Makes the destination in the layer above the image; directories that the image has keep their looks.
+void Rootfs::make_place(int lower, int root, const Mount& mount) {
+    Reached reached = reach_inside(root, mount.destination);
+    if (reached.missing.empty()) return;
+    char text[4096];
+    const ssize_t n = ::readlink(fd_path(reached.fd.get()).c_str(), text, sizeof text);
+    if (n < 0) fail("cannot read the name of a directory for", mount.destination);
+    std::string base(text, static_cast<size_t>(n));
+    if (!is_below(base, root_path_)) throw Error(Code::internal, base + " is not in the image");
+    base.erase(0, root_path_.size());
+    std::string path = ".";
+    const auto descend = [&](const std::string& relative, bool in_image) {
+        for (size_t at = 0; at < relative.size();) {
+            const size_t end = std::min(relative.find('/', at), relative.size());
+            if (end > at) {
+                path += "/" + relative.substr(at, end - at);
+                const bool last = !in_image && end == relative.size();
+                if (last && !mount.directory) {
+                    Fd made(::openat(lower, path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+                    if (!made) fail("cannot create the mount point", mount.destination);
+                } else if (::mkdirat(lower, path.c_str(), 0755) == 0) {
+                    struct stat s;
+                    if (in_image && ::fstatat(root, path.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0) {
+                        (void)!::fchownat(lower, path.c_str(), s.st_uid, s.st_gid, AT_SYMLINK_NOFOLLOW);
+                        (void)::fchmodat(lower, path.c_str(), s.st_mode & 07777, 0);
+                        const timespec times[2] = {s.st_mtim, s.st_mtim};
+                        (void)::utimensat(lower, path.c_str(), times, AT_SYMLINK_NOFOLLOW);
+                    }
+                } else if (errno != EEXIST) {
+                    fail("cannot create the mount point", mount.destination);
+                }
+            }
+            at = end + 1;
+        }
+    };
+    struct stat s;
+    if (::fstat(reached.fd.get(), &s) != 0 || !S_ISDIR(s.st_mode))
+        throw Error(Code::not_found, "destination " + mount.destination + " doesn't exist in container: " + base + " is no directory");
+    descend(base, true);
+    descend(reached.missing, false);
+}
+
+void Rootfs::lay_over(const std::vector<const Mount*>& absent) {
+    const bool writable = spec_.layer == "tmpfs";
+    make_directory(session_.fd.get(), "lower", 0755);
+    struct stat s;
+    if (::fstat(root_.get(), &s) == 0) {  // the root of the upper-most directory is what people see
+        (void)::fchmodat(session_.fd.get(), "lower", s.st_mode & 07777, 0);
+        (void)!::fchownat(session_.fd.get(), "lower", s.st_uid, s.st_gid, 0);
+    }
+    Fd lower(::openat(session_.fd.get(), "lower", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (const Mount* m : absent) {
+        try {
+            make_place(lower.get(), root_.get(), *m);
+        } catch (const Error& e) {
+            host.debug(e.message());  // apply() says it in the mount's own terms
+        }
+    }
+    make_directory(session_.fd.get(), "final", 0755);
+    std::string options = "lowerdir=lower:root";
+    if (writable) {
+        make_directory(session_.fd.get(), "upper", s.st_mode & 07777);
+        make_directory(session_.fd.get(), "work", 0700);
+        options += ",upperdir=upper,workdir=work";
+        if (spec_.user) options += ",userxattr";
+    }
+    // Relative names: no escaping of ':' and ',' in the session's path.
+    if (::fchdir(session_.fd.get()) != 0) fail("cannot enter", session_.path);
+    const unsigned long flags = MS_NOSUID | MS_NODEV | (writable ? 0 : MS_RDONLY);
+    if (::mount("overlay", "final", "overlay", flags, options.c_str()) != 0) {
+        const Error error = system_error(errno, "cannot lay an overlay over the image", {},
+                                         spec_.user ? "overlays in a user namespace need Linux 5.11 and the module 'overlay'" : "");
+        if (writable) throw error;
+        host.debug(error.message());
+        return;  // each mount whose destination is missing speaks for itself
+    }
+    root_path_ = session_.path + "/final";
+    root_ = Fd(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root_) fail("cannot open", root_path_);
+}
+
+std::string Rootfs::generated(const Mount& m, int root) {
+    const std::string name = "file" + std::to_string(counter_++);
+    std::string text = m.content;
+    if (m.source == "passwd" || m.source == "group") {
+        Fd original = open_inside(root, m.destination);
+        if (!original) return {};
+        text = read_file(AT_FDCWD, fd_path(original.get()), 16u << 20);
+        text = m.source == "passwd" ? passwd_text(text, spec_.user_entry) : group_text(text, spec_.user_entry.name, spec_.groups);
+    }
+    write_file(session_.fd.get(), name, text, 0644);
+    return session_.path + "/" + name;
+}
+
+// The source of a mount that has none on the host: made in the session's memory.
+std::string Rootfs::staged(const Mount& m) {
+    const std::string name = "dir" + std::to_string(counter_++);
+    make_directory(session_.fd.get(), name, m.mode);
+    if (::fchmodat(session_.fd.get(), name.c_str(), m.mode, 0) != 0) fail("cannot set the mode of", name);
+    const std::string path = session_.path + "/" + name;
+    if (m.type == "dev") make_device_tree(path, m.devices, spec_);
+    return path;
+}
+
+bool Rootfs::apply_at(const Mount& m, int target, std::string& warning) {
+    Flags flags{m.recursive, m.read_only, m.no_suid, m.no_dev, m.no_exec};
+    if (m.type == "bind") return bind(m.source, target, flags, warning);
+    if (m.type == "generated") {
+        const std::string source = generated(m, root_.get());
+        return source.empty() || bind(source, target, flags, warning);
+    }
+    if (m.type == "session" || m.type == "dev") {
+        flags.recursive = m.type == "dev";
+        return bind(staged(m), target, flags, warning);
+    }
+    const unsigned long ms = MS_NOSUID | MS_NODEV;
+    if (m.type == "proc") {
+        if (mount_new("proc", target, ms | MS_NOEXEC, "")) return true;
+        // Where parts of /proc are hidden (a container around us) the kernel allows no new one.
+        warning = "the host's processes are shown, a new /proc is not allowed here";
+        flags.recursive = true;
+        return bind("/proc", target, flags, warning);
+    }
+    if (m.type == "sysfs") {
+        if (mount_new("sysfs", target, ms | MS_NOEXEC, "")) return true;
+        flags.recursive = true;
+        return bind("/sys", target, flags, warning);
+    }
+    if (m.type == "tmpfs") return mount_new("tmpfs", target, ms, m.content);
+    throw Error(Code::unsupported, "the LaunchSpec wants a mount of type '" + m.type + "', which this launcher does not know");
+}
+
+void Rootfs::apply(const Mount& m) {
+    const std::string what = m.source.empty() || m.source[0] != '/' ? m.type : m.source;
+    Fd target = open_inside(root_.get(), m.destination, !m.replace_link);
+    if (!target) {
+        if (errno == EACCES) fail("cannot reach in the container", m.destination);
+        if (m.missing == Missing::fail)
+            throw Error(Code::not_found, "while mounting " + what + ": destination " + m.destination + " doesn't exist in container");
+        if (m.missing == Missing::warn)
+            host.warn("Skipping mount " + what + " [" + m.tag + "]: " + m.destination + " doesn't exist in container");
+        return;
+    }
+    if (m.unless_same) {
+        struct stat a, b;
+        if (::stat(m.source.c_str(), &a) == 0 && ::fstat(target.get(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) return;
+    }
+    std::string warning;
+    bool done = apply_at(m, target.get(), warning);
+    if (!done && m.replace_link) {  // a kernel that refuses to cover a link: what the link names
+        target = open_inside(root_.get(), m.destination);
+        done = target && apply_at(m, target.get(), warning);
+    }
+    if (!done) {
+        const Error error = system_error(errno, "while mounting " + what + " on", m.destination,
+                                         errno == ENOTDIR ? "a file can only lie on a file and a directory on a directory" : "");
+        if (m.missing == Missing::fail) throw error;
+        if (m.missing == Missing::warn) host.warn("Skipping mount " + what + " [" + m.tag + "]: " + error.message());
+        return;
+    }
+    if (!warning.empty()) host.warn(m.destination + ": " + warning);
+}
+
+void Rootfs::build() {
+    set_propagation(spec_.propagation);
+    const mode_t mask = ::umask(0);
+    session_ = make_session(spec_.session_places, spec_.session_bytes);
+    mount_image();
+    if (spec_.layer != "none") {
+        const auto missing = absent(root_.get());
+        if (!missing.empty() || spec_.layer == "tmpfs") lay_over(missing);
+    }
+    for (const auto& m : spec_.mounts) apply(m);
+    ::umask(mask);
+}
+
+void Rootfs::enter() {
+    if (::fchdir(root_.get()) != 0) fail("cannot enter the container's root");
+    // The old root lands on the new one and is taken away from there: no directory for it is needed.
+    if (::syscall(SYS_pivot_root, ".", ".") == 0) {
+        if (::umount2(".", MNT_DETACH) != 0) fail("cannot leave the host's root");
+    } else {
+        // The root of a diskless node is the kernel's first memory file system, which cannot be pivoted.
+        if (::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0) fail("cannot make the container's root the root");
+        if (::chroot(".") != 0) fail("cannot change the root");
+    }
+    if (::chdir("/") != 0) fail("cannot enter the container's root");
+    session_.fd.reset();
+    root_.reset();
+    old_namespace_.reset();
+}
+
+}  // namespace native

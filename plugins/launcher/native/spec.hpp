@@ -1,0 +1,86 @@
+// The LaunchSpec as this launcher reads it (docs/launch-spec.md): values only, checked once, here.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace native {
+
+enum class Missing { fail, warn, skip };  // what to do when a mount cannot be made
+
+struct Mount {
+    std::string destination;  // absolute and clean, in the container
+    // "bind"; "proc", "sysfs", "tmpfs", "mqueue"; "session": an empty directory of the session's
+    // memory; "generated": a file that this launcher makes (source "passwd" or "group") or that
+    // `content` gives; "dev": a /dev of our own
+    std::string type;
+    std::string source;
+    std::string content;
+    std::string tag;  // for messages
+    std::vector<std::string> devices;  // "dev": further devices of the host to show
+    bool recursive = false, read_only = false, no_suid = false, no_dev = false, no_exec = false;
+    bool replace_link = false;   // a symbolic link at the destination is covered, not followed
+    bool unless_same = false;    // nothing to do when source and destination are one directory already
+    bool directory = true;       // what a made destination is to be
+    bool create = true;          // make the destination when the image lacks it
+    uint32_t mode = 0755;        // of a session directory
+    Missing missing = Missing::fail;  // the destination is not there and cannot be made
+};
+
+struct Mapping {
+    uint32_t container = 0, host = 0, size = 0;
+};
+
+struct PasswdEntry {
+    std::string name, gecos, home, shell;
+    uint32_t uid = 0, gid = 0;
+    bool present = false;
+};
+
+struct GroupEntry {
+    std::string name;
+    uint32_t gid = 0;
+};
+
+struct Image {
+    std::string type, path;  // a mount plan; "bind" is a directory
+    uint64_t offset = 0, size = 0;
+    bool writable = false;
+    std::string arch;
+};
+
+struct Spec {
+    // process
+    std::vector<std::string> environment;  // "K=V": before the image's scripts
+    std::string cwd;
+    bool cwd_required = false;
+    std::vector<std::string> cwd_fallback;
+    bool no_new_privileges = false, drop_capabilities = false;
+    // namespaces
+    bool user = false, pid = false, ipc = false, uts = false, net = false;
+    std::vector<Mapping> uids, gids;
+    std::string propagation = "rslave";
+    std::string hostname;
+    bool init = true;  // with pid: a first process that reaps and forwards
+    std::vector<Mount> mounts;
+    bool read_only = true;
+    std::vector<Image> images;
+    // container
+    std::string action, app, shell;
+    std::vector<std::string> arguments;
+    std::vector<std::pair<std::string, std::string>> overrides;
+    bool evaluate = true;
+    unsigned timeout = 60;  // seconds for the image's scripts
+    std::string layer = "auto";  // "none": never; "tmpfs": writable, in memory
+    std::vector<std::string> session_places;
+    uint64_t session_bytes = 64u << 20;
+    PasswdEntry user_entry;
+    std::vector<GroupEntry> groups;
+};
+
+// Throws Code::invalid for a version or a shape that this launcher does not know.
+Spec parse_spec(std::string_view json);
+
+}  // namespace native
