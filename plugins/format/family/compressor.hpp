@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// compressor.hpp: sqfs_compressor_t objects of libsquashfs, and one of our own for gzip over libdeflate:
+// 7 times less CPU than zlib at level 9 and no larger (fast-path.md, "Defaults").
+#pragma once
+#include <family/compression.hpp>
+
+#include <memory>
+#include <sqfs/compressor.h>
+
+namespace squashfs {
+
+struct SqfsDelete {
+    void operator()(void* object) const { sqfs_destroy(object); }
+};
+template <class T>
+using SqfsPtr = std::unique_ptr<T, SqfsDelete>;
+using CompressorPtr = SqfsPtr<sqfs_compressor_t>;
+
+// Compresses; one thread at a time. do_block gives 0 for a block that does not shrink.
+CompressorPtr make_compressor(const SquashfsOptions& options);
+// Another one of the same kind, for another thread.
+CompressorPtr copy_compressor(const sqfs_compressor_t& from);
+
+// Throws for a negative answer of libsquashfs; `doing` as "write the inode table".
+void check_sqfs(int answer, const char* doing);
+
+}  // namespace squashfs

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * pipeline.hpp: blocks in, compressed blocks on disk in the order they came, by several threads.
+ *
+ * One thread feeds (put_*, skip, end_file, take_*); workers compress; whoever finishes the oldest block writes it
+ * and those behind it, so order and bytes never depend on the number of threads. Writes are gathered to
+ * 4 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
+ * At most `backlog` blocks are in flight; the feeding thread compresses too when there is no room.
+ *
+ * Positions are relative to the first byte of block data, so that the result can be moved (layer
+ * segments). Errors of workers and of writing are thrown at the feeding thread's next call.
+ */
+#pragma once
+#include <family/buffer_pool.hpp>
+#include <family/compressor.hpp>
+#include <family/content_hash.hpp>
+#include <family/output_file.hpp>
+#include <family/squashfs_writer.hpp>
+#include <family/work_queue.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <unordered_map>
+
+namespace squashfs {
+
+inline constexpr uint32_t no_fragment = UINT32_MAX;
+inline constexpr uint32_t stored_raw = 1u << 24;  // of a block's size: it is not compressed
+
+// Where the bytes of one file are. Fields of blocks are set by the time finish() returns.
+struct FileData {
+    uint64_t size = 0;
+    uint64_t start = 0;                // relative
+    const uint32_t* sizes = nullptr;  // `blocks` sizes as in an inode, 0 = a block of zeros
+    uint32_t blocks = 0;
+    uint32_t fragment = no_fragment;
+    uint32_t offset = 0;  // in the fragment block
+    uint64_t holes = 0;   // bytes of blocks of zeros
+};
+
+struct Fragment {
+    uint64_t start = 0;  // relative
+    uint32_t size = 0;
+};
+
+// Another file's bytes; keeps its own descriptor.
+class Source {
+public:
+    explicit Source(int fd);  // duplicates
+    ~Source();
+    Source(const Source&) = delete;
+    Source& operator=(const Source&) = delete;
+    int fd() const { return fd_; }
+
+private:
+    int fd_;
+};
+
+class Pipeline {
+public:
+    // Data starts at file.end(). `file` and `queue` must outlive the pipeline.
+    Pipeline(OutputFile& file, WorkQueue& queue, const sqfs_compressor_t& compressor, uint32_t block_size);
+    ~Pipeline();
+
+    // A buffer of block_size bytes for put_block or put_fragment, which take it; else give it back.
+    uint8_t* buffer() { return pool_.get(); }
+    void give_back(uint8_t* buffer) { pool_.put(buffer); }
+
+    // The next block of the current file.
+    void put_block(uint8_t* buffer, uint32_t size, const singularity::Host& host);
+    // The current file's next `count` blocks are zeros.
+    void skip(uint32_t count) { holes_ += count; }
+    // The current file has no more blocks; `file` gets its start and sizes. Needed when it had blocks or holes.
+    void end_file(FileData& file, const singularity::Host& host);
+
+    // A full fragment block; its number is what reserve_fragment gave.
+    uint32_t reserve_fragment();
+    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, const singularity::Host& host);
+
+    // Stored bytes of another image: a file's blocks, which lie one behind another, or one fragment block.
+    void take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
+                   const singularity::Host& host);
+    void take_fragment(uint32_t number, std::shared_ptr<Source> source, uint64_t offset, uint32_t size,
+                       const singularity::Host& host);
+
+    // Waits for everything; then the file's end is the end of the data.
+    void finish(const singularity::Host& host);
+
+    uint64_t data_start() const { return data_start_; }
+    const std::vector<Fragment>& fragments() const { return fragments_; }  // after finish()
+    const ContentHash& hash() const { return hash_; }
+    void add_stats(WriterStats& stats) const;
+
+private:
+    enum class Kind { block, file_end, fragment, copied_file, copied_fragment };
+    struct Item {
+        Pipeline* pipeline = nullptr;
+        Kind kind = Kind::block;
+        bool done = false;
+        uint8_t* bytes = nullptr;  // owned: raw, then what is to be stored
+        uint32_t size = 0;         // raw, then with the stored_raw bit
+        uint32_t holes_before = 0;
+        uint32_t number = 0;  // of the fragment
+        FileData* file = nullptr;
+        ContentKey key;
+        std::shared_ptr<Source> source;
+        uint64_t source_offset = 0, source_size = 0;
+        std::vector<uint32_t> sizes;
+    };
+
+    Item& next_item(Kind kind, const singularity::Host& host);  // waits for room
+    void submit(Item& item);                                    // to the workers
+    void complete(Item& item);                                  // done: writes what can be written
+    static void compress_job(void* item);
+    void compress(Item& item);
+    void rethrow();
+
+    // Of the ordered stage: one thread at a time (draining_).
+    void store(Item& item);
+    void store_bytes(Item& item);
+    void store_file_end(Item& item);
+    void copy(Item& item);
+    void flush_pending();
+    void flush_copy();
+    const uint32_t* keep_sizes(const std::vector<uint32_t>& sizes);
+
+    OutputFile& file_;
+    WorkQueue& queue_;
+    const uint32_t block_size_;
+    const uint64_t data_start_;
+    const size_t backlog_;
+    BufferPool pool_;
+    ContentHash hash_, sequence_hash_;
+    uint32_t holes_ = 0;
+    uint32_t fragments_reserved_ = 0;
+
+    std::mutex mutex_;
+    std::condition_variable progress_;
+    std::deque<Item> items_;  // in order; references stay valid
+    std::vector<CompressorPtr> compressors_;
+    CompressorPtr prototype_;
+    bool draining_ = false;
+    std::exception_ptr failure_;
+    bool failed_ = false;  // of the ordered stage
+
+    // Of the ordered stage.
+    uint64_t position_ = 0;                 // relative; where the next block goes
+    std::vector<iovec> pending_;            // of pooled buffers
+    std::vector<uint8_t*> pending_buffers_;
+    uint64_t pending_start_ = 0, pending_bytes_ = 0;
+    std::shared_ptr<Source> copy_source_;
+    uint64_t copy_from_ = 0, copy_size_ = 0, copy_to_ = 0;
+    std::vector<Fragment> fragments_;
+    std::vector<uint32_t> sizes_;  // of the current file
+    uint64_t file_start_ = 0, file_bytes_ = 0;
+    bool in_file_ = false;
+    ContentKey sequence_;
+    std::unordered_map<ContentKey, std::pair<uint64_t, const uint32_t*>, ContentKeyHash> files_;
+    std::deque<std::vector<uint32_t>> size_chunks_, long_sizes_;
+    size_t size_chunk_used_ = 0;
+    uint64_t blocks_compressed_ = 0, blocks_copied_ = 0, files_shared_ = 0, bytes_stored_ = 0;
+};
+
+}  // namespace squashfs

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// squashfs.cpp: the format "squashfs": a file that is a squashfs from its first byte on.
+#include <family/squashfs_reader.hpp>
+#include <family/squashfs_writer.hpp>
+#include <singularity/format.hpp>
+#include <singularity/plugin.hpp>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <mutex>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace squashfs_plugin {
+
+using singularity::Code;
+using singularity::CreateSpec;
+using singularity::Error;
+using singularity::Host;
+
+namespace {
+
+class Fd {
+public:
+    explicit Fd(int fd) : fd_(fd) {}
+    ~Fd() {
+        if (fd_ >= 0) close(fd_);
+    }
+    Fd(const Fd&) = delete;
+    Fd& operator=(const Fd&) = delete;
+    int get() const { return fd_; }
+
+private:
+    int fd_;
+};
+
+Fd open_file(const std::string& path) {
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0) return Fd(fd);
+    const int e = errno;
+    const Code code = e == ENOENT || e == ENOTDIR ? Code::not_found : e == EACCES || e == EPERM ? Code::permission : Code::io;
+    throw Error(code, "cannot open " + path + ": " + std::strerror(e));
+}
+
+class Image final : public singularity::ImageFile {
+public:
+    explicit Image(const std::string& path) : path_(path), file_(open_file(path)) {
+        struct stat st {};
+        if (fstat(file_.get(), &st) != 0) throw Error(Code::io, "cannot look at " + path + ": " + std::strerror(errno));
+        if (!S_ISREG(st.st_mode)) throw Error(Code::invalid, path + " is no regular file");
+        size_ = static_cast<uint64_t>(st.st_size);
+        named([&] { super_ = squashfs::read_super_block(file_.get(), 0, size_); });
+    }
+
+    sg_image_info info() override {
+        sg_image_info out{};
+        singularity::detail::copy_text(out.format, "squashfs");
+        out.runnable = 1;
+        return out;
+    }
+
+    singularity::Root& root() override {
+        const std::lock_guard lock(mutex_);
+        if (!root_) named([&] { root_ = squashfs::open_squashfs(file_.get(), 0, size_); });
+        return *root_;
+    }
+
+    sg_mount_plan mount_plan() override {
+        sg_mount_plan out{};
+        const std::unique_ptr<char, decltype(&free)> absolute(realpath(path_.c_str(), nullptr), &free);
+        if (!absolute) throw Error(Code::io, "cannot find the absolute path of " + path_ + ": " + std::strerror(errno));
+        if (std::strlen(absolute.get()) >= sizeof out.path) throw Error(Code::limit, "the path of " + path_ + " is too long");
+        singularity::detail::copy_text(out.type, "squashfs");
+        singularity::detail::copy_text(out.path, absolute.get());
+        out.size = size_;
+        return out;
+    }
+
+private:
+    template <class F>
+    void named(F&& f) const {
+        try {
+            f();
+        } catch (const Error& e) {
+            throw e.within(path_);
+        }
+    }
+
+    const std::string path_;
+    const Fd file_;
+    uint64_t size_ = 0;
+    squashfs::SuperBlock super_;
+    std::mutex mutex_;
+    std::unique_ptr<singularity::StoredRoot> root_;
+};
+
+class Writer final : public singularity::Writer {
+public:
+    Writer(int fd, const squashfs::SquashfsOptions& options, const Host& host) : writer_(fd, 0, options, host) {}
+
+    uint64_t content(const char* hint, uint64_t size, singularity::Stream& data, const Host& host) override {
+        return writer_.content(hint, size, data, host);
+    }
+    uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node) override { return writer_.adopt(from, node); }
+    void finish(const singularity::ForeignRoot& tree, const Host& host) override { writer_.finish(tree, host); }
+
+private:
+    squashfs::SquashfsWriter writer_;
+};
+
+class SquashfsFormat final : public singularity::Format {
+public:
+    int probe(const char*, bool is_directory, std::span<const uint8_t> head) override {
+        return !is_directory && head.size() >= 4 && std::memcmp(head.data(), "hsqs", 4) == 0 ? 90 : 0;
+    }
+
+    std::unique_ptr<singularity::ImageFile> open(const std::string& path, bool writable) override {
+        if (writable)
+            throw Error(Code::unsupported, path + ": a squashfs file can only be read", "unpack it with 'build --sandbox' to change it");
+        return std::make_unique<Image>(path);
+    }
+
+    std::unique_ptr<singularity::Writer> create(const CreateSpec& what, const Host& host) override {
+        auto options = squashfs::parse_compression(what.compress);
+        options.mtime = squashfs::clamp_time(what.time);
+        return std::make_unique<Writer>(what.fd, options, host);
+    }
+};
+
+}  // namespace
+}  // namespace squashfs_plugin
+
+SINGULARITY_PLUGIN(squashfs, squashfs_plugin::SquashfsFormat)

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory_tree.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdexcept>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace testing {
+
+using singularity::Slice;
+
+Slice BytesStream::next() {
+    const size_t n = std::min(piece_, bytes_.size() - at_);
+    const char* p = bytes_.data() + at_;
+    at_ += n;
+    return n == 0 ? Slice() : Slice::borrowed(p, n);
+}
+
+Slice PiecesStream::next() {
+    if (at_ == pieces_.size()) return {};
+    const Piece p = pieces_[at_++];
+    if (p.size < 0) return Slice::hole(static_cast<uint64_t>(-p.size));
+    now_.assign(static_cast<size_t>(p.size), p.fill);
+    return Slice::borrowed(now_.data(), now_.size());
+}
+
+FileStream::FileStream(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)), buffer_(size_t{1} << 20) {
+    if (fd_ < 0) throw std::runtime_error("cannot open " + path);
+}
+FileStream::~FileStream() { close(fd_); }
+Slice FileStream::next() {
+    const ssize_t n = ::read(fd_, buffer_.data(), buffer_.size());
+    if (n < 0) throw std::runtime_error("cannot read a file");
+    return n == 0 ? Slice() : Slice::borrowed(buffer_.data(), static_cast<uint64_t>(n));
+}
+
+MemoryTree::MemoryTree() {
+    nodes_.emplace_back();
+    nodes_[0].attr.mode = 040755;
+    nodes_[0].attr.nlink = 2;
+    nodes_[0].attr.inode = 1;
+    nodes_[0].attr.content = SG_NO_CONTENT;
+}
+
+MemoryTree::Node& MemoryTree::at(const std::string& path) {
+    uint64_t node = 0;
+    for (size_t i = 0; i < path.size();) {
+        const size_t end = std::min(path.find('/', i), path.size());
+        node = nodes_[node].children.at(path.substr(i, end - i));
+        i = end + 1;
+    }
+    return nodes_[node];
+}
+
+MemoryTree::Node& MemoryTree::add(const std::string& path, uint32_t mode) {
+    const size_t slash = path.rfind('/');
+    const uint64_t id = nodes_.size();
+    nodes_.emplace_back();
+    Node& parent = slash == std::string::npos ? nodes_[0] : at(path.substr(0, slash));
+    parent.children[slash == std::string::npos ? path : path.substr(slash + 1)] = id;
+    Node& node = nodes_[id];
+    node.attr.mode = mode;
+    node.attr.nlink = 1;
+    node.attr.inode = id + 1;
+    node.attr.content = SG_NO_CONTENT;
+    return node;
+}
+
+MemoryTree::Node& MemoryTree::file(const std::string& path, uint64_t size, uint64_t content, uint32_t mode) {
+    Node& node = add(path, mode);
+    node.attr.size = size;
+    node.attr.content = content;
+    return node;
+}
+
+void MemoryTree::link(const std::string& path, const std::string& to) {
+    Node& original = at(to);
+    ++original.attr.nlink;
+    const uint64_t id = original.attr.inode - 1;
+    const size_t slash = path.rfind('/');
+    Node& parent = slash == std::string::npos ? nodes_[0] : at(path.substr(0, slash));
+    parent.children[slash == std::string::npos ? path : path.substr(slash + 1)] = id;
+}
+
+singularity::ForeignRoot MemoryTree::foreign() {
+    return {singularity::detail::root_table(false), reinterpret_cast<sg_root*>(&box_)};
+}
+
+uint64_t MemoryTree::lookup(uint64_t dir, std::string_view name) {
+    const auto found = nodes_[dir].children.find(std::string(name));
+    return found == nodes_[dir].children.end() ? SG_NO_NODE : found->second;
+}
+
+void MemoryTree::list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* arg) {
+    uint64_t i = 0;
+    for (const auto& [name, node] : nodes_[dir].children) {
+        if (i++ < cursor) continue;
+        if (visit(arg, name.c_str(), name.size(), node, nodes_[node].attr.mode & S_IFMT, i) != 0) return;
+    }
+}
+
+void MemoryTree::xattrs(uint64_t node, sg_visit_xattr visit, void* arg) {
+    for (const auto& [name, value] : nodes_[node].xattrs)
+        if (visit(arg, name.c_str(), value.data(), value.size()) != 0) return;
+}
+
+void MemoryTree::scan(const std::string& directory, const std::string& prefix,
+                      const std::function<uint64_t(const std::string&, uint64_t)>& store) {
+    const auto attributes = [](Node& node, const struct stat& st, const std::string& path) {
+        node.attr.mode = st.st_mode;
+        node.attr.uid = st.st_uid;
+        node.attr.gid = st.st_gid;
+        node.attr.mtime = st.st_mtime;
+        if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+            node.attr.major = major(st.st_rdev);
+            node.attr.minor = minor(st.st_rdev);
+        }
+        char names[4096];
+        const ssize_t n = llistxattr(path.c_str(), names, sizeof names);
+        for (ssize_t i = 0; i < n; i += static_cast<ssize_t>(std::string(names + i).size()) + 1) {
+            std::string value(65536, '\0');
+            const ssize_t size = lgetxattr(path.c_str(), names + i, value.data(), value.size());
+            if (size < 0) continue;
+            value.resize(static_cast<size_t>(size));
+            node.xattrs.emplace_back(names + i, value);
+        }
+    };
+    if (prefix.empty()) {
+        struct stat st {};
+        if (lstat(directory.c_str(), &st) != 0) throw std::runtime_error("cannot look at " + directory);
+        attributes(nodes_[0], st, directory);
+    }
+    std::vector<std::string> names;
+    DIR* d = opendir(directory.c_str());
+    if (!d) throw std::runtime_error("cannot list " + directory);
+    while (const dirent* e = readdir(d)) names.emplace_back(e->d_name);
+    closedir(d);
+    std::sort(names.begin(), names.end());
+    for (const auto& name : names) {
+        if (name == "." || name == "..") continue;
+        const std::string path = directory + "/" + name, inside = prefix + name;
+        struct stat st {};
+        if (lstat(path.c_str(), &st) != 0) throw std::runtime_error("cannot look at " + path);
+        if (st.st_nlink > 1 && !S_ISDIR(st.st_mode)) {
+            const auto [seen, is_new] = seen_.try_emplace({st.st_dev, st.st_ino}, inside);
+            if (!is_new) {
+                link(inside, seen->second);
+                continue;
+            }
+        }
+        if (S_ISDIR(st.st_mode)) {
+            attributes(add(inside, st.st_mode), st, path);
+            scan(path, inside + "/", store);
+        } else if (S_ISREG(st.st_mode)) {
+            const uint64_t id = st.st_size > 0 ? store(path, static_cast<uint64_t>(st.st_size)) : SG_NO_CONTENT;
+            attributes(file(inside, static_cast<uint64_t>(st.st_size), id), st, path);
+        } else {
+            Node& node = add(inside, st.st_mode);
+            attributes(node, st, path);
+            if (S_ISLNK(st.st_mode)) {
+                std::string target(4096, '\0');
+                const ssize_t n = readlink(path.c_str(), target.data(), target.size());
+                target.resize(n > 0 ? static_cast<size_t>(n) : 0);
+                node.target = target;
+                node.attr.size = target.size();
+            }
+        }
+    }
+}
+
+Foreign::Foreign(singularity::Root& root)
+    : box_{&root},
+      root_(singularity::detail::root_table(dynamic_cast<singularity::StoredRoot*>(&root) != nullptr), reinterpret_cast<sg_root*>(&box_)) {}
+
+TemporaryFile::TemporaryFile() {
+    char name[] = "/tmp/sg-test-XXXXXX";
+    fd_ = mkostemp(name, O_CLOEXEC);
+    if (fd_ < 0) throw std::runtime_error("cannot make a temporary file");
+    unlink(name);
+}
+TemporaryFile::~TemporaryFile() { close(fd_); }
+uint64_t TemporaryFile::size() const {
+    struct stat st {};
+    if (fstat(fd_, &st) != 0) throw std::runtime_error("cannot look at a temporary file");
+    return static_cast<uint64_t>(st.st_size);
+}
+std::string TemporaryFile::bytes(uint64_t offset, uint64_t count) const {
+    std::string out(static_cast<size_t>(std::min(count, size() - std::min(size(), offset))), '\0');
+    for (size_t got = 0; got < out.size();) {
+        const ssize_t n = pread(fd_, out.data() + got, out.size() - got, static_cast<off_t>(offset + got));
+        if (n <= 0) throw std::runtime_error("cannot read a temporary file");
+        got += static_cast<size_t>(n);
+    }
+    return out;
+}
+std::string TemporaryFile::path() const { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd_); }
+
+std::string noise(uint32_t seed, size_t size) {
+    std::string out(size, '\0');
+    uint64_t x = seed * 0x9E3779B97F4A7C15u + 1;
+    for (auto& c : out) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        c = static_cast<char>(x >> 32);
+    }
+    return out;
+}
+
+std::string text(uint32_t seed, size_t size) {
+    static constexpr const char* words[] = {"block ", "inode ", "table ", "layer ", "image ", "mount ", "tree\n", "file "};
+    std::string out;
+    uint64_t x = seed * 0x9E3779B97F4A7C15u + 1;
+    while (out.size() < size) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        out += words[(x >> 32) % 8];
+        if (x % 11 == 0) out += std::to_string(x % 1000);
+    }
+    out.resize(size);
+    return out;
+}
+
+}  // namespace testing
