@@ -74,6 +74,9 @@ USER_WORDS=()
 as_user() { "${USER_WORDS[@]}" "$@"; }
 user_namespaces() { as_user unshare -U true 2>/dev/null; }
 
+# knows VERB OPTION: is it an option of that verb? Some of Singularity's belong to later issues.
+knows() { singularity "$1" --help 2>&1 | grep -qE -- "(^|[ ,])$2([ ,=]|$)" || { note "$1 has no $2"; return 1; }; }
+
 need_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }
 need_tool() { local t; for t; do command -v "$t" >/dev/null || skip "needs $t"; done; }
 need_data() {
@@ -175,10 +178,17 @@ expect_nothing_left() {
         [ "$(mounts)$(loops)$(processes)" != "$MOUNTS$LOOPS$PROCESSES" ] || break
         sleep 0.1
     done
-    expect_equal "$(mounts)" "$MOUNTS" "mounts were left"
-    expect_equal "$(loops)" "$LOOPS" "loop devices were left"
-    expect_equal "$(processes)" "$PROCESSES" "processes were left"
-    expect_equal "$(temporaries)" "$TEMPORARIES" "temporary files were left"
+    expect_as_before mounts "$MOUNTS"
+    expect_as_before loops "$LOOPS"
+    expect_as_before processes "$PROCESSES"
+    expect_as_before temporaries "$TEMPORARIES"
+}
+expect_as_before() {
+    local now
+    now=$("$1")
+    [ "$now" = "$2" ] && return
+    fail "$1 are not as before"
+    diff <(echo "$2") <(echo "$now") | grep '^[<>]' | sed 's/^</    gone:/; s/^>/    left:/'
 }
 
 # A copy of the prefix that the test may change: sets PREFIX and PATH.

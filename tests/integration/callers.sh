@@ -1,0 +1,113 @@
+# Command lines of workflow managers and site tools, word for word, and what they parse of our output. Options that
+# belong to a later issue are noted and their callers left out until they are there.
+. "$(dirname "$0")/../support/lib.sh"
+
+ok singularity build full.sif "oci:$IMAGES/full.oci"
+chmod 755 full.sif
+I=$PWD/full.sif
+S=$(command -v singularity)
+has() { local o; for o; do knows exec "$o" || return 1; done; }
+
+callers() {
+    local d=$PWD
+    me mkdir -p task home bound
+    me sh -c 'echo bound >bound/file; echo "echo task script" >task/.command.run'
+
+    check "Nextflow"
+    if has --pid; then
+        run me env - PATH="$PATH" SINGULARITYENV_TMP=/tmp SINGULARITYENV_X="a b" "$S" exec --no-home --pid -B "$d/bound" -B "$d/bound:$d/bound:ro" -B "$d/task" "$I" /bin/sh -c "cd \"$d/task\"; echo \"\$X\"; /bin/sh .command.run nxf_trace"
+        expect_rc 0
+        expect_equal "$OUT" $'a b\ntask script'
+        expect_equal "$ERR" ""
+    fi
+    me sh -c "singularity pull --name img.pulling.123 oci:$IMAGES/tiny.oci >/dev/null 2>&1 && mv img.pulling.123 img.img"
+    expect_exists img.img
+
+    check "Snakemake"
+    run me sh -c "singularity --version"
+    expect_equal "$(tail -n 1 <<<"$OUT" | wc -w)" 3 "words of --version"
+    if has --home; then
+        run me sh -c "cd '$d/task' && SINGULARITYENV_CONDA_PKGS_DIRS=/x singularity --quiet --silent exec --home '$d/task' --bind '$d/bound':'/mnt/snakemake_searchpaths/item_0' $I sh -c 'cat /mnt/snakemake_searchpaths/item_0/file; echo \$CONDA_PKGS_DIRS; pwd'"
+        expect_rc 0
+        expect_equal "$OUT" "$(printf '%s\n' bound /x "$d/task")"
+        expect_equal "$ERR" ""
+    fi
+
+    check "cwltool: its probe, its run"
+    run me singularity exec --userns "$IMAGES/../images/full.oci" true
+    [ "$RC" != 0 ] || fail "a layout was taken for an image"
+    if has --userns --ipc --home --mount --contain --no-eval; then
+        run me singularity --quiet run --contain --ipc --cleanenv --no-eval --userns --home "$d/home:/var/home" --mount=type=bind,source="$d/bound",target=/var/in,readonly --pwd /var/home "$I" 'a $b' "c'd"
+        expect_rc 0
+        expect_equal "$OUT" "entry a \$b c'd"
+    fi
+    run me singularity build --sandbox sb.d "oci:$IMAGES/full.oci"
+    run me singularity inspect --json sb.d
+    expect_rc 0
+    ! command -v jq >/dev/null || jq -e '.data.attributes.labels | length > 0' "$T/out" >/dev/null || fail "no attributes"
+    me sh -c 'chmod -R u+rwX sb.d; rm -rf sb.d'
+
+    check "Galaxy"
+    if has --ipc --pid --no-mount --home; then
+        SINGULARITYENV_K=V run me singularity -s exec --pwd "$d/task" --cleanenv --ipc --pid --no-mount tmp -B "$d/bound:/in:ro" --home "$d/home:$d/home" "$I" sh -c 'cat /in/file; echo $K; pwd'
+        expect_rc 0
+        expect_equal "$OUT" "$(printf '%s\n' bound V "$d/task")"
+    fi
+
+    check "shpc"
+    me sh -c 'echo "export SHPC=set" >99-shpc.sh'
+    run me singularity exec -B "$d/99-shpc.sh:/.singularity.d/env/99-shpc.sh" "$I" sh -c 'echo $SHPC'
+    expect_rc 0
+    expect_equal "$OUT" set
+    run me singularity inspect -r "$I"
+    expect_rc 0
+    run me singularity inspect -d "$I"
+    expect_rc 0
+    run me singularity shell -s /bin/sh "$I" -c 'echo from -s'
+    OUT=$(me sh -c "echo 'echo typed' | singularity shell -s /bin/sh $I" 2>"$T/err")
+    expect_equal "$OUT" typed
+
+    check "HTCondor"
+    if has --scratch --workdir --containall; then
+        run me singularity -s exec -S /tmp -S /var/tmp -W "$d/home" --pwd /task -B "$d/task:/task" -C "$I" status 37
+        expect_rc 37
+        run me singularity -s -q test -S /tmp -S /var/tmp -W "$d/home" --pwd /task -B "$d/task:/task" -C "$I"
+        expect_rc 0
+    fi
+    run me singularity test "$I"
+    expect_rc 0
+
+    check "Arvados"
+    run me singularity build arv.sif "docker-archive://$IMAGES/save-new.tar"
+    expect_rc 0
+    if has --containall --home; then
+        run me env -i SINGULARITYENV_A='b c' SINGULARITY_NO_EVAL=1 "$S" exec --containall --cleanenv --pwd=/keep --home "$d/home:/var/lib/cwl" --bind "$d/bound:/keep:ro" arv.sif sh -c 'echo "$A"; cat file'
+        expect_rc 0
+        expect_equal "$OUT" $'b c\nbound'
+    fi
+
+    check "nf-core: a pull that fails says FATAL, and leaves nothing"
+    run me singularity pull --name gone.img "oci:$IMAGES/bad-missing.oci"
+    grep -q '^FATAL: ' "$T/err" || fail "no line with FATAL"
+    expect_absent gone.img
+    run me singularity pull --force --name got.img "oci:$IMAGES/tiny.oci"
+    expect_rc 0
+    refuse_err 'FATAL: '
+    expect_exists got.img
+
+    check "spython"
+    run me singularity --quiet pull --name sp.sif --force "oci:$IMAGES/tiny.oci"
+    expect_rc 0
+    run me singularity build --force sp.sif "oci:$IMAGES/tiny.oci"
+    expect_rc 0
+    run me singularity inspect -e -d -l -r -H -t --json "$I"
+    expect_rc 0
+    ! command -v jq >/dev/null || jq -e '.data.attributes.runscript' "$T/out" >/dev/null || fail "no runscript"
+
+    check "set by a caller, these do no harm"
+    SINGULARITY_CONTAINER=x SINGULARITY_SHELL=/bin/sh PROMPT_COMMAND=: SINGULARITY_UNKNOWN=1 run me singularity exec "$I" true
+    expect_rc 0
+}
+each_user callers
+expect_nothing_left
+finish
