@@ -1,6 +1,7 @@
 // exec, run, shell and test: options, image, LaunchSpec, launcher.
 #include "cli/container_action.hpp"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

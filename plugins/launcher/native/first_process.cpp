@@ -1,12 +1,10 @@
 #include "first_process.hpp"
 
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 
 namespace native {
 namespace {
@@ -21,21 +19,14 @@ sigset_t forwarded() {
 
 }  // namespace
 
-struct Waiter::Impl {
-    sigset_t before;
-};
-
-Waiter::Waiter() : impl_(new Impl) {
+Waiter::Waiter() {
     const sigset_t set = forwarded();
-    ::sigprocmask(SIG_BLOCK, &set, &impl_->before);
+    ::sigprocmask(SIG_BLOCK, &set, &before_);
 }
 
-Waiter::~Waiter() {
-    ::sigprocmask(SIG_SETMASK, &impl_->before, nullptr);
-    delete impl_;
-}
+Waiter::~Waiter() { restore_in_child(); }
 
-void Waiter::restore_in_child() const { ::sigprocmask(SIG_SETMASK, &impl_->before, nullptr); }
+void Waiter::restore_in_child() const { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
 int Waiter::wait(pid_t child) const {
     const sigset_t set = forwarded();

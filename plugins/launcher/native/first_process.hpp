@@ -1,5 +1,6 @@
 // The first process of a PID namespace ("appinit"), and the one outside that waits for it.
 #pragma once
+#include <signal.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -13,17 +14,18 @@ constexpr const char* first_process_name = "appinit";
 [[noreturn]] void be_first_process(int report, const std::function<void()>& payload);
 
 // Waits for `child`, forwarding signals that the terminal has not sent to the whole group by itself.
-// `prepared` must have been called before the child was made.
+// Make it before the child: the constructor blocks the signals that are to be forwarded.
 class Waiter {
 public:
-    Waiter();   // blocks the signals to be forwarded
+    Waiter();
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
     ~Waiter();  // restores the mask
     void restore_in_child() const;  // the child starts with the caller's mask
     int wait(pid_t child) const;    // the wait(2) status
 
 private:
-    struct Impl;
-    Impl* impl_;
+    sigset_t before_;
 };
 
 }  // namespace native

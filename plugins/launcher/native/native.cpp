@@ -50,7 +50,7 @@ void enter_directory(const Spec& spec, Variables& variables) {
         }
         if (now.empty()) {
             if (::chdir("/") != 0) fail("cannot enter /");
-            now = "/";
+            now.assign(1, '/');
         }
         host_log.warn(system_error(reason, "cannot enter the directory", spec.cwd + " in the container").message() + ", using " + now);
     }

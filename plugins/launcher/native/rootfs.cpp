@@ -164,7 +164,7 @@ void Rootfs::make_place(int lower, int root, const Mount& mount) {
                     struct stat s;
                     if (in_image && ::fstatat(root, path.c_str(), &s, AT_SYMLINK_NOFOLLOW) == 0) {
                         (void)!::fchownat(lower, path.c_str(), s.st_uid, s.st_gid, AT_SYMLINK_NOFOLLOW);
-                        (void)::fchmodat(lower, path.c_str(), s.st_mode & 07777, 0);
+                        (void)!::fchmodat(lower, path.c_str(), s.st_mode & 07777, 0);
                         const timespec times[2] = {s.st_mtim, s.st_mtim};
                         (void)::utimensat(lower, path.c_str(), times, AT_SYMLINK_NOFOLLOW);
                     }
@@ -187,7 +187,7 @@ void Rootfs::lay_over(const std::vector<const Mount*>& absent) {
     make_directory(session_.fd.get(), "lower", 0755);
     struct stat s;
     if (::fstat(root_.get(), &s) == 0) {  // the root of the upper-most directory is what people see
-        (void)::fchmodat(session_.fd.get(), "lower", s.st_mode & 07777, 0);
+        (void)!::fchmodat(session_.fd.get(), "lower", s.st_mode & 07777, 0);
         (void)!::fchownat(session_.fd.get(), "lower", s.st_uid, s.st_gid, 0);
     }
     Fd lower(::openat(session_.fd.get(), "lower", O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -1,0 +1,113 @@
+#include "runtime/launch_spec.hpp"
+
+#include <rapidjson/document.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+
+#include "base/error.hpp"
+
+using namespace sg;
+using namespace sg::runtime;
+
+BOOST_AUTO_TEST_SUITE(launch_spec)
+
+namespace {
+
+struct Fixture {
+    LaunchOptions options;
+    ImageFacts image;
+    Machine machine;
+    const char* environment[2] = {"FOO=bar", nullptr};
+
+    Fixture() {
+        options.action = "exec";
+        options.arguments = {"/bin/true", "x"};
+        image.path = "/images/x";
+        image.arch = "amd64";
+        std::strcpy(image.plan.type, "some");
+        std::strcpy(image.plan.path, "/images/x");
+        image.plan.offset = 4096;
+        image.plan.size = 8192;
+        machine.user.uid = machine.user.gid = 1000;
+        machine.user.name = "ann";
+        machine.user.home = "/home/ann";
+        machine.user.groups = {{"ann", 1000}, {"wheel", 10}};
+        machine.session_places = {"/mnt"};
+        machine.environment = environment;
+    }
+
+    rapidjson::Document make() {
+        rapidjson::Document d;
+        d.Parse(make_launch_spec(options, Settings::defaults(), image, machine).json);
+        BOOST_REQUIRE(!d.HasParseError());
+        return d;
+    }
+};
+
+std::vector<std::string> namespaces(const rapidjson::Document& d) {
+    std::vector<std::string> out;
+    for (const auto& n : d["linux"]["namespaces"].GetArray()) out.push_back(n["type"].GetString());
+    return out;
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(an_ordinary_user_gets_a_user_namespace_and_no_rights, Fixture) {
+    const auto d = make();
+    BOOST_TEST(namespaces(d) == (std::vector<std::string>{"user", "mount"}), boost::test_tools::per_element());
+    BOOST_TEST(d["linux"]["uidMappings"][0]["containerID"].GetUint() == 1000u);
+    BOOST_TEST(d["linux"]["uidMappings"][0]["hostID"].GetUint() == 1000u);
+    BOOST_TEST(d["process"]["noNewPrivileges"].GetBool());
+    BOOST_TEST(d["process"]["capabilities"]["bounding"].Empty());
+    BOOST_TEST(d["process"]["cwd"].GetString() == "/home/ann");
+    BOOST_TEST(d["root"]["readonly"].GetBool());
+}
+
+BOOST_FIXTURE_TEST_CASE(root_keeps_its_rights_and_needs_no_user_namespace, Fixture) {
+    machine.root = true;
+    machine.user.uid = machine.user.gid = 0;
+    const auto d = make();
+    BOOST_TEST(namespaces(d) == std::vector<std::string>{"mount"}, boost::test_tools::per_element());
+    BOOST_TEST(!d["process"]["noNewPrivileges"].GetBool());
+    BOOST_TEST(!d["process"].HasMember("capabilities"));
+    BOOST_TEST(d["container"]["session"]["bytes"].GetUint64() == 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(it_names_the_image_the_action_and_the_origins, Fixture) {
+    const auto d = make();
+    BOOST_TEST(d["launchSpecVersion"].GetString() == "1.0");
+    BOOST_TEST(d["images"].Size() == 1u);
+    BOOST_TEST(d["images"][0]["offset"].GetUint64() == 4096u);
+    BOOST_TEST(d["images"][0]["type"].GetString() == "some");
+    BOOST_TEST(d["container"]["action"]["name"].GetString() == "exec");
+    BOOST_TEST(d["container"]["action"]["args"][1].GetString() == "x");
+    BOOST_TEST(d["process"]["args"][0].GetString() == "/.singularity.d/actions/exec");
+    BOOST_TEST(d["container"]["identity"]["groups"][1]["name"].GetString() == "wheel");
+    BOOST_TEST(d["origin"].HasMember("mount.home"));
+}
+
+BOOST_FIXTURE_TEST_CASE(namespaces_follow_the_options, Fixture) {
+    options.pid = options.ipc = options.net = true;
+    options.hostname = "box";
+    BOOST_TEST(namespaces(make()) == (std::vector<std::string>{"user", "mount", "pid", "ipc", "uts", "network"}), boost::test_tools::per_element());
+    BOOST_TEST(make_launch_spec(options, Settings::defaults(), image, machine).child);
+}
+
+BOOST_FIXTURE_TEST_CASE(an_image_that_cannot_be_written_refuses_writable, Fixture) {
+    options.writable = true;
+    BOOST_CHECK_EXCEPTION(make(), Error, [](const Error& e) { return e.code() == Code::unsupported; });
+    image.plan.writable = 1;
+    const auto d = make();
+    BOOST_TEST(d["container"]["layer"].GetString() == "none");
+    BOOST_TEST(!d["root"]["readonly"].GetBool());
+}
+
+BOOST_FIXTURE_TEST_CASE(text_that_json_must_escape_survives, Fixture) {
+    options.arguments = {"a\"b\\c\n\x01", "\xff\xfe"};
+    const auto d = make();
+    BOOST_TEST(std::string(d["container"]["action"]["args"][0].GetString()) == options.arguments[0]);
+    BOOST_TEST(std::string(d["container"]["action"]["args"][1].GetString()) == options.arguments[1]);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
