@@ -1,0 +1,79 @@
+// singularity inspect IMAGE
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <memory>
+
+#include "cli/verb.hpp"
+#include "metadata/inspect.hpp"
+
+namespace sg {
+
+namespace {
+
+struct Options {
+    std::string image, format;
+    Sections sections;
+    bool json = false, all = false;
+};
+
+void print(std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno("cannot write to", "standard output");
+        text.remove_prefix(static_cast<size_t>(n));
+    }
+}
+
+int run(const Options& o, Session& session) {
+    Sections s = o.sections;
+    if (o.all) {
+        const bool apps = s.app.empty();
+        s.labels = s.deffile = s.runscript = s.startscript = s.test = s.environment = s.helpfile = true;
+        s.list_apps = s.list_apps || apps;
+    }
+    if (!(s.labels || s.deffile || s.runscript || s.startscript || s.test || s.environment || s.helpfile || s.list_apps))
+        s.labels = true;
+    const sg_call call = session.call();
+    OpenedImage image = session.plugins.open_image(o.image);
+    const Attributes all = inspect_image(image, &call);
+    if (o.json || o.all || session.json) {
+        Attributes out = selected(all, s);
+        // --all tells everything about each app, not only its name.
+        if (o.all && s.app.empty()) out.apps = all.apps;
+        print(attributes_json(out, "\t"));
+        return 0;
+    }
+    const std::string format = o.format.empty() ? session.settings.text("inspect.format") : o.format;
+    print(shown_text(all, s, format == "text" ? LabelForm::text : LabelForm::json, ::isatty(STDOUT_FILENO) == 1));
+    return 0;
+}
+
+Action declare(CLI::App& app) {
+    auto o = std::make_shared<Options>();
+    Sections& s = o->sections;
+    app.add_option("IMAGE", o->image, "A SIF file, a sandbox directory or another image")->required();
+    app.add_flag("-l,--labels", s.labels, "Show the labels (what is shown when nothing else is asked for)");
+    app.add_flag("-d,--deffile", s.deffile, "Show the definition that the image was built from");
+    app.add_flag("-r,--runscript", s.runscript, "Show the script that `run` runs");
+    app.add_flag("-s,--startscript", s.startscript, "Show the script that `instance start` runs");
+    app.add_flag("-t,--test", s.test, "Show the test script");
+    app.add_flag("-e,--environment", s.environment, "Show the environment scripts");
+    app.add_flag("-H,--helpfile", s.helpfile, "Show the help text");
+    app.add_flag("--list-apps", s.list_apps, "List the apps");
+    app.add_option("--app", s.app, "Show this app instead of the image");
+    app.add_flag("-j,--json", o->json, "Print JSON: {\"data\":{\"attributes\":...},\"type\":\"container\"}");
+    app.add_flag("--all", o->all, "Show everything, as JSON");
+    app.add_option("--format", o->format, "How labels are printed: json or text (default: the key inspect.format)")
+        ->check(CLI::IsMember({"json", "text"}));
+    examples(app, {"singularity inspect lolcow.sif", "singularity inspect --runscript lolcow.sif", "singularity inspect --all lolcow.sif"});
+    return [o](Session& session) { return run(*o, session); };
+}
+
+}  // namespace
+
+extern const Verb inspect_verb{"inspect", "Look at images", "Show the labels, scripts and definition of an image", {}, true, declare};
+
+}  // namespace sg

@@ -1,0 +1,24 @@
+// Small helpers for the JSON that this room writes and reads.
+#pragma once
+#include <rapidjson/document.h>
+
+#include <string>
+#include <string_view>
+
+namespace sg {
+
+// The text with every byte that is no UTF-8 replaced by U+FFFD: files of an image hold what they like, JSON does not.
+std::string valid_utf8(std::string_view text);
+
+// At most `limit` bytes and 64 levels; Code::corrupt names `what` and the place.
+rapidjson::Document parse_json(std::string_view text, std::string_view what);
+
+// One object: `indent` "" is compact.
+template <class Writer>
+void put(Writer& writer, std::string_view name, std::string_view value) {
+    const std::string key = valid_utf8(name), text = valid_utf8(value);
+    writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+    writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+}
+
+}  // namespace sg

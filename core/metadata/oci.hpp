@@ -1,0 +1,73 @@
+// What a build puts into a root file system besides the image's own files: /.singularity.d and what belongs to it
+// (image-metadata fact sheet, sections 1 to 5), and the same as parts of an image file.
+//
+//     const Metadata metadata = Metadata::for_image(facts);
+//     for (const auto& part : metadata.parts()) writer.part(part.type, part.name, part.bytes);
+//     Tree tree = merge_layers(...);
+//     metadata.apply(tree, writer, call);
+//     writer.finish(tree);
+//
+// Equal facts give equal bytes; every time is facts.time, or 0 when that is unset. All files belong to root.
+#pragma once
+#include <singularity/format.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "image/config.hpp"
+#include "metadata/attributes.hpp"
+#include "rootfs/tree.hpp"
+#include "rootfs/writer.hpp"
+
+namespace sg {
+
+struct BuildFacts {
+    std::vector<std::pair<std::string, std::string>> header;  // words of the definition's header: bootstrap, from, ...
+    std::optional<ImageConfig> config;                        // of an OCI image
+    std::string arch;                                         // Go's name
+    std::optional<int64_t> time;                              // seconds since 1970 UTC
+    std::string version;                                      // of the product
+    std::string deffile;                                      // the definition's text, as it is recorded
+};
+
+class Metadata {
+public:
+    // For a root file system made of layers, or of nothing. With a config the image's own /.singularity.d, /etc/hosts
+    // and /etc/resolv.conf are overwritten.
+    static Metadata for_image(const BuildFacts& facts);
+    // For a copy of `base`: scripts that it has stay, labels are merged, its definition goes into the history.
+    static Metadata for_base(const BuildFacts& facts, const singularity::ForeignRoot& base);
+
+    struct Part {
+        std::string type, name, bytes;
+    };
+    // In the order in which a SIF has them: the definition, inspect-metadata.json, oci-config.json.
+    std::vector<Part> parts() const;
+
+    // Adds files, directories and links to `tree`, their bytes to `writer`. Links of the image are followed inside
+    // the tree only. `call` may be NULL.
+    void apply(Tree& tree, ImageWriter& writer, const sg_call* call) const;
+
+    const Attributes& attributes() const { return attributes_; }
+
+private:
+    struct File {
+        std::string path, text;
+        uint32_t mode = 0644;
+        bool replace = true;  // false: what the tree has there stays
+    };
+    int64_t time() const { return facts_.time.value_or(0); }
+    void keep_history(Tree& tree) const;
+    void put(Tree& tree, ImageWriter& writer, const File& file) const;
+    void put_empty(Tree& tree, std::string path) const;
+
+    BuildFacts facts_;
+    bool oci_ = false;
+    std::vector<File> files_;
+    Attributes attributes_;
+};
+
+}  // namespace sg

@@ -1,0 +1,40 @@
+// A SIF as an image: its root file system is the primary system partition (SIF fact sheet, section 7, last
+// paragraph), its parts are the objects.
+#pragma once
+#include <singularity/format.hpp>
+
+#include <mutex>
+
+#include "sif/container.hpp"
+
+namespace sif {
+
+class SifImage final : public singularity::PartedImageFile {
+public:
+    SifImage(const std::string& path, bool writable);
+
+    sg_image_info info() override;
+    singularity::Root& root() override;
+    sg_mount_plan mount_plan() override;
+
+    std::vector<singularity::PartInfo> parts() override;
+    std::unique_ptr<singularity::Stream> read_part(uint64_t id, const singularity::Host& host) override;
+    uint64_t add_part(const singularity::PartInfo& spec, singularity::Stream& data, const singularity::Host& host) override;
+    void remove_part(uint64_t id, bool zero) override;
+    void set_primary(uint64_t id) override;
+    std::vector<std::pair<std::string, std::string>> header() override;
+    std::string covered(uint64_t group, std::vector<Covered>& parts) override;
+
+private:
+    const Descriptor& root_partition() const;  // throws Code::unsupported: none
+
+    Container container_;
+    std::string absolute_;
+    std::mutex mutex_;  // guards the making of root_
+    std::unique_ptr<singularity::StoredRoot> root_;
+};
+
+// Seconds for the "modified" of an edit: SOURCE_DATE_EPOCH when it is a number, else the clock.
+int64_t edit_time();
+
+}  // namespace sif
