@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 
@@ -10,6 +11,8 @@ namespace sg::log {
 
 namespace {
 std::atomic<int> least{static_cast<int>(Level::info)};
+std::atomic<bool> may_colour{true};
+std::atomic<Overlay*> overlay{nullptr};
 
 struct Style {
     const char* prefix;
@@ -29,22 +32,28 @@ Style style(Level level) {
 
 bool coloured() {
     static const bool yes = isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
-    return yes;
+    return yes && may_colour.load(std::memory_order_relaxed);
 }
 
 // One write per line, so that lines of several threads and processes do not mix. A full or closed
 // stderr is nobody's to hear about.
 void put(const std::string& text) {
+    Overlay* const over = overlay.load(std::memory_order_acquire);
+    if (over) over->hide();
     size_t done = 0;
     while (done < text.size()) {
         const ssize_t n = ::write(STDERR_FILENO, text.data() + done, text.size() - done);
-        if (n <= 0) return;
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
         done += static_cast<size_t>(n);
     }
+    if (over) over->show();
 }
 }  // namespace
 
 void set_threshold(Level l) { least.store(static_cast<int>(l), std::memory_order_relaxed); }
+void set_colour(bool allowed) { may_colour.store(allowed, std::memory_order_relaxed); }
+void set_overlay(Overlay* o) { overlay.store(o, std::memory_order_release); }
 Level threshold() { return static_cast<Level>(least.load(std::memory_order_relaxed)); }
 bool enabled(Level l) { return static_cast<int>(l) <= least.load(std::memory_order_relaxed); }
 

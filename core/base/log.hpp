@@ -11,6 +11,16 @@ namespace sg::log {
 enum class Level : int { fatal = -4, error = -3, warning = -2, info = 1, verbose = 4, debug = 5 };
 
 void set_threshold(Level least_important);
+void set_colour(bool allowed);  // false: never, as NO_COLOR
+
+// Something that is drawn at the cursor (progress bars): taken away before a line and put back after it.
+class Overlay {
+public:
+    virtual ~Overlay() = default;
+    virtual void hide() = 0;
+    virtual void show() = 0;
+};
+void set_overlay(Overlay* overlay);  // null: none
 Level threshold();
 bool enabled(Level level);
 

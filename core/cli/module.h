@@ -16,7 +16,7 @@ typedef struct sg_module_context {
     const char *executable;      /* absolute; the rest of the installation follows from it */
     const void *index;           /* the compiled index in use; lives as long as the process */
     uint64_t index_size;
-    const char *const *settings; /* KEY, VALUE, ORIGIN triples from the command line, NULL-ended */
+    const char *const *settings; /* "KEY=VALUE" of --set before the verb, NULL-ended */
     const sg_host_mount_v1 *mount; /* may be NULL */
     int32_t log_threshold;
     int32_t colour;              /* 0: --nocolor */

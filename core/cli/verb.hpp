@@ -33,6 +33,8 @@ namespace sg {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
+struct Context;
+
 struct Session {
     const Settings& settings;
     PluginHost& plugins;
@@ -43,6 +45,8 @@ struct Session {
     bool quiet = false;
     std::string format;     // a format chosen by its flag (manifest: selected_by), "" = none
     Pairs options;          // given options that plugins add to this verb, long name and value ("true" for a flag)
+
+    const Context* context = nullptr;  // the dispatcher's; null in tests
 
     const Pairs& plugin_options() const { return options; }
     sg_call call() { return sg_call{cancel, &progress}; }
@@ -62,6 +66,9 @@ struct Verb {
 
 // Example command lines, shown by --help.
 void examples(CLI::App& app, std::vector<std::string> lines);
+// What follows "singularity VERB [options]" in the usage line, where the App does not know it:
+// "IMAGE COMMAND [ARGUMENT...]".
+void usage(CLI::App& app, std::string arguments);
 
 // The option also reads SINGULARITY_NAME and APPTAINER_NAME for each NAME of "BIND,BINDPATH", in that
 // order, when it is not on the command line; `append` adds the variable's value (split at commas) to

@@ -77,7 +77,7 @@ struct CapabilityView {
     bool shadowed;          // another plugin, registered later, provides the same
     std::vector<std::string_view> words;  // bootstrap: definition-file keywords; format: extensions; hook: events
     // bootstrap
-    bool publishes, searches, deletes;
+    bool publishes, searches, deletes, plain_paths /* serves paths without a scheme */;
     // format
     bool directory, standard /* what build writes by default */;
     std::string_view selected_by, selected_short;  // build's flag, without dashes; "" = none
@@ -93,7 +93,7 @@ struct CacheAreaView {
 struct SourceFile {
     std::string path;
     uint32_t kind = 0;  // 0 absent, 1 file, 2 directory
-    uint64_t device = 0, inode = 0, size = 0;
+    uint64_t inode = 0, size = 0;
     int64_t mtime_ns = 0;
 };
 

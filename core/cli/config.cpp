@@ -1,0 +1,113 @@
+// singularity config show [--origin] [KEY] | compile
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "base/nearest.hpp"
+#include "cli/json_writer.hpp"
+#include "cli/print.hpp"
+#include "cli/verbs.hpp"
+#include "config/store.hpp"
+
+namespace sg {
+
+namespace {
+
+struct Options {
+    std::string action, key;
+    bool origin = false;
+};
+
+// What is shown: one key, the keys of a group ("mount"), or all.
+std::vector<KeyView> chosen(const Index& index, const std::string& wanted) {
+    std::vector<KeyView> out;
+    for (uint32_t i = 0; i < index.key_count(); ++i) {
+        KeyView k = index.key(i);
+        if (wanted.empty() || k.name == wanted || (k.name.starts_with(wanted) && k.name.substr(wanted.size()).starts_with(".")))
+            out.push_back(std::move(k));
+    }
+    if (!out.empty()) return out;
+    std::vector<std::string_view> names;
+    for (uint32_t i = 0; i < index.key_count(); ++i) names.push_back(index.key(i).name);
+    throw Error(Code::usage, "unknown configuration key '" + wanted + "'", did_you_mean(wanted, names));
+}
+
+std::string locked(const KeyView& k) {
+    return k.lock_file.empty() ? std::string() : std::string(k.lock_file) + ":" + std::to_string(k.lock_line);
+}
+
+void show_json(const std::vector<KeyView>& keys, const Settings& settings) {
+    JsonWriter json;
+    json.begin_object();
+    for (const auto& k : keys) {
+        json.key(k.name);
+        json.begin_object();
+        json.key("value");
+        switch (k.type) {
+            case ValueType::boolean: json.boolean(settings.boolean(k.name)); break;
+            case ValueType::integer: json.integer(settings.integer(k.name)); break;
+            case ValueType::text: json.text(settings.text(k.name)); break;
+            case ValueType::list:
+                json.begin_array();
+                for (const auto& v : settings.values(k.name)) json.text(v);
+                json.end_array();
+        }
+        json.member("type", type_name(k.type));
+        json.member("origin", settings.origin(k.name).where);
+        if (!k.lock_file.empty()) json.member("lock", locked(k));
+        if (!k.plugin.empty()) json.member("plugin", k.plugin);
+        json.member("doc", k.doc);
+        json.end_object();
+    }
+    json.end_object();
+    print(json.take());
+}
+
+int show(const Options& o, Session& session) {
+    const Settings& settings = session.settings;
+    const auto keys = chosen(settings.index(), o.key);
+    if (session.json) {
+        show_json(keys, settings);
+        return 0;
+    }
+    if (keys.size() == 1 && keys.front().name == o.key && !o.origin) {
+        print(settings.shown(o.key) + "\n");  // alone: for scripts
+        return 0;
+    }
+    size_t width = 0;
+    for (const auto& k : keys) width = std::max(width, k.name.size() + settings.shown(k.name).size() + 2);
+    std::string out;
+    for (const auto& k : keys) {
+        std::string line = std::string(k.name) + ": " + settings.shown(k.name);
+        if (o.origin) {
+            line.append(width > line.size() ? width - line.size() : 0, ' ');
+            line += "  # " + settings.origin(k.name).where;
+            if (!k.lock_file.empty()) line += ", locked by " + locked(k);
+        }
+        out += line + "\n";
+    }
+    print(out);
+    return 0;
+}
+
+Action declare(CLI::App& app) {
+    auto o = std::make_shared<Options>();
+    usage(app, "show [--origin] [--json] [KEY]");
+    app.add_option("ACTION", o->action, "show: the values in effect; compile: write the installation's index again")
+        ->required()
+        ->check(CLI::IsMember(std::vector<std::string>{"show", "compile"}));
+    app.add_option("KEY", o->key, "One key, or a group of them as 'mount'");
+    app.add_flag("--origin", o->origin, "Say which file and line, variable or option set each value, and what is locked");
+    examples(app, {"singularity config show", "singularity config show --origin build.compress", "singularity config show mount"});
+    return [o](Session& session) {
+        if (o->action == "show") return show(*o, session);
+        write_site_index(session.installation);
+        return 0;
+    };
+}
+
+}  // namespace
+
+extern const Verb config_verb{"config", "About this installation", "Show the configuration and where it comes from", {}, false, declare};
+
+}  // namespace sg

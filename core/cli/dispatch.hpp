@@ -1,0 +1,45 @@
+// From a command line to a verb and its exit code; the same code in the executable and its module.
+//
+// Failures print one line `FATAL:   MESSAGE` and, when there is a hint, a second line below it, indented
+// to the message; exit code 1 for a wrong command line, 255 for the rest.
+#pragma once
+#include <singularity/host.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/verb.hpp"
+#include "config/home.hpp"
+#include "config/index.hpp"
+#include "config/installation.hpp"
+
+namespace sg {
+
+// Options that stand before the verb, or after it where the verb has no such option of its own.
+struct GlobalOptions {
+    bool quiet = false, silent = false, verbose = false, debug = false, plain = false, json = false;
+    std::vector<std::string> settings;  // "KEY=VALUE" of --set
+    void apply() const;                 // to the log
+};
+
+// What a running verb stands on.
+struct Context {
+    Installation installation;
+    Index index;
+    const sg_host_mount_v1* mount = nullptr;
+    GlobalOptions global;
+    bool module = false;  // this is the internal module
+};
+
+// Parses `arguments` (after the verb's name) and runs it. Throws Error.
+int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context);
+
+// A verb that a plugin provides. Throws Error.
+int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context);
+
+// Prints the failure and gives the exit code.
+int report(const Error& error);
+
+}  // namespace sg

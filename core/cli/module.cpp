@@ -1,0 +1,95 @@
+// The entries of the internal module: see module.h.
+#include "cli/module.h"
+
+#include <cstring>
+
+#include "base/log.hpp"
+#include "cli/dispatch.hpp"
+#include "cli/signals.hpp"
+#include "cli/table.hpp"
+#include "cli/terminal.hpp"
+#if SG_HAVE_FETCH
+#include "build/cached_image.hpp"
+#endif
+
+namespace sg {
+
+namespace {
+
+Context context_of(const sg_module_context& c) {
+    if (c.abi != SG_MODULE_ABI)
+        throw Error(Code::unsupported, "the internal module and the program are of different versions", "Install singularity again.");
+    Context context;
+    context.installation = Installation::at(c.executable);
+    // The bytes are the executable's, for the whole process; they were checked there, and are again.
+    context.index = Index::over({static_cast<const uint8_t*>(c.index), static_cast<size_t>(c.index_size)}, nullptr);
+    context.mount = c.mount;
+    context.module = true;
+    context.global.json = c.json != 0;
+    context.global.plain = c.colour == 0;
+    for (const char* const* s = c.settings; s && *s; ++s) context.global.settings.emplace_back(*s);
+    log::set_threshold(static_cast<log::Level>(c.log_threshold));
+    log::set_colour(c.colour != 0);
+    return context;
+}
+
+#if SG_HAVE_FETCH
+std::string fetch(Context& context, const std::string& uri, const Pairs& options) {
+    Settings settings(context.index);
+    settings.apply_environment(environ);
+    PluginHost plugins(settings, context.index, context.mount);
+    CancelToken cancel;
+    const CancelOnSignal signals(cancel);
+    const std::unique_ptr<Progress> progress = terminal_progress();
+    const sg_call call{cancel, progress.get()};
+    return cached_image(plugins, uri, options, &call).path;
+}
+#endif
+
+}  // namespace
+
+std::string Session::fetch(const std::string& uri, const Pairs& source_options) {
+#if SG_HAVE_FETCH
+    const sg_call c = call();
+    return cached_image(plugins, uri, source_options, &c).path;
+#else
+    (void)source_options;
+    throw Error(Code::unsupported, "this build cannot fetch " + uri);
+#endif
+}
+
+}  // namespace sg
+
+extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context* c) {
+    using namespace sg;
+    try {
+        Context context = context_of(*c);
+        const VerbRow* row = find_verb(argv[0]);
+        if (!row || !row->verb) throw Error(Code::internal, std::string("the module has no verb '") + argv[0] + "'");
+        return dispatch_verb(*row->verb, std::vector<std::string>(argv + 1, argv + argc), context);
+    } catch (const Error& e) {
+        return report(e);
+    } catch (const std::bad_alloc&) {
+        return report(Error(Code::limit, "out of memory"));
+    } catch (const std::exception& e) {
+        return report(Error(Code::internal, std::string("a defect in this program: ") + e.what()));
+    }
+}
+
+extern "C" int32_t sg_module_fetch(const sg_module_context* c, const char* uri, const sg_pair* options, char* path_out,
+                                   uint64_t capacity, sg_error* err) {
+    using namespace sg;
+    return singularity::guard(err, [&] {
+        Context context = context_of(*c);
+        Pairs pairs;
+        for (const sg_pair* p = options; p && p->key; ++p) pairs.emplace_back(p->key, p->value);
+#if SG_HAVE_FETCH
+        const std::string path = fetch(context, uri, pairs);
+        if (path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + path);
+        std::memcpy(path_out, path.c_str(), path.size() + 1);
+#else
+        (void)path_out, (void)capacity;
+        throw Error(Code::unsupported, std::string("this build cannot fetch ") + uri);
+#endif
+    });
+}

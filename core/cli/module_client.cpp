@@ -1,0 +1,156 @@
+#include "cli/module_client.hpp"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+#include "cli/module.h"
+
+namespace sg {
+
+namespace {
+
+void* load(const Context& context) {
+    void* handle = dlopen(context.installation.module.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        const char* why = dlerror();
+        throw Error(Code::unsupported, "cannot load " + context.installation.module + ": " + (why ? why : "unknown reason"),
+                    "This installation is incomplete: install it again.");
+    }
+    return handle;
+}
+
+template <class F>
+F entry(void* handle, const char* name, const Context& context) {
+    const auto f = reinterpret_cast<F>(dlsym(handle, name));
+    if (!f) throw Error(Code::unsupported, context.installation.module + " has no entry " + name);
+    return f;
+}
+
+struct CContext {
+    std::vector<std::string> texts;
+    std::vector<const char*> pointers;
+    sg_module_context c{};
+
+    explicit CContext(const Context& context) {
+        for (const auto& s : context.global.settings) texts.push_back(s);
+        for (const auto& t : texts) pointers.push_back(t.c_str());
+        pointers.push_back(nullptr);
+        c.abi = SG_MODULE_ABI;
+        c.executable = context.installation.executable.c_str();
+        c.index = context.index.bytes().data();
+        c.index_size = context.index.bytes().size();
+        c.settings = pointers.data();
+        c.mount = context.mount;
+        c.log_threshold = static_cast<int32_t>(log::threshold());
+        c.colour = context.global.plain ? 0 : 1;
+        c.json = context.global.json ? 1 : 0;
+    }
+};
+
+// What the child reports; small enough to be written in one piece.
+struct Answer {
+    int32_t code;
+    char path[PATH_MAX];
+    sg_error error;
+};
+
+std::atomic<pid_t> child{0};
+void pass_on(int number) {
+    if (const pid_t pid = child.load(); pid > 0) kill(pid, number);
+}
+
+bool read_all(int fd, void* to, size_t size) {
+    auto* at = static_cast<char*>(to);
+    while (size > 0) {
+        const ssize_t n = ::read(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= static_cast<size_t>(n);
+    }
+    return true;
+}
+
+[[noreturn]] void fetch_and_exit(int out, const Context& context, const std::string& uri, const Pairs& options) {
+    static Answer answer{};
+    answer.code = singularity::guard(&answer.error, [&]() -> int32_t {
+        const auto fetch = entry<sg_module_fetch_fn>(load(context), "sg_module_fetch", context);
+        const CContext c(context);
+        std::vector<sg_pair> pairs;
+        for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
+        pairs.push_back({nullptr, nullptr});
+        return fetch(&c.c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.error);
+    });
+    const auto* at = reinterpret_cast<const char*>(&answer);
+    for (size_t done = 0; done < sizeof answer;) {
+        const ssize_t n = ::write(out, at + done, sizeof answer - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        done += static_cast<size_t>(n);
+    }
+    _exit(0);
+}
+
+}  // namespace
+
+int run_in_module(const std::string& verb, const std::vector<std::string>& arguments, const Context& context) {
+    const auto run = entry<sg_module_main_fn>(load(context), "sg_module_main", context);
+    std::vector<std::string> texts{verb};
+    texts.insert(texts.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (auto& t : texts) argv.push_back(t.data());
+    argv.push_back(nullptr);
+    const CContext c(context);
+    return run(static_cast<int>(texts.size()), argv.data(), &c.c);
+}
+
+std::string fetch_in_child(const Context& context, const std::string& uri, const Pairs& options) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
+    UniqueFd reading(ends[0]), writing(ends[1]);
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid < 0) throw_errno("cannot start a process", "");
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(255);
+        reading.reset();
+        fetch_and_exit(writing.get(), context, uri, options);
+    }
+    writing.reset();
+    child.store(pid);
+    // The terminal sends its signals to both; ones sent to us alone are passed on. We go on waiting in any case.
+    constexpr int passed[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+    struct sigaction action {}, before[4];
+    action.sa_handler = pass_on;
+    for (int i = 0; i < 4; ++i) sigaction(passed[i], &action, &before[i]);
+    Answer answer{};
+    const bool whole = read_all(reading.get(), &answer, sizeof answer);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    child.store(0);
+    for (int i = 0; i < 4; ++i) sigaction(passed[i], &before[i], nullptr);
+    if (!whole) {
+        // A crash has printed its line already.
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 255) throw Error(Code::internal, "cannot fetch " + uri);
+        throw Error(Code::cancelled, "fetching " + uri + " was " + (WIFSIGNALED(status) ? std::string("ended by signal ") + std::to_string(WTERMSIG(status)) : std::string("interrupted")));
+    }
+    if (answer.code != SG_OK)
+        throw Error(static_cast<Code>(answer.code), answer.error.message, answer.error.hint, answer.error.detail);
+    return answer.path;
+}
+
+}  // namespace sg

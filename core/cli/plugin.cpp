@@ -1,0 +1,172 @@
+// singularity plugin list | inspect NAME
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "base/nearest.hpp"
+#include "cli/json_writer.hpp"
+#include "cli/print.hpp"
+#include "cli/verbs.hpp"
+
+namespace sg {
+
+namespace {
+
+std::string place(std::string_view file, uint32_t line) { return std::string(file) + ":" + std::to_string(line); }
+
+// The kinds of what it provides, as "format, command".
+std::string kinds(const std::vector<CapabilityView>& all) {
+    std::string out;
+    for (const auto& c : all) {
+        const std::string kind = kind_name(c.kind);
+        if (out.find(kind) == std::string::npos) out += (out.empty() ? "" : ", ") + kind;
+    }
+    return out;
+}
+
+// Who hides this capability: the one that is found by its name.
+std::string hidden_by(const Index& index, const CapabilityView& c) {
+    if (!c.shadowed) return {};
+    const auto found = index.find(c.kind, c.name);
+    return found ? std::string(index.plugin(found->plugin).name) : std::string("another plugin");
+}
+
+std::string state(const Index& index, const PluginView& p, const std::vector<CapabilityView>& all) {
+    if (!p.active) return std::string(p.why);
+    for (const auto& c : all)
+        if (c.shadowed) return std::string(kind_name(c.kind)) + " " + std::string(c.name) + " comes from plugin " + hidden_by(index, c);
+    return "active";
+}
+
+void write_json(JsonWriter& json, const Index& index, const PluginView& p) {
+    const auto all = index.capabilities_of(p.number);
+    json.begin_object();
+    json.member("name", p.name);
+    json.member("version", p.version);
+    json.member("summary", p.summary);
+    json.key("active"), json.boolean(p.active);
+    if (!p.active) json.member("why", p.why);
+    json.member("object", p.object);
+    json.member("manifest", p.manifest);
+    json.member("registered", place(p.registered_in, p.registered_line));
+    json.key("abi"), json.integer(p.abi);
+    json.key("capabilities");
+    json.begin_array();
+    for (const auto& c : all) {
+        json.begin_object();
+        json.member("kind", kind_name(c.kind));
+        json.member("name", c.name);
+        json.member("summary", c.summary);
+        if (c.shadowed) json.member("shadowedBy", hidden_by(index, c));
+        json.end_object();
+    }
+    json.end_array();
+    json.end_object();
+}
+
+int list(Session& session) {
+    const Index& index = session.plugins.index();
+    if (session.json) {
+        JsonWriter json;
+        json.begin_object();
+        json.key("plugins");
+        json.begin_array();
+        for (uint32_t i = 0; i < index.plugin_count(); ++i) write_json(json, index, index.plugin(i));
+        json.end_array();
+        json.end_object();
+        print(json.take());
+        return 0;
+    }
+    std::vector<std::vector<std::string>> rows{{"NAME", "KIND", "PROVIDES", "STATE", "OBJECT", "MANIFEST"}};
+    for (uint32_t i = 0; i < index.plugin_count(); ++i) {
+        const PluginView p = index.plugin(i);
+        const auto all = index.capabilities_of(i);
+        std::string names;
+        for (const auto& c : all) names += (names.empty() ? "" : ", ") + std::string(c.name);
+        rows.push_back({std::string(p.name), kinds(all), names, state(index, p, all), std::string(p.object), std::string(p.manifest)});
+    }
+    std::string out;
+    std::vector<size_t> widths(rows.front().size());
+    for (const auto& r : rows)
+        for (size_t i = 0; i < r.size(); ++i) widths[i] = std::max(widths[i], r[i].size());
+    for (const auto& r : rows) {
+        std::string line;
+        for (size_t i = 0; i < r.size(); ++i) {
+            line += r[i];
+            if (i + 1 < r.size()) line.append(widths[i] - r[i].size() + 2, ' ');
+        }
+        out += line + "\n";
+    }
+    print(out);
+    return 0;
+}
+
+int inspect(const std::string& name, Session& session) {
+    const Index& index = session.plugins.index();
+    const auto p = index.find_plugin(name);
+    if (!p) {
+        std::vector<std::string_view> names;
+        for (uint32_t i = 0; i < index.plugin_count(); ++i) names.push_back(index.plugin(i).name);
+        throw Error(Code::not_found, "no plugin '" + name + "' is registered", did_you_mean(name, names));
+    }
+    if (session.json) {
+        JsonWriter json;
+        write_json(json, index, *p);
+        print(json.take());
+    } else {
+        std::string out;
+        const auto line = [&](const char* title, std::string_view text) {
+            if (!text.empty()) out += std::string(title) + std::string(12 - std::string_view(title).size(), ' ') + std::string(text) + "\n";
+        };
+        line("name", p->name);
+        line("version", p->version);
+        line("summary", p->summary);
+        line("state", p->active ? "active" : p->why);
+        line("object", p->object);
+        line("manifest", p->manifest);
+        line("registered", place(p->registered_in, p->registered_line));
+        for (const auto& c : index.capabilities_of(p->number)) {
+            std::string text = std::string(kind_name(c.kind)) + " " + std::string(c.name);
+            if (!c.summary.empty()) text += ": " + std::string(c.summary);
+            if (c.shadowed) text += " (hidden by plugin " + hidden_by(index, c) + ")";
+            line("provides", text);
+        }
+        for (uint32_t i = 0; i < index.key_count(); ++i) {
+            const KeyView k = index.key(i);
+            if (k.plugin == p->name) line("key", std::string(k.name) + " (" + type_name(k.type) + "): " + std::string(k.doc));
+        }
+        print(out);
+    }
+    // An object that cannot be used is a failure of this command, after what the manifest says.
+    if (p->active) session.plugins.verify(p->name);
+    return 0;
+}
+
+Action declare(CLI::App& app) {
+    struct Options {
+        std::string name;
+    };
+    auto o = std::make_shared<Options>();
+    usage(app, "list|inspect NAME [--json]");
+    std::vector<std::string> actions{"list", "inspect"};
+    auto what = std::make_shared<std::string>();
+    app.add_option("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object")
+        ->required()
+        ->check(CLI::IsMember(actions));
+    app.add_option("NAME", o->name, "The plugin to inspect");
+    examples(app, {"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME"});
+    return [o, what](Session& session) {
+        if (*what == "list") {
+            if (!o->name.empty()) throw Error(Code::usage, "'plugin list' takes no argument", "See: singularity help plugin");
+            return list(session);
+        }
+        if (o->name.empty()) throw Error(Code::usage, "'plugin inspect' needs the name of a plugin", "See: singularity plugin list");
+        return inspect(o->name, session);
+    };
+}
+
+}  // namespace
+
+extern const Verb plugin_verb{"plugin", "About this installation", "List plugins, or look at one", {}, false, declare};
+
+}  // namespace sg

@@ -1,0 +1,326 @@
+#include "config/compile.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/nearest.hpp"
+#include "config/manifest.hpp"
+#include "config/registration.hpp"
+#include "config/schema.hpp"
+#include "config/yaml_source.hpp"
+
+#ifndef SG_VERSION
+#define SG_VERSION "4.0.0"
+#endif
+
+namespace sg {
+
+namespace {
+
+struct Lock {
+    std::string key, file;
+    uint32_t line;
+};
+
+// One configuration file, read but not yet applied: keys of plugins are only known later.
+struct ConfigFile {
+    Layer layer;
+    std::vector<RawValue> values;
+    std::vector<Lock> locks;
+};
+
+class Compiler {
+public:
+    explicit Compiler(std::vector<uint32_t> owners) : sources_(std::move(owners)) { out_.keys = core_schema(); }
+
+    void run(const Installation& installation, const Home& home) {
+        out_.stamp = index_stamp(installation, home);
+        std::vector<ConfigFile> files;
+        read_config(installation.conf_dir + "/singularity.yaml", Layer::site, files);
+        for (const auto& path : sources_.list(installation.conf_dir + "/conf.d")) read_config(path, Layer::site, files);
+        for (const auto& path : sources_.list(installation.conf_dir + "/plugins.d"))
+            read_registrations(path, installation.plugin_dir, Layer::site);
+        if (home.trusted) {
+            // Users' registrations are a site's to forbid, so its value counts before any file of the user's.
+            if (site_allows_user_plugins(files)) {
+                for (const auto& path : sources_.list(home.config + "/plugins.d"))
+                    guarded([&] { read_registrations(path, home.config + "/plugins", Layer::user); });
+            }
+            const std::string path = home.config + "/config.yaml";
+            guarded([&] { read_config(path, Layer::user, files); });
+        }
+        settle_plugins();
+        for (const Layer layer : {Layer::site, Layer::user}) {
+            for (const auto& r : registrations_)
+                if (r.layer == layer)
+                    for (const auto& v : r.config) apply(v, layer);
+            for (const auto& f : files)
+                if (f.layer == layer)
+                    for (const auto& v : f.values) apply(v, layer);
+            if (layer == Layer::site)
+                for (const auto& f : files)
+                    for (const auto& l : f.locks) lock(l);
+        }
+    }
+
+    void manifests(const std::vector<std::string>& paths, const std::vector<std::pair<std::string, std::string>>& values) {
+        for (const auto& path : paths) {
+            Registration r;
+            r.manifest = path;
+            r.file = "(list)";
+            add(r, "/", Layer::site);
+        }
+        settle_plugins();
+        for (const auto& [k, v] : values) apply({k, "(list)", 1, false, false, {v}}, Layer::site);
+    }
+
+    model::Configuration take() {
+        out_.files = sources_.seen();
+        return std::move(out_);
+    }
+
+private:
+    // Files of the user's that cannot be trusted are left out with a warning; wrong ones are errors.
+    template <class F>
+    void guarded(F&& f) {
+        try {
+            f();
+        } catch (const Error& e) {
+            if (e.code() != Code::permission) throw;
+            out_.warnings.push_back(e.message());
+        }
+    }
+
+    void read_config(const std::string& path, Layer layer, std::vector<ConfigFile>& files) {
+        const auto document = sources_.read(path);
+        if (!document || document->IsNull()) return;
+        ConfigFile f{layer, {}, {}};
+        if (!document->IsMap()) wrong(path, *document, "a configuration file must be a map (name: value)");
+        const YAML::Node locks = (*document)["locks"];
+        if (locks.IsDefined() && !locks.IsNull()) {
+            if (layer != Layer::site) wrong(path, locks, "only files of the site may lock keys");
+            if (!locks.IsSequence()) wrong(path, locks, "'locks' must be a list of keys");
+            for (const auto& l : locks) f.locks.push_back({text_of(path, l, "a locked key"), path, line_of(l)});
+        }
+        flatten(path, *document, "", f.values);
+        std::erase_if(f.values, [](const RawValue& v) { return v.key == "locks"; });
+        files.push_back(std::move(f));
+    }
+
+    static bool site_allows_user_plugins(const std::vector<ConfigFile>& files) {
+        bool allowed = true;
+        for (const auto& f : files)
+            for (const auto& v : f.values)
+                if (v.key == "plugins.user" && v.texts.size() == 1) {
+                    try {
+                        allowed = canonical(v.texts[0], ValueType::boolean, {}) == "true";
+                    } catch (const Error&) {
+                        allowed = false;  // apply() reports it
+                    }
+                }
+        return allowed;
+    }
+
+    // ---- Plugins --------------------------------------------------------------------------------
+
+    struct Applied {
+        Layer layer;
+        std::vector<RawValue> config;
+    };
+
+    void read_registrations(const std::string& path, const std::string& base, Layer layer) {
+        const auto document = sources_.read(path);
+        if (!document) return;
+        RegistrationFile file = parse_registrations(path, *document);
+        for (const auto& r : file.plugins) add(r, base, layer);
+        for (auto& a : file.absent) out_.absent.push_back(std::move(a));
+    }
+
+    void add(const Registration& r, const std::string& base, Layer layer) {
+        const std::string where = r.file + ":" + std::to_string(r.line);
+        auto found = out_.plugins.end();
+        if (!r.name.empty()) {
+            found = named(r.name);
+            if (found == out_.plugins.end()) {
+                if (r.optional) return;
+                std::vector<std::string_view> names;
+                for (const auto& p : out_.plugins) names.push_back(p.name);
+                const std::string hint = did_you_mean(r.name, names);
+                out_.warnings.push_back(where + ": no plugin '" + r.name + "' is registered before this line" +
+                                        (hint.empty() ? "" : ". " + hint));
+                return;
+            }
+            if (r.enabled && found->why.starts_with("disabled in ")) found->why.clear();
+        } else {
+            found = load(r, base, where);
+            if (found == out_.plugins.end()) return;
+        }
+        if (!r.enabled) found->why = "disabled in " + where;
+        found->active = found->why.empty();
+        registrations_.push_back({layer, r.config});
+        if (!r.before.empty()) move_before(found, r, where);
+    }
+
+    std::vector<model::Plugin>::iterator named(const std::string& name) {
+        // The last one of that name: earlier ones were replaced.
+        const auto at = std::find_if(out_.plugins.rbegin(), out_.plugins.rend(), [&](const auto& p) { return p.name == name; });
+        return at == out_.plugins.rend() ? out_.plugins.end() : std::next(at).base();
+    }
+
+    std::vector<model::Plugin>::iterator load(const Registration& r, const std::string& base, const std::string& where) {
+        const std::string path = r.manifest[0] == '/' ? r.manifest : base + (base == "/" ? "" : "/") + r.manifest;
+        model::Plugin p;
+        try {
+            const auto document = sources_.read(path);
+            if (!document) {
+                if (r.optional) return out_.plugins.end();
+                throw Error(Code::not_found, path + ": no such manifest");
+            }
+            p = parse_manifest(path, *document, out_.warnings);
+            if (p.abi > SG_ABI_VERSION)
+                p.why = "it needs plugin ABI " + std::to_string(p.abi) + "; this program has " + std::to_string(SG_ABI_VERSION);
+        } catch (const Error& e) {
+            // The others go on working; the manifest's path stands for its unknown name.
+            p = {};
+            p.name = r.manifest;
+            p.manifest = path;
+            p.why = e.message();
+        }
+        p.registered_in = r.file;
+        p.registered_line = r.line;
+        if (!p.why.empty()) out_.warnings.push_back(where + ": plugin " + p.name + " is not active: " + p.why);
+        if (const auto old = named(p.name); old != out_.plugins.end()) {
+            if (old->manifest == p.manifest) {  // registered again: configured anew, in its old place
+                *old = std::move(p);
+                return old;
+            }
+            old->active = false;
+            old->why = "replaced by " + where;
+        }
+        out_.plugins.push_back(std::move(p));
+        return std::prev(out_.plugins.end());
+    }
+
+    void move_before(std::vector<model::Plugin>::iterator plugin, const Registration& r, const std::string& where) {
+        const auto target = named(r.before);
+        if (target == out_.plugins.end()) {
+            out_.warnings.push_back(where + ": no plugin '" + r.before + "' is registered before this line");
+        } else if (target < plugin) {
+            std::rotate(target, plugin, std::next(plugin));
+        } else if (plugin < target) {
+            std::rotate(plugin, std::next(plugin), target);
+        }
+    }
+
+    // Who is hidden by whom, which keys there are.
+    void settle_plugins() {
+        std::map<std::pair<CapabilityKind, std::string>, model::Capability*> last;
+        std::set<std::string> keys;
+        for (const auto& k : out_.keys) keys.insert(k.name);
+        for (auto& p : out_.plugins) {
+            for (const auto& a : p.absent) out_.absent.push_back(a);
+            if (!p.active) {
+                for (const auto& k : p.keys) sleeping_.insert(k.name);
+                continue;
+            }
+            for (auto& c : p.capabilities) {
+                auto& slot = last[{c.kind, c.name}];
+                if (slot && c.kind != CapabilityKind::hook) slot->shadowed = true;
+                slot = &c;
+            }
+            for (const auto& k : p.keys) {
+                if (keys.insert(k.name).second)
+                    out_.keys.push_back(k);
+                else
+                    out_.warnings.push_back(p.manifest + ": configuration key '" + k.name + "' exists already");
+            }
+        }
+    }
+
+    // ---- Values ---------------------------------------------------------------------------------
+
+    model::Key* key(const std::string& name) {
+        for (auto& k : out_.keys)
+            if (k.name == name) return &k;
+        return nullptr;
+    }
+
+    [[noreturn]] void unknown_key(const std::string& name, const std::string& where) {
+        std::vector<std::string_view> names;
+        for (const auto& k : out_.keys) names.push_back(k.name);
+        throw Error(Code::invalid, where + ": unknown configuration key '" + name + "'", did_you_mean(name, names));
+    }
+
+    void apply(const RawValue& v, Layer layer) {
+        const std::string where = v.file + ":" + std::to_string(v.line);
+        model::Key* k = key(v.key);
+        if (!k) {
+            if (sleeping_.count(v.key)) return;
+            unknown_key(v.key, where);
+        }
+        std::vector<std::string> values = v.texts;
+        if (k->type != ValueType::list) {
+            if (v.is_list)
+                throw Error(Code::invalid, where + ": '" + v.key + "' takes one value of type " + type_name(k->type) + ", not a list");
+            if (v.is_null && k->type != ValueType::text)
+                throw Error(Code::invalid, where + ": '" + v.key + "' has no value; it is of type " + type_name(k->type));
+            if (v.is_null) values = {""};
+        }
+        try {
+            for (auto& text : values)
+                if (!v.is_null) text = canonical(text, k->type, k->choices);
+        } catch (const Error& e) {
+            throw Error(Code::invalid, where + ": '" + v.key + "': " + e.message());
+        }
+        if (layer != Layer::site && !k->lock_file.empty() && values != k->values)
+            throw Error(Code::permission,
+                        where + ": this site has locked '" + v.key + "' (" + k->lock_file + ":" + std::to_string(k->lock_line) + ")",
+                        "Remove the line, or ask the administrator of this installation.");
+        if (layer != Layer::site && !k->lock_file.empty()) return;  // the same value: the site's origin stays
+        k->values = std::move(values);
+        k->layer = layer;
+        k->file = v.file;
+        k->line = v.line;
+    }
+
+    void lock(const Lock& l) {
+        model::Key* k = key(l.key);
+        if (!k) {
+            if (sleeping_.count(l.key)) return;
+            unknown_key(l.key, l.file + ":" + std::to_string(l.line));
+        }
+        if (!k->lock_file.empty()) return;  // the first lock is named
+        k->lock_file = l.file;
+        k->lock_line = l.line;
+    }
+
+    YamlSources sources_;
+    model::Configuration out_;
+    std::vector<Applied> registrations_;
+    std::set<std::string> sleeping_;  // keys of plugins that are not active
+};
+
+}  // namespace
+
+std::string index_stamp(const Installation& installation, const Home& home) {
+    return std::string(SG_VERSION) + "\n" + installation.executable + "\n" + installation.conf_dir + "\n" + installation.plugin_dir +
+           "\n" + (home.trusted ? home.config : std::string()) + "\n";
+}
+
+model::Configuration compile_configuration(const Installation& installation, const Home& home) {
+    Compiler compiler({0, installation.owner, static_cast<uint32_t>(geteuid())});
+    compiler.run(installation, home);
+    return compiler.take();
+}
+
+model::Configuration compile_manifests(const std::vector<std::string>& manifests,
+                                       const std::vector<std::pair<std::string, std::string>>& values) {
+    Compiler compiler({0, static_cast<uint32_t>(geteuid())});
+    compiler.manifests(manifests, values);
+    return compiler.take();
+}
+
+}  // namespace sg
