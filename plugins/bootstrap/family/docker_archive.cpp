@@ -41,19 +41,15 @@ std::vector<Item> parse_items(std::string_view text, const std::string& where) {
 }
 
 std::string what_there_is(const std::vector<Item>& items) {
-    std::string out;
-    size_t shown = 0;
-    for (size_t i = 0; i < items.size(); ++i) {
-        if (items[i].tags.empty()) {
-            if (++shown > 12) return out + ", ...";
-            out += (out.empty() ? "" : ", ") + ("@" + std::to_string(i));
-        }
-        for (const std::string& tag : items[i].tags) {
-            if (++shown > 12) return out + ", ...";
-            out += (out.empty() ? "" : ", ") + json::printable(tag);
-        }
+    std::vector<std::string> names;
+    for (size_t i = 0; i < items.size() && names.size() <= 12; ++i) {
+        if (items[i].tags.empty()) names.push_back("@" + std::to_string(i));
+        for (const std::string& tag : items[i].tags) names.push_back(json::printable(tag));
     }
-    return out.empty() ? "the archive holds no image" : "the archive holds " + out + "; name one as FILE:NAME:TAG or FILE:@N";
+    if (names.empty()) return "the archive holds no image";
+    std::string out;
+    for (size_t i = 0; i < names.size() && i < 12; ++i) out += (i > 0 ? ", " : "") + names[i];
+    return "the archive holds " + out + (names.size() > 12 ? ", ..." : "") + "; name one as FILE:NAME:TAG or FILE:@N";
 }
 
 std::string read_manifest(MemberSource& source) {

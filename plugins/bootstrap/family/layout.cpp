@@ -28,17 +28,31 @@ std::string name_of(const Descriptor& d) {
     return n.empty() ? d.annotation(containerd_name) : n;
 }
 
+// Signatures, SBOMs and other things attached to an image, by the tag that tools give them: "sha256-HEX",
+// "sha256-HEX.sig", also behind a prefix and a colon. They are no choice when somebody asks for "the image".
+bool is_attached(const Descriptor& d) {
+    const std::string name = name_of(d);
+    const size_t at = name.rfind("sha256-");
+    if (at == std::string::npos || (at > 0 && name[at - 1] != ':')) return false;
+    const std::string_view rest = std::string_view(name).substr(at + 7);
+    if (rest.size() < 64 || !Digest::from_hex(Digest::Algorithm::sha256, rest.substr(0, 64))) return false;
+    return rest.size() == 64 || rest[64] == '.';
+}
+
 // What one could have asked for.
 std::string what_there_is(const Index& index) {
     std::string out;
-    size_t n = 0, shown = 0;
-    for (const Descriptor& d : index.manifests) {
-        const size_t number = n++;
-        if (d.is_attestation()) continue;
-        if (++shown > 12) return out + ", ...";
+    size_t shown = 0;
+    for (size_t i = 0; i < index.manifests.size(); ++i) {
+        const Descriptor& d = index.manifests[i];
+        if (d.is_attestation() || is_attached(d)) continue;
+        if (++shown > 12) {
+            out += ", ...";
+            break;
+        }
         const std::string name = name_of(d);
         out += (out.empty() ? "" : ", ");
-        out += name.empty() ? "@" + std::to_string(number) + " (" + d.digest.text() + ")" : "\"" + json::printable(name) + "\"";
+        out += name.empty() ? "@" + std::to_string(i) + " (" + d.digest.text() + ")" : "\"" + json::printable(name) + "\"";
     }
     return out.empty() ? "it holds no image" : "it holds " + out + "; name one as PATH:REF";
 }
@@ -128,10 +142,11 @@ private:
     std::pair<std::vector<Descriptor>, std::string> the_only(const Index& index) {
         std::vector<Descriptor> images;
         for (const Descriptor& d : index.manifests)
-            if (!d.is_attestation() && is_listing(d)) images.push_back(d);
+            if (!d.is_attestation() && !is_attached(d) && is_listing(d)) images.push_back(d);
         if (images.empty()) {
             if (!index.manifests.empty()) require_listing(index.manifests[0], "");
-            fail(Code::not_found, "there is no image in " + source_.where(), "");
+            const bool docker = source_.document("manifest.json", max_document).has_value();
+            fail(Code::not_found, "there is no image in " + source_.where(), docker ? "its index.json is empty, but it has a manifest.json: use docker-archive:" : "");
         }
         // One image may be listed once for each platform, or twice with the same bytes: that is no choice of images.
         const std::string name = name_of(images[0]);

@@ -147,13 +147,19 @@ Index parse_index(std::string_view bytes, const std::string& where) {
 void require_image(const ImageManifest& m, const std::string& where) {
     const Kind config = media_type::kind(m.config.media_type);
     bool any_layer = false;
-    for (const Descriptor& l : m.layers) any_layer = any_layer || media_type::kind(l.media_type) == Kind::layer;
-    // Some tools leave the config's type out; its layers then tell.
-    const bool image = config == Kind::config || (m.config.media_type.empty() && any_layer);
+    // Of a kind that belongs to an image, whether we can read it or not.
+    for (const Descriptor& l : m.layers)
+        any_layer = any_layer || l.media_type.find("vnd.oci.image.layer.") != std::string::npos ||
+                    l.media_type.find("vnd.docker.image.rootfs.") != std::string::npos;
+    // The first tools of schema 2 gave the config no type of its own; its layers then tell. A config alone does not make
+    // an image of other things.
+    const bool untyped = m.config.media_type.empty() || m.config.media_type == "application/octet-stream";
+    const bool image = config == Kind::config ? any_layer || m.layers.empty() : untyped && any_layer;
     if (!image) {
         std::string type = m.artifact_type;
         if (type.empty()) type = m.config.media_type;
-        if ((config == Kind::empty || type.empty()) && m.artifact_type.empty() && !m.layers.empty()) type = m.layers[0].media_type;
+        if (m.artifact_type.empty() && !m.layers.empty() && (type.empty() || config == Kind::empty || config == Kind::config))
+            type = m.layers[0].media_type;
         const bool sif = type.find("sylabs.sif") != std::string::npos || type.find("singularity") != std::string::npos;
         throw Error(Code::unsupported,
                     where + " is an artifact of type \"" + json::printable(type) + "\": no extractable OCI/Docker tar layers found in this image",
