@@ -9,7 +9,7 @@ namespace docker_archive {
 
 using namespace sources;
 
-constexpr const char* if_directory = "docker-archive: reads the file that \"docker save\" writes; use oci: for a layout directory";
+constexpr const char* if_directory = "It reads the file that \"docker save\" writes; use oci: for the directory of an OCI image layout.";
 
 singularity::Blob describe_layer(const ArchivedImage& image, uint64_t index) {
     if (index >= image.layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));

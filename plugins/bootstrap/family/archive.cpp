@@ -65,7 +65,7 @@ OpenedArchive open_archive(const std::string& path, const std::string& if_direct
     if (now.st_dev != st.st_dev || now.st_ino != st.st_ino) throw Error(Code::io, path + " was replaced while it was opened");
     if (!S_ISREG(now.st_mode)) return out;
     out.size = static_cast<uint64_t>(now.st_size);
-    if (out.size == 0) throw Error(Code::corrupt, path + " is empty", "copy or download the archive again");
+    if (out.size == 0) throw Error(Code::corrupt, path + " is empty", "Copy or download the archive again.");
     out.plain = !is_compressed(read_at(out.fd.get(), 0, std::min<uint64_t>(out.size, 16), path));
     return out;
 }
@@ -105,7 +105,7 @@ std::string SequentialArchive::keep(const TarEntry& entry) {
     kept_bytes_ += entry.size;
     if (kept_bytes_ > max_kept)
         throw Error(Code::limit, path_ + ": its JSON documents take more than " + std::to_string(max_kept) + " bytes",
-                    "decompress the archive first: a plain tar is read in place");
+                    "Decompress the archive first: a plain tar is read in place.");
     std::string out(entry.size, '\0');
     const uint64_t got = input_.read(out.data(), entry.size);
     reader_.consumed(got);
@@ -157,7 +157,7 @@ singularity::Part SequentialArchive::next_part(const Host& host) {
         }
         if (parts_ >= max_parts)
             throw Error(Code::limit, path_ + " has more than " + std::to_string(max_parts) + " members that could be layers: that is no image archive",
-                        "decompress the archive first: a plain tar is read in place");
+                        "Decompress the archive first: a plain tar is read in place.");
         m.kind = Member::Kind::part;
         m.part = parts_++;
         members_.insert_or_assign(e.name, std::move(m));
@@ -191,7 +191,7 @@ uint64_t SequentialArchive::part_of(const std::string& name) const {
     const Member* m = find(name);
     if (m && m->kind == Member::Kind::part) return m->part;
     throw Error(Code::unsupported, path_ + ": the layer \"" + singularity::json::printable(name) + "\" is not a tar archive",
-                "decompress the archive first: a plain tar is read in place");
+                "Decompress the archive first: a plain tar is read in place.");
 }
 
 }  // namespace sources

@@ -32,7 +32,7 @@ void DecompressedInput::fail(const char* doing) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     const char* why = ::archive_error_string(archive_);
     throw Error(Code::corrupt, where_ + " is damaged or truncated: " + std::string(doing) + (why ? std::string(": ") + why : std::string()),
-                "copy or download the archive again");
+                "Copy or download the archive again.");
 }
 
 bool DecompressedInput::refill() {

@@ -46,29 +46,29 @@ std::string what_there_is(const std::vector<Item>& items) {
         if (items[i].tags.empty()) names.push_back("@" + std::to_string(i));
         for (const std::string& tag : items[i].tags) names.push_back(json::printable(tag));
     }
-    if (names.empty()) return "the archive holds no image";
+    if (names.empty()) return " holds no image.";
     std::string out;
     for (size_t i = 0; i < names.size() && i < 12; ++i) out += (i > 0 ? ", " : "") + names[i];
-    return "the archive holds " + out + (names.size() > 12 ? ", ..." : "") + "; name one as FILE:NAME:TAG or FILE:@N";
+    return " holds " + out + (names.size() > 12 ? ", ..." : "") + "; name one as FILE:NAME:TAG or FILE:@N.";
 }
 
 std::string read_manifest(MemberSource& source) {
     if (source.size_of("manifest.json")) return source.read("manifest.json", max_document);
     const std::string& where = source.where();
     if (source.size_of("index.json") || source.size_of("oci-layout"))
-        throw Error(Code::not_found, where + " has no manifest.json: it is an OCI archive", "use oci-archive: for it");
+        throw Error(Code::not_found, where + " has no manifest.json: it is an OCI archive", "Use oci-archive: for it.");
     if (source.size_of("repositories"))
         throw Error(Code::unsupported, where + " has no manifest.json: it was saved by a Docker older than 1.10 (before 2016)",
-                    "load it into a current Docker or Podman and save it again");
+                    "Load it into a current Docker or Podman and save it again.");
     throw Error(Code::not_found, where + " has no manifest.json: it is not the output of \"docker save\"",
-                "\"docker export\" writes a container's files and not an image; use \"docker save\"");
+                "\"docker export\" writes a container's files and not an image; use \"docker save\".");
 }
 
 const Item& select(const std::vector<Item>& items, const std::string& ref, std::string& tag, const std::string& where) {
     if (ref.empty()) {
         if (items.size() != 1)
             fail(items.empty() ? Code::not_found : Code::invalid, "Unexpected tar manifest.json: expected 1 item, got " + std::to_string(items.size()),
-                 "in " + where + ": " + what_there_is(items));
+                 where + what_there_is(items));
         if (!items[0].tags.empty()) tag = items[0].tags[0];
         return items[0];
     }
@@ -80,16 +80,16 @@ const Item& select(const std::vector<Item>& items, const std::string& ref, std::
             n = n * 10 + static_cast<size_t>(c - '0');
         }
         if (!good)
-            throw Error(Code::invalid, "\"" + json::printable(ref) + "\" is not a reference into an archive", "the forms are NAME[:TAG] and @N, where N counts from 0; digests are not known to such archives");
+            throw Error(Code::invalid, "\"" + json::printable(ref) + "\" is not a reference into an archive", "The forms are NAME[:TAG] and @N, where N counts from 0.");
         if (n >= items.size())
             fail(Code::not_found, "Invalid source index " + ref + ", only " + std::to_string(items.size()) + " manifest items available",
-                 "in " + where + ": " + what_there_is(items));
+                 where + what_there_is(items));
         if (!items[n].tags.empty()) tag = items[n].tags[0];
         return items[n];
     }
     const ImageReference wanted = parse_image_reference(ref);
     if (!wanted.digest.empty())
-        throw Error(Code::invalid, "\"" + json::printable(ref) + "\": an archive of \"docker save\" does not know digests", "name the image by its tag or as @N");
+        throw Error(Code::invalid, "\"" + json::printable(ref) + "\": an archive of \"docker save\" does not know digests", "Name the image by its tag or as @N.");
     for (const Item& item : items)
         for (const std::string& t : item.tags) {
             try {
@@ -100,7 +100,7 @@ const Item& select(const std::vector<Item>& items, const std::string& ref, std::
             tag = t;
             return item;
         }
-    fail(Code::not_found, "Tag \"" + wanted.text() + "\" not found", "in " + where + ": " + what_there_is(items));
+    fail(Code::not_found, "Tag \"" + wanted.text() + "\" not found", where + what_there_is(items));
 }
 
 // The digest that a member is named by: "blobs/sha256/HEX".
@@ -121,7 +121,7 @@ ArchivedImage choose_archived_image(MemberSource& source, const std::string& ref
 
     const std::string config_name = clean_member_name(item.config, where + ": manifest.json");
     if (!source.size_of(config_name))
-        throw Error(Code::not_found, where + ": the image's config \"" + json::printable(item.config) + "\" is missing", "the archive is incomplete: save the image again");
+        throw Error(Code::not_found, where + ": the image's config \"" + json::printable(item.config) + "\" is missing", "The archive is incomplete: save the image again.");
     std::string config = source.read(config_name, max_document);
     const std::string config_where = where + ": config \"" + json::printable(config_name) + "\"";
     if (const std::string named = digest_of_name(config_name); !named.empty()) verify(*Digest::try_parse(named), config, config_where);
@@ -134,7 +134,7 @@ ArchivedImage choose_archived_image(MemberSource& source, const std::string& ref
         layer.member = clean_member_name(item.layers[i], where + ": manifest.json");
         const auto size = source.size_of(layer.member);
         if (!size)
-            throw Error(Code::not_found, where + ": the layer \"" + json::printable(layer.member) + "\" is missing", "the archive is incomplete: save the image again");
+            throw Error(Code::not_found, where + ": the layer \"" + json::printable(layer.member) + "\" is missing", "The archive is incomplete: save the image again.");
         layer.size = *size;
         layer.diff_id = out.facts.diff_ids[i];
         layer.digest = digest_of_name(layer.member);

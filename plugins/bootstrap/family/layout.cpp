@@ -54,7 +54,7 @@ std::string what_there_is(const Index& index) {
         out += (out.empty() ? "" : ", ");
         out += name.empty() ? "@" + std::to_string(i) + " (" + d.digest.text() + ")" : "\"" + json::printable(name) + "\"";
     }
-    return out.empty() ? "it holds no image" : "it holds " + out + "; name one as PATH:REF";
+    return out.empty() ? "holds no image." : "holds " + out + "; name one as PATH:REF.";
 }
 
 // "@12" -> 12.
@@ -80,6 +80,7 @@ public:
     }
 
 private:
+    std::string there_is(const Index& index) const { return source_.where() + " " + what_there_is(index); }
     [[noreturn]] void fail(Code code, const std::string& message, const std::string& hint = {}) const {
         throw Error(code, "conveyor failed to get: " + message, hint);
     }
@@ -89,8 +90,8 @@ private:
         const auto text = source_.document("index.json", max_document);
         const auto marker = source_.document("oci-layout", max_document);
         if (!text) {
-            std::string hint = "a layout has the files oci-layout and index.json and the directory blobs";
-            if (source_.document("manifest.json", max_document)) hint = "it looks like the output of \"docker save\": use docker-archive:";
+            std::string hint = "A layout has the files oci-layout and index.json and the directory blobs.";
+            if (source_.document("manifest.json", max_document)) hint = "It looks like the output of \"docker save\": use docker-archive: for it.";
             throw Error(Code::not_found, where + " is not an OCI image layout: it has no index.json", hint);
         }
         if (!marker) {
@@ -112,7 +113,7 @@ private:
         if (const auto n = entry_number(ref)) {
             if (*n >= index.manifests.size())
                 fail(Code::not_found, "no descriptor found for reference \"" + ref + "\": the index has " + std::to_string(index.manifests.size()) + " entries",
-                     what_there_is(index));
+                     there_is(index));
             const Descriptor& d = index.manifests[*n];
             require_listing(d, ref);
             return {{d}, name_of(d)};
@@ -136,7 +137,7 @@ private:
             // Not listed at the top, but there: a manifest of some platform.
             if (const auto size = source_.size_of(*digest)) return {{Descriptor{"", *digest, *size, {}, {}, {}, {}, {}}}, ""};
         }
-        fail(Code::not_found, "no descriptor found for reference \"" + json::printable(ref) + "\"", "in " + source_.where() + ": " + what_there_is(index));
+        fail(Code::not_found, "no descriptor found for reference \"" + json::printable(ref) + "\"", there_is(index));
     }
 
     std::pair<std::vector<Descriptor>, std::string> the_only(const Index& index) {
@@ -146,7 +147,7 @@ private:
         if (images.empty()) {
             if (!index.manifests.empty()) require_listing(index.manifests[0], "");
             const bool docker = source_.document("manifest.json", max_document).has_value();
-            fail(Code::not_found, "there is no image in " + source_.where(), docker ? "its index.json is empty, but it has a manifest.json: use docker-archive:" : "");
+            fail(Code::not_found, "there is no image in " + source_.where(), docker ? "Its index.json is empty, but it has a manifest.json: use docker-archive: for it." : "");
         }
         // One image may be listed once for each platform, or twice with the same bytes: that is no choice of images.
         const std::string name = name_of(images[0]);
@@ -159,7 +160,7 @@ private:
             for (size_t j = 0; j < i && platforms; ++j) platforms = !(*images[i].platform == *images[j].platform);
         if (images.size() == 1 || same_bytes) return {{images[0]}, name};
         if (platforms) return {images, name};
-        fail(Code::invalid, "more than one image in oci, choose an image", "in " + source_.where() + ": " + what_there_is(index));
+        fail(Code::invalid, "more than one image in oci, choose an image", there_is(index));
     }
 
     void require_listing(const Descriptor& d, const std::string& ref) const {
@@ -183,7 +184,7 @@ private:
             bytes = *d.data;
         } else {
             throw Error(Code::not_found, source_.where() + ": blob " + d.digest.text() + " is missing",
-                        "the layout is incomplete: copy it again with all its blobs (skopeo copy --all for several platforms)");
+                        "The layout is incomplete: copy it again with all its blobs (skopeo copy --all for several platforms).");
         }
         verify(d.digest, bytes, source_.where());
         return bytes;
@@ -213,7 +214,7 @@ private:
         if (!there.empty()) message += "; there is " + there;
         else if (entries.empty()) message += "; the index is empty";
         else message += "; its " + std::to_string(entries.size()) + " images name no platform";
-        fail(Code::not_found, message, there.empty() ? "choose one by its digest: PATH@sha256:..." : "choose another architecture with --arch");
+        fail(Code::not_found, message, there.empty() ? "Choose one by its digest: PATH@sha256:..." : "Choose another architecture with --arch.");
     }
 
     ChosenImage open(const Descriptor& d, const std::string& name, int depth) {
@@ -267,7 +268,7 @@ PathAndRef split_path_and_ref(const std::string& reference, const std::string& d
             out.path.resize(at);
         }
     }
-    if (out.path.empty()) throw Error(Code::invalid, "\"" + json::printable(reference) + "\" names no path", "the form is PATH[:REF]");
+    if (out.path.empty()) throw Error(Code::invalid, "\"" + json::printable(reference) + "\" names no path", "The form is PATH[:REF].");
     out.path = absolute(out.path);
     return out;
 }

@@ -75,7 +75,7 @@ ImageManifest manifest_of(const json::Value& root, const std::string& where) {
 
 [[noreturn]] void refuse_schema1(const std::string& where) {
     throw Error(Code::unsupported, where + " is a manifest of Docker's schema 1, which is out of use since 2017",
-                "push the image again with a current tool, or convert it: skopeo copy --format v2s2 ...");
+                "Push the image again with a current tool, or convert it: skopeo copy --format v2s2 ...");
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::strin
     const bool has_fs_layers = root["fsLayers"].present();
     if ((has_manifests && (has_layers || has_config)) || (has_fs_layers && (has_manifests || has_layers || has_config)))
         throw Error(Code::invalid, where + " is ambiguous: it could be read as a manifest and as an index",
-                    "no honest tool writes such a document; do not use this image");
+                    "No honest tool writes such a document: do not use this image.");
 
     const int64_t version = root["schemaVersion"].integer_or(2);
     if (version == 1 || has_fs_layers) refuse_schema1(where);
@@ -163,14 +163,14 @@ void require_image(const ImageManifest& m, const std::string& where) {
         const bool sif = type.find("sylabs.sif") != std::string::npos || type.find("singularity") != std::string::npos;
         throw Error(Code::unsupported,
                     where + " is an artifact of type \"" + json::printable(type) + "\": no extractable OCI/Docker tar layers found in this image",
-                    sif ? "it holds a SIF file: use oras:// for it" : "only container images can be converted; artifacts are read with oras://");
+                    sif ? "It holds a SIF file: use oras:// for it." : "Only container images can be converted; other artifacts are read with oras://.");
     }
     for (const Descriptor& l : m.layers) {
         const Kind k = media_type::kind(l.media_type);
         if (k == Kind::layer) continue;
         if (k == Kind::encrypted_layer)
             throw Error(Code::unsupported, where + ": layer " + l.digest.text() + " is encrypted",
-                        "decrypt the image first: skopeo copy --decryption-key KEY ...");
+                        "Decrypt the image first: skopeo copy --decryption-key KEY ...");
         throw Error(Code::unsupported, where + ": layer " + l.digest.text() + " has the unknown type \"" +
                                            json::printable(l.media_type) + "\"");
     }

@@ -17,7 +17,7 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 bool alnum(char c) { return lower(c) || upper(c) || digit(c); }
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
-    throw Error(Code::invalid, "invalid reference \"" + printable(text) + "\": " + why, "the form is [HOST[:PORT]/]NAME[:TAG][@DIGEST]");
+    throw Error(Code::invalid, "invalid reference \"" + printable(text) + "\": " + why, "The form is [HOST[:PORT]/]NAME[:TAG][@DIGEST].");
 }
 
 bool domain_ok(std::string_view text) {

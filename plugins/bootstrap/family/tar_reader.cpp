@@ -98,7 +98,7 @@ struct Pax {
 
 void TarReader::truncated(const std::string& name) const {
     throw Error(Code::corrupt, where_ + " is truncated: it ends inside " + (name.empty() ? "a header" : "\"" + printable(name) + "\""),
-                "copy or download the archive again");
+                "Copy or download the archive again.");
 }
 
 void TarReader::pass_over_rest() {
@@ -121,7 +121,7 @@ bool TarReader::header(char* block) {
         first_ = false;
         return true;
     }
-    if (first_) throw Error(Code::corrupt, where_ + " is not a tar archive", "expected is what \"docker save\", podman, skopeo or tar wrote");
+    if (first_) throw Error(Code::corrupt, where_ + " is not a tar archive", "Expected is what \"docker save\", podman, skopeo or tar wrote.");
     if (got < block_size) truncated({});
     throw Error(Code::corrupt, where_ + " is damaged: there is no valid tar header at byte " + std::to_string(at));
 }
@@ -196,7 +196,7 @@ bool TarReader::next(TarEntry& entry) {
             default: entry.type = TarType::other; break;
         }
         if (pax.sparse && entry.type == TarType::file)
-            throw Error(Code::unsupported, where_ + ": \"" + printable(name) + "\" is stored as a sparse file", "write the archive again without tar's --sparse");
+            throw Error(Code::unsupported, where_ + ": \"" + printable(name) + "\" is stored as a sparse file", "Write the archive again without tar's --sparse.");
         if (entry.type == TarType::hardlink || entry.type == TarType::symlink)
             entry.link = pax.has_link ? pax.linkpath : !long_link.empty() ? long_link : std::string(text(block + 157, 100));
         if (entry.link.size() > max_name) throw Error(Code::limit, where_ + ": the link \"" + printable(name) + "\" has a target of over " + std::to_string(max_name) + " bytes");
@@ -215,7 +215,7 @@ bool TarReader::next(TarEntry& entry) {
 std::string clean_member_name(std::string_view name, std::string_view where) {
     if (!name.empty() && name.front() == '/')
         throw Error(Code::invalid, std::string(where) + ": the member \"" + printable(name) + "\" has an absolute name",
-                    "no tool that saves images writes such an archive; it is not read further");
+                    "No tool that saves images writes such an archive: do not trust it.");
     std::string out;
     while (!name.empty()) {
         const size_t end = std::min(name.find('/'), name.size());
@@ -224,7 +224,7 @@ std::string clean_member_name(std::string_view name, std::string_view where) {
         if (part.empty() || part == ".") continue;
         if (part == "..")
             throw Error(Code::invalid, std::string(where) + ": a member's name climbs out of the archive with \"..\"",
-                        "no tool that saves images writes such an archive; it is not read further");
+                        "No tool that saves images writes such an archive: do not trust it.");
         if (!out.empty()) out += '/';
         out += part;
     }

@@ -14,7 +14,7 @@ using singularity::Host;
 
 // The absolute path of what `spec` names, which is there, is a file or a directory, and may be read.
 std::string locate(const singularity::SourceSpec& spec) {
-    if (spec.reference.empty()) throw Error(Code::invalid, "no image is named", "the form is localimage:PATH, or \"From: PATH\" in a definition file");
+    if (spec.reference.empty()) throw Error(Code::invalid, "no image is named", "The form is localimage:PATH, or \"From: PATH\" in a definition file.");
     const std::string path = spec.absolute(spec.reference);
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) {

@@ -7,7 +7,7 @@ namespace oci_archive {
 
 using namespace sources;
 
-constexpr const char* if_directory = "use oci: for the directory of an OCI image layout";
+constexpr const char* if_directory = "Use oci: for the directory of an OCI image layout.";
 
 std::string member_of(const Digest& digest) { return "blobs/" + std::string(digest.algorithm_name()) + "/" + digest.hex(); }
 

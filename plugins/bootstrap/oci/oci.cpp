@@ -18,7 +18,7 @@ public:
         if (::stat(path_.c_str(), &st) != 0) throw_errno("cannot open", path_);
         if (!S_ISDIR(st.st_mode))
             throw Error(Code::invalid, path_ + " is a file, and the directory of an OCI image layout is expected",
-                        "use oci-archive: for a layout in a tar file, docker-archive: for the output of \"docker save\"");
+                        "Use oci-archive: for a layout in a tar file, docker-archive: for the output of \"docker save\".");
     }
     const std::string& where() const override { return path_; }
     std::optional<std::string> document(const std::string& name, uint64_t limit) override {

@@ -33,7 +33,7 @@ int hex_digit(char c) {
 
 // The absolute path of a file URL: "file:///PATH", "file://localhost/PATH" or "file:/PATH", with %XX decoded.
 std::string path_of(const std::string& url) {
-    const auto bad = [&](const std::string& why) { return Error(Code::invalid, "the URL " + url + " " + why, "the form is file:///absolute/path"); };
+    const auto bad = [&](const std::string& why) { return Error(Code::invalid, "the URL " + url + " " + why, "The form is file:///absolute/path."); };
     std::string_view rest = url;
     if (rest.substr(0, 5) != "file:") throw bad("is not a file URL");
     rest.remove_prefix(5);

@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(every_cut_of_an_archive_is_an_error) {
 
 BOOST_AUTO_TEST_CASE(wrong_kinds_of_files_are_refused_with_a_way_out) {
     const Scratch dir;
-    BOOST_TEST(contains(error_of([&] { source().open(dir.path()); }).hint(), "use oci:"));
+    BOOST_TEST(contains(error_of([&] { source().open(dir.path()); }).hint(), "Use oci:"));
     BOOST_TEST((error_of([&] { source().open(dir.path() + "/none.tar"); }).code() == Code::not_found));
     const std::string docker = dir.write("d.tar", tar_member("manifest.json", "[]") + tar_end());
     BOOST_TEST(contains(error_of([&] { source().open(docker); }).hint(), "docker-archive"));
