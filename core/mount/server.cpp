@@ -19,11 +19,11 @@ constexpr uint32_t oldest_minor = 26;   // Linux 4.18, the first that lets a use
 constexpr size_t max_path = 4096;
 constexpr unsigned max_threads = 16;
 
-unsigned cores() {
+// Twice the cores, as threads also wait: for a slow disk, and for pages when neighbours are sent.
+unsigned thread_limit() {
     cpu_set_t set;
-    const int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 2;
-    // Two at least, so that one can wait for a slow disk while the other answers.
-    return std::clamp<unsigned>(static_cast<unsigned>(n), 2, max_threads);
+    const int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return std::clamp<unsigned>(2 * static_cast<unsigned>(n), 4, max_threads);
 }
 
 }  // namespace
@@ -33,7 +33,6 @@ struct Server::Request {
     int transport;
     Buffer& buffer;
     size_t size;  // bytes of the whole request
-    uint64_t small_file = 0;  // set by `read`: whose neighbours may be wanted
 
     const fuse_in_header& header() const { return *reinterpret_cast<const fuse_in_header*>(buffer.request()); }
     uint8_t* out() { return buffer.payload(); }
@@ -74,10 +73,9 @@ private:
 };
 
 Server::Server(int transport, const View& view)
-    : transport_(transport), view_(view), neighbours_(transport, view), limit_(cores()) {}
+    : transport_(transport), view_(view), neighbours_(transport, view), limit_(thread_limit()) {}
 
 Server::~Server() {
-    neighbours_.stop();
     std::vector<std::thread> threads;
     {
         const std::lock_guard lock(mutex_);
@@ -89,11 +87,12 @@ Server::~Server() {
 
 void Server::serve() { answer(); }
 
-void Server::start(void (Server::*body)()) noexcept {
+void Server::start_another() noexcept {
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
+    if (closed_ || answering_.load(std::memory_order_relaxed) >= limit_) return;
     try {
-        threads_.emplace_back(body, this);
+        threads_.emplace_back([this] { answer(); });
+        answering_.fetch_add(1, std::memory_order_relaxed);
     } catch (...) {  // a limit of the user, or memory: go on with the threads that there are
         closed_ = true;
     }
@@ -109,11 +108,7 @@ void Server::answer() {
         if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return;                   // ENODEV: unmounted
         Request request{transport_, buffer, static_cast<size_t>(n)};
         handle(request);
-        if (request.small_file && neighbours_.was_read(request.small_file) && !sending_.exchange(true))
-            start(&Server::send_neighbours);
-        if (last_idle && answering_.load(std::memory_order_relaxed) < limit_) {
-            if (answering_.fetch_add(1, std::memory_order_relaxed) < limit_) start(&Server::answer);
-        }
+        if (last_idle && answering_.load(std::memory_order_relaxed) < limit_) start_another();
     }
 }
 
@@ -217,7 +212,6 @@ void Server::look_up(Request& request) {
     }
     if (error) return request.fail(error);
     if (const int failure = view_.attributes(out.nodeid, out.attr)) return request.fail(failure);
-    if (S_ISREG(out.attr.mode)) neighbours_.told(out.nodeid, dir);
     request.reply_with(out);
 }
 
@@ -261,7 +255,7 @@ void Server::list(Request& request, bool plus) {
                     both->entry_out.nodeid = entry.id;
                     both->entry_out.entry_valid = both->entry_out.attr_valid = forever;
                     both->entry_out.attr = attr;
-                    if (entry.type == DT_REG) f.neighbours.told(entry.id, f.dir);
+                    if (entry.type == DT_REG) f.neighbours.listed(entry.id, f.dir);
                 }
                 dirent = &both->dirent;
             }
@@ -286,7 +280,12 @@ void Server::read(Request& request) {
     const int error =
         view_.read(id, in->offset, request.out(), std::min<uint64_t>(in->size, Buffer::payload_size), got);
     if (error) return request.fail(error);
-    if (in->offset == 0 && got > 0 && got <= Neighbours::small) request.small_file = id;
+    if (in->offset == 0 && got > 0 && got <= Neighbours::small) {
+        // One thread at least is left to answer: what is sent may wait for a page that another read holds.
+        if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed))
+            neighbours_.being_read(id);
+        sending_.fetch_sub(1, std::memory_order_relaxed);
+    }
     request.reply(got);
 }
 

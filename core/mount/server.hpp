@@ -5,8 +5,8 @@
 // (detached.hpp).
 //
 // Measured choices (ranked by what the lack of one costs): endless time-outs, negative ones too, as an image
-// never changes; no open and opendir at all; readdirplus as the kernel sees fit; a thread per core, started
-// when a request finds none idle; neighbours of small files handed over before they are asked for
+// never changes; no open and opendir at all; readdirplus as the kernel sees fit; threads for every core,
+// started when a request finds none idle; neighbours of small files handed over before they are asked for
 // (neighbours.hpp). Descriptors cloned per thread and reading ahead in here bring nothing.
 #pragma once
 #include <atomic>
@@ -37,8 +37,7 @@ private:
     struct Request;
     void answer();  // one thread's loop
     void handle(Request& request);
-    void start(void (Server::*body)()) noexcept;
-    void send_neighbours() { neighbours_.run(); }
+    void start_another() noexcept;
 
     void initialise(Request& request);
     void look_up(Request& request);
@@ -50,10 +49,10 @@ private:
     const View& view_;
     Neighbours neighbours_;
     std::atomic<bool> may_skip_open_{false}, may_skip_opendir_{false};  // what the kernel's INIT said
-    const unsigned limit_;                // of answering threads
-    std::atomic<unsigned> answering_{1};  // the one in serve()
+    const unsigned limit_;                // of threads
+    std::atomic<unsigned> answering_{1};  // threads there are, with the one in serve()
     std::atomic<unsigned> idle_{0};
-    std::atomic<bool> sending_{false};  // the neighbours' thread was started
+    std::atomic<unsigned> sending_{0};  // threads that may wait for a page, see neighbours.hpp
     std::mutex mutex_;                  // guards the two below
     bool closed_ = false;               // no more threads: at the end, or when no more can be had
     std::vector<std::thread> threads_;

@@ -4,17 +4,19 @@
 //
 // As an ordinary user who may open /dev/fuse, or as root. The plugin is loaded over the C boundary, as the
 // host loads it. One line on stdout: wall seconds of the command, CPU seconds of command and server, the
-// milliseconds of prepare and attach, and the server's peak memory in MiB.
+// milliseconds of prepare and attach, the server's peak memory in MiB, and how often it asked the reader.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <singularity/format.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -44,6 +46,43 @@ void put(const char* path, const std::string& text) {
     const int fd = open(path, O_WRONLY);
     if (fd < 0 || write(fd, text.data(), text.size()) < 0) die("cannot write", path);
     close(fd);
+}
+
+// The reader's table with a counter before some functions; the counters lie in memory that the server shares.
+struct Counters {
+    std::atomic<uint64_t> read, stat, lookup, list, block;
+};
+Counters* counters;
+const sg_root_v1* counted;
+
+sg_root_v1 counting(const sg_root_v1* table) {
+    void* p = mmap(nullptr, sizeof(Counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) die("no memory");
+    counters = new (p) Counters{};
+    counted = table;
+    sg_root_v1 out = *table;
+    constexpr auto relaxed = std::memory_order_relaxed;
+    out.read = [](sg_root* self, uint64_t node, uint64_t offset, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {
+        counters->read.fetch_add(1, relaxed);
+        return counted->read(self, node, offset, data, capacity, got, err);
+    };
+    out.stat = [](sg_root* self, uint64_t node, sg_attr* attr, sg_error* err) {
+        counters->stat.fetch_add(1, relaxed);
+        return counted->stat(self, node, attr, err);
+    };
+    out.lookup = [](sg_root* self, uint64_t dir, const char* name, uint64_t length, uint64_t* node, sg_error* err) {
+        counters->lookup.fetch_add(1, relaxed);
+        return counted->lookup(self, dir, name, length, node, err);
+    };
+    out.list = [](sg_root* self, uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* arg, sg_error* err) {
+        counters->list.fetch_add(1, relaxed);
+        return counted->list(self, dir, cursor, visit, arg, err);
+    };
+    out.block = [](sg_root* self, uint64_t node, uint64_t offset, sg_slice* slice, sg_error* err) {
+        counters->block.fetch_add(1, relaxed);
+        return counted->block(self, node, offset, slice, err);
+    };
+    return out;
 }
 
 struct Report {
@@ -102,12 +141,13 @@ int main(int argc, char** argv) {
     if (!format || format->open(argv[3], 0, &image, &err) != SG_OK) die("cannot open:", err.message);
     if (format->root(image, &table, &root, &err) != SG_OK) die("cannot read:", err.message);
 
+    static const sg_root_v1 counting_table = counting(table);
     int pipes[2];
     if (pipe2(pipes, O_CLOEXEC) != 0) die("pipe");
     prctl(PR_SET_CHILD_SUBREAPER, 1);  // the server becomes a child of this process, so its CPU time is known
     const pid_t pid = fork();
     if (pid == 0) {
-        const Report report = run(table, root, argv[4], argv + 5);
+        const Report report = run(&counting_table, root, argv[4], argv + 5);
         if (write(pipes[1], &report, sizeof report) != sizeof report) die("pipe");
         _exit(0);
     }
@@ -123,7 +163,16 @@ int main(int argc, char** argv) {
         }
     Report report;
     if (read(pipes[0], &report, sizeof report) != sizeof report) return 99;
-    std::printf("wall %.4f command_cpu %.4f server_cpu %.4f prepare_ms %.3f attach_ms %.3f server_mib %ld\n", report.wall,
+    std::printf("wall %.4f command_cpu %.4f server_cpu %.4f prepare_ms %.3f attach_ms %.3f server_mib %ld", report.wall,
                 report.command_cpu, server_cpu, report.prepare * 1e3, report.attach * 1e3, peak);
+    const auto count = [](const char* name, const std::atomic<uint64_t>& n) {
+        std::printf(" %s %llu", name, static_cast<unsigned long long>(n.load()));
+    };
+    count("read", counters->read);
+    count("stat", counters->stat);
+    count("lookup", counters->lookup);
+    count("list", counters->list);
+    count("block", counters->block);
+    std::printf("\n");
     return WIFEXITED(report.status) ? WEXITSTATUS(report.status) : 98;
 }

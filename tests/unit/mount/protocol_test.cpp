@@ -306,47 +306,6 @@ BOOST_AUTO_TEST_CASE(many_requests_at_once_are_all_answered) {
         }
 }
 
-BOOST_AUTO_TEST_CASE(small_files_of_one_shared_block_are_sent_once_one_was_read) {
-    Root root;
-    const auto dir = root.add(root.root(), "d", S_IFDIR | 0755);
-    for (int i = 0; i < 10; ++i) {
-        const auto n = root.add(dir, "f" + std::to_string(i), S_IFREG | 0644, "content " + std::to_string(i));
-        root.at(n).shared = i < 6 ? 1 : 2;
-    }
-    root.add(dir, "alone", S_IFREG | 0644, "no shared block");
-    Client c(root);
-    const auto d = c.id(1, "d");
-    const auto f2 = c.id(d, "f2");
-    BOOST_TEST(c.read(f2, 0, 4096).body == "content 2");
-    const auto& stored = c.stored(5);
-    std::set<std::string> got;
-    for (const auto& s : stored) {
-        BOOST_TEST(s.offset == 0u);
-        got.insert(s.data);
-    }
-    BOOST_TEST((got == std::set<std::string>{"content 0", "content 1", "content 3", "content 4", "content 5"}));
-    BOOST_TEST(stored[0].id == c.id(d, "f3"));
-    // Once is enough; the other block comes when one of its files is read.
-    c.read(f2, 0, 4096);
-    c.read(c.id(d, "f7"), 0, 4096);
-    BOOST_TEST(c.stored(8).size() == 8u);
-}
-
-BOOST_AUTO_TEST_CASE(a_file_that_lies_in_a_shared_block_only_in_part_is_not_sent) {
-    class Split : public Root {
-        sg_placement placement(uint64_t node) override { return {1, 0, node == big ? 5 : at(node).data.size()}; }
-
-    public:
-        uint64_t big = 0;
-    } root;
-    root.add(root.root(), "a", S_IFREG | 0644, "aa");
-    root.big = root.add(root.root(), "b", S_IFREG | 0644, "bigger than its tail");
-    root.add(root.root(), "c", S_IFREG | 0644, "cc");
-    Client c(root);
-    c.read(c.id(1, "a"), 0, 4096);
-    BOOST_TEST(c.stored(1)[0].data == "cc");
-}
-
 BOOST_AUTO_TEST_CASE(the_end_of_the_transport_ends_the_server_and_its_threads) {
     Root root;
     const auto n = root.add(root.root(), "f", S_IFREG | 0644, "x");

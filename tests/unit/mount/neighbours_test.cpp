@@ -1,0 +1,126 @@
+// Small files that are sent before they are asked for.
+#include <boost/test/unit_test.hpp>
+
+#include "client.hpp"
+
+using fake::Client;
+using fake::Root;
+
+namespace {
+
+// A directory "d" of `count` small files "f000", ... of which each `per_block` share one.
+struct Image : Root {
+    explicit Image(int count, int per_block = 1000000) {
+        dir = add(root(), "d", S_IFDIR | 0755);
+        for (int i = 0; i < count; ++i) {
+            const auto n = add(dir, name(i), S_IFREG | 0644, content(i));
+            at(n).shared = static_cast<uint64_t>(i / per_block);
+        }
+    }
+    static std::string name(int i) { return "f" + std::to_string(1000 + i); }
+    static std::string content(int i) { return "content " + std::to_string(i); }
+    uint64_t dir;
+};
+
+// Reads a file and gives the contents that were sent before its answer.
+std::vector<std::string> sent_with(Client& c, uint64_t dir, int i) {
+    const size_t before = c.stored(0).size();
+    const auto id = c.id(dir, Image::name(i));
+    BOOST_TEST(c.read(id, 0, 4096).body == Image::content(i));
+    std::vector<std::string> out;
+    for (size_t k = before; k < c.stored(0).size(); ++k) {
+        const auto& s = c.stored(0)[k];
+        BOOST_TEST(s.offset == 0u);
+        BOOST_TEST(s.id != id);
+        out.push_back(s.data);
+    }
+    return out;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(neighbours)
+
+BOOST_AUTO_TEST_CASE(files_of_the_same_directory_and_block_come_before_the_answer) {
+    Image image(10, 6);
+    image.add(image.dir, "alone", S_IFREG | 0644, "no shared block");
+    image.at(image.add(image.dir, "sub", S_IFDIR | 0755)).shared = 0;
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    const std::vector<std::string> expected{"content 3", "content 4", "content 5", "content 1", "content 0"};
+    BOOST_TEST(sent_with(c, d, 2) == expected, boost::test_tools::per_element());
+    BOOST_TEST(sent_with(c, d, 2).empty());
+    BOOST_TEST(sent_with(c, d, 7).size() == 3u);  // the other block
+    BOOST_TEST(c.stored(0)[0].id == c.id(d, Image::name(3)));
+}
+
+BOOST_AUTO_TEST_CASE(each_read_in_a_block_sends_more_of_it) {
+    Image image(400);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    BOOST_TEST(sent_with(c, d, 0).size() == 16u);
+    BOOST_TEST(sent_with(c, d, 17).size() == 64u);
+    BOOST_TEST(sent_with(c, d, 399).size() == 256u);  // backwards, as nothing follows
+    BOOST_TEST(sent_with(c, d, 100).size() == 60u);   // what was left
+}
+
+BOOST_AUTO_TEST_CASE(a_directory_that_nobody_listed_sends_nothing) {
+    Image image(50);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    BOOST_TEST(sent_with(c, d, 0).empty());
+    BOOST_TEST(sent_with(c, d, 1).empty());
+}
+
+BOOST_AUTO_TEST_CASE(files_that_are_asked_for_again_are_sent_again) {
+    Image image(40);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    sent_with(c, d, 0);
+    sent_with(c, d, 20);
+    size_t again = 0;
+    for (int i = 0; i < 12; ++i) again += sent_with(c, d, i).size();
+    BOOST_TEST(again > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_large_directory_is_looked_through_only_for_a_second_read) {
+    Image image(3000);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    BOOST_TEST(sent_with(c, d, 0).empty());
+    BOOST_TEST(sent_with(c, d, 1).size() == 16u);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_lies_in_a_shared_block_only_in_part_is_not_sent) {
+    class Split : public Root {
+        sg_placement placement(uint64_t node) override { return {1, 0, node == big ? 5 : at(node).data.size()}; }
+
+    public:
+        uint64_t big = 0;
+    } root;
+    root.add(root.root(), "a", S_IFREG | 0644, "aa");
+    root.big = root.add(root.root(), "b", S_IFREG | 0644, "bigger than its tail");
+    root.add(root.root(), "c", S_IFREG | 0644, "cc");
+    Client c(root);
+    c.list(1, 4096, true);
+    c.read(c.id(1, "a"), 0, 4096);
+    BOOST_REQUIRE(c.stored(0).size() == 1u);
+    BOOST_TEST(c.stored(0)[0].data == "cc");
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_neighbour_stops_the_pass_and_harms_nothing) {
+    Image image(20);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    const auto bad = image.lookup(image.dir, Image::name(5));
+    image.broken.insert(bad);
+    BOOST_TEST(sent_with(c, d, 0).size() <= 16u);
+    BOOST_TEST(c.read(c.id(d, Image::name(9)), 0, 4096).body == Image::content(9));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
