@@ -146,9 +146,9 @@ int create(const Line& line) {
 
 // The numbers of the reference tool's --datatype: 1 is Def.FILE, 4 a partition, and so on.
 std::string datatype(const std::string& text) {
-    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos && text.size() < 3)
-        return std::string(type_word(0x4000 + static_cast<int32_t>(std::stoi(text))));
-    if (const auto type = type_value(text)) return std::string(type_word(*type));
+    const bool is_number = !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;
+    const auto type = type_value(is_number ? std::to_string(0x4000 + std::stoi(text)) : text);
+    if (type) return std::string(type_word(*type));
     throw Error(Code::usage, "'" + text + "' is no type of SIF object",
                 "--datatype: deffile (1), env (2), labels (3), partition (4), signature (5), json (6), generic (7), "
                 "message (8), sbom (9), oci-index (10), oci-blob (11)");
