@@ -34,35 +34,40 @@ struct ConfigFile {
 
 class Compiler {
 public:
-    explicit Compiler(std::vector<uint32_t> owners) : sources_(std::move(owners)) { out_.keys = core_schema(); }
+    // With `problems`, failures are added there instead of thrown.
+    explicit Compiler(std::vector<uint32_t> owners, std::vector<Error>* problems = nullptr)
+        : sources_(std::move(owners)), problems_(problems) {
+        out_.keys = core_schema();
+    }
 
     void run(const Installation& installation, const Home& home) {
         out_.stamp = index_stamp(installation, home);
         std::vector<ConfigFile> files;
-        read_config(installation.conf_dir + "/singularity.yaml", Layer::site, files);
-        for (const auto& path : sources_.list(installation.conf_dir + "/conf.d")) read_config(path, Layer::site, files);
-        for (const auto& path : sources_.list(installation.conf_dir + "/plugins.d"))
-            read_registrations(path, installation.plugin_dir, Layer::site);
+        const auto config = [&](const std::string& path, Layer layer) { attempt(layer, [&] { read_config(path, layer, files); }); };
+        const auto plugins = [&](const std::string& path, const std::string& base, Layer layer) {
+            attempt(layer, [&] { read_registrations(path, base, layer); });
+        };
+        config(installation.conf_dir + "/singularity.yaml", Layer::site);
+        for (const auto& path : sources_.list(installation.conf_dir + "/conf.d")) config(path, Layer::site);
+        for (const auto& path : sources_.list(installation.conf_dir + "/plugins.d")) plugins(path, installation.plugin_dir, Layer::site);
         if (home.trusted) {
             // Users' registrations are a site's to forbid, so its value counts before any file of the user's.
             if (site_allows_user_plugins(files)) {
-                for (const auto& path : sources_.list(home.config + "/plugins.d"))
-                    guarded([&] { read_registrations(path, home.config + "/plugins", Layer::user); });
+                for (const auto& path : sources_.list(home.config + "/plugins.d")) plugins(path, home.config + "/plugins", Layer::user);
             }
-            const std::string path = home.config + "/config.yaml";
-            guarded([&] { read_config(path, Layer::user, files); });
+            config(home.config + "/config.yaml", Layer::user);
         }
         settle_plugins();
         for (const Layer layer : {Layer::site, Layer::user}) {
             for (const auto& r : registrations_)
                 if (r.layer == layer)
-                    for (const auto& v : r.config) apply(v, layer);
+                    for (const auto& v : r.config) attempt(Layer::site, [&] { apply(v, layer); });
             for (const auto& f : files)
                 if (f.layer == layer)
-                    for (const auto& v : f.values) apply(v, layer);
+                    for (const auto& v : f.values) attempt(Layer::site, [&] { apply(v, layer); });
             if (layer == Layer::site)
                 for (const auto& f : files)
-                    for (const auto& l : f.locks) lock(l);
+                    for (const auto& l : f.locks) attempt(Layer::site, [&] { lock(l); });
         }
     }
 
@@ -85,12 +90,16 @@ public:
 private:
     // Files of the user's that cannot be trusted are left out with a warning; wrong ones are errors.
     template <class F>
-    void guarded(F&& f) {
+    void attempt(Layer layer, F&& f) {
         try {
             f();
         } catch (const Error& e) {
-            if (e.code() != Code::permission) throw;
-            out_.warnings.push_back(e.message());
+            if (layer == Layer::user && e.code() == Code::permission)
+                out_.warnings.push_back(e.message());
+            else if (problems_)
+                problems_->push_back(e);
+            else
+                throw;
         }
     }
 
@@ -298,6 +307,7 @@ private:
     }
 
     YamlSources sources_;
+    std::vector<Error>* problems_;
     model::Configuration out_;
     std::vector<Applied> registrations_;
     std::set<std::string> sleeping_;  // keys of plugins that are not active
@@ -312,6 +322,12 @@ std::string index_stamp(const Installation& installation, const Home& home) {
 
 model::Configuration compile_configuration(const Installation& installation, const Home& home) {
     Compiler compiler({0, installation.owner, static_cast<uint32_t>(geteuid())});
+    compiler.run(installation, home);
+    return compiler.take();
+}
+
+model::Configuration compile_what_can_be(const Installation& installation, const Home& home, std::vector<Error>& problems) {
+    Compiler compiler({0, installation.owner, static_cast<uint32_t>(geteuid())}, &problems);
     compiler.run(installation, home);
     return compiler.take();
 }

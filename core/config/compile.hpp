@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.hpp"
 #include "config/home.hpp"
 #include "config/installation.hpp"
 #include "config/model.hpp"
@@ -18,6 +19,9 @@ namespace sg {
 // Throws with FILE:LINE for what is wrong in a configuration file. A plugin whose manifest is wrong is
 // not active, says why, and adds a warning.
 model::Configuration compile_configuration(const Installation& installation, const Home& home);
+// What can be made of files that are wrong, for `help`: each failure is added to `problems` and its file or
+// value left out.
+model::Configuration compile_what_can_be(const Installation& installation, const Home& home, std::vector<Error>& problems);
 
 // The configuration that the defaults and these manifests (absolute paths) give, with values set; for tests.
 model::Configuration compile_manifests(const std::vector<std::string>& manifests,

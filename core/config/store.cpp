@@ -138,6 +138,7 @@ void keep_in_cache(const CachePlace& place, const std::string& bytes) {
 
 bool keep_at_site(const Installation& installation, const std::string& bytes) {
     const size_t slash = installation.site_index.rfind('/');
+    mkdir(installation.site_index.substr(0, slash).c_str(), 0755);
     const UniqueFd directory(open(installation.site_index.substr(0, slash).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return directory && write_whole(directory.get(), installation.site_index.substr(slash + 1), bytes, 0644);
 }
@@ -170,17 +171,22 @@ LoadedIndex load_index(const Installation& installation, const Home& home, Keep 
         if (auto index = read_index(installation.site_index, installation.owner, stamp))
             return {std::move(*index), installation.site_index};
     const CachePlace place = cache_place(home, stamp);
-    if (!place.directory.empty() && open_own_directory(place.directory)) {
+    // Who can write the installation's index keeps it current for everybody.
+    const bool for_site = keep == Keep::site && !personal && geteuid() == installation.owner;
+    if (!for_site && !place.directory.empty() && open_own_directory(place.directory)) {
         const std::string path = place.directory + "/" + place.name;
         if (auto index = read_index(path, geteuid(), stamp)) return {std::move(*index), path};
     }
     model::Configuration configuration = compile_configuration(installation, personal ? home : nobody);
     std::string bytes = encode_index(configuration);
     if (settled(configuration)) {
-        const bool at_site = keep == Keep::site && !personal && geteuid() == installation.owner && keep_at_site(installation, bytes);
-        if (!at_site) keep_in_cache(place, bytes);
+        if (!for_site || !keep_at_site(installation, bytes)) keep_in_cache(place, bytes);
     }
     return {Index::owning(std::move(bytes)), ""};
+}
+
+Index index_of_what_can_be(const Installation& installation, const Home& home, std::vector<Error>& problems) {
+    return Index::owning(encode_index(compile_what_can_be(installation, home, problems)));
 }
 
 void write_site_index(const Installation& installation) {

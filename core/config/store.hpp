@@ -6,6 +6,9 @@
 //  - its bytes are whole, of this version, for this installation and user (index_stamp);
 //  - every file and directory it names has the same inode, size and time of change.
 #pragma once
+#include <vector>
+
+#include "base/error.hpp"
 #include "config/home.hpp"
 #include "config/index.hpp"
 #include "config/installation.hpp"
@@ -24,6 +27,9 @@ struct LoadedIndex {
 
 // Throws what is wrong in the configuration files. That an index cannot be kept is no error.
 LoadedIndex load_index(const Installation& installation, const Home& home, Keep keep = Keep::cache);
+
+// The index of what is right in the configuration files, with what is not as `problems`; kept nowhere.
+Index index_of_what_can_be(const Installation& installation, const Home& home, std::vector<Error>& problems);
 
 // Compiles and writes the installation's index; throws when it cannot be written (run at install).
 void write_site_index(const Installation& installation);

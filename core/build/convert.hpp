@@ -1,0 +1,34 @@
+// From an opened source to a finished image: the one way by which `build`, `pull` and the cache make images.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/call.hpp"
+#include "fetch/opened_source.hpp"
+#include "plugin/host.hpp"
+#include "rootfs/merge.hpp"
+
+namespace sg {
+
+struct ConvertOptions {
+    std::string compress;         // as --compress, "" = the format's default
+    unsigned threads = 1;
+    MergeLimits limits;
+    std::string temporary;        // directory for what must be kept while building
+    std::string version;          // of the product, for the labels
+    Pairs format_options;
+};
+
+// Makes `target` in `format` from what `request` names. Nothing is visible at `target` before it is whole.
+// Prints the guide's lines (INFO: Starting build... to INFO: Creating ...), not the last one.
+void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target, const FormatEntry& format,
+             const ConvertOptions& options, const sg_call* call);
+
+// A format's name as messages write it: upper case for a kind of file.
+std::string shown_name(const FormatEntry& format);
+
+// The options that the configuration gives.
+ConvertOptions convert_options(const Settings& settings);
+
+}  // namespace sg

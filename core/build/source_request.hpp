@@ -1,0 +1,15 @@
+// What the user typed as the place of an image -> a request to a bootstrap source.
+#pragma once
+#include <string>
+
+#include "fetch/opened_source.hpp"
+#include "plugin/host.hpp"
+
+namespace sg {
+
+// `arch` is --arch ("" = the machine's). Relative paths start at the present directory. A plain path
+// goes to the source whose manifest says `plain_paths: true`. Throws not_found for a scheme that nobody
+// provides and for a path that does not exist.
+SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch, Pairs options);
+
+}  // namespace sg

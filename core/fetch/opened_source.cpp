@@ -1,0 +1,160 @@
+#include "fetch/opened_source.hpp"
+
+#include "base/error.hpp"
+#include "fetch/progress_stream.hpp"
+#include "rootfs/digest_stream.hpp"
+
+namespace sg {
+
+namespace {
+
+constexpr uint64_t kMaxConfig = 4 << 20;  // containers/image's limit (oci-images, section 2)
+
+// The request as the plugin sees it; its texts live as long as the request.
+struct Spec {
+    std::vector<sg_pair> pairs;
+    sg_source_spec c;
+    explicit Spec(const SourceRequest& r) {
+        for (const auto& [k, v] : r.options) pairs.push_back({k.c_str(), v.c_str()});
+        pairs.push_back({nullptr, nullptr});
+        c = {r.scheme.c_str(), r.reference.c_str(), r.directory.c_str(), r.arch.c_str(),
+             r.variant.c_str(), r.arch_is_wish ? 1 : 0, pairs.data()};
+    }
+};
+
+std::string text_of(const char* text) { return text ? text : ""; }
+
+bool has_annotation(const sg_pair* pairs, std::string_view key) {
+    for (; pairs && pairs->key; ++pairs)
+        if (key == pairs->key) return true;
+    return false;
+}
+
+}  // namespace
+
+SourceIdentity resolve_source(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call) {
+    const Spec spec(request);
+    sg_identity id{};
+    singularity::check([&](sg_error* e) { return source.resolve(&spec.c, call, &id, e); });
+    return {id.key, id.name, id.cache_area};
+}
+
+OpenedSource::OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call) : call_(call) {
+    const Spec spec(request);
+    singularity::check([&](sg_error* e) { return source.open(&spec.c, call, &image_, e); });
+    const bool whole = image_ && ((kind() == SG_LAYERS && image_->layers) || (kind() == SG_BLOB && image_->blob && image_->fetch) ||
+                                  (kind() == SG_PATH && image_->path) || (kind() == SG_RECIPE && image_->recipe) || kind() == SG_EMPTY);
+    if (whole) return;
+    if (image_) image_->close(image_);
+    throw Error(Code::internal, "the source '" + request.scheme + "' gave an image of no known kind", "This is a defect of its plugin.");
+}
+
+OpenedSource::~OpenedSource() { image_->close(image_); }
+
+std::string OpenedSource::path() const { return image_->path; }
+
+void OpenedSource::fill(const std::string& rootfs) {
+    singularity::check([&](sg_error* e) { return image_->recipe(image_, rootfs.c_str(), call_, e); });
+}
+
+std::unique_ptr<singularity::Stream> OpenedSource::blob() {
+    sg_blob b{};
+    singularity::check([&](sg_error* e) { return image_->blob(image_, &b, e); });
+    sg_stream* raw = nullptr;
+    singularity::check([&](sg_error* e) { return image_->fetch(image_, 0, call_, &raw, e); });
+    std::unique_ptr<singularity::Stream> stream = std::make_unique<singularity::ForeignStream>(raw);
+    const std::string digest = text_of(b.digest);
+    stream = std::make_unique<ProgressStream>(std::move(stream), call_, "Copying " + (digest.empty() ? "image" : "blob " + digest), b.size);
+    return verify(std::move(stream), Expected{digest, b.size, "the image"});
+}
+
+void OpenedSource::read_config(Layers& out) {
+    sg_slice slice{};
+    const char* digest = "";
+    singularity::check([&](sg_error* e) { return image_->layers->config(image_, &slice, &digest, e); });
+    const singularity::Slice bytes(slice);
+    if (bytes.size() > kMaxConfig) throw Error(Code::limit, "the image's config is larger than 4 MiB");
+    out.config = bytes.text();
+    if (digest && *digest) {
+        Hasher hasher(digest);
+        hasher.update(out.config.data(), out.config.size());
+        const std::string got = hasher.finish();
+        if (got != digest)
+            throw Error(Code::corrupt, "the image's config does not match its digest: it should be " + std::string(digest) + " and is " + got,
+                        "The image is damaged; fetch or export it again.");
+    }
+    slice = {};
+    const char* type = "";
+    singularity::check([&](sg_error* e) { return image_->layers->manifest(image_, &slice, &type, e); });
+    const singularity::Slice manifest(slice);
+    out.manifest = manifest.text();
+    out.manifest_type = text_of(type);
+}
+
+LayerInput OpenedSource::describe(uint64_t index) {
+    sg_blob b{};
+    singularity::check([&](sg_error* e) { return image_->layers->describe(image_, index, &b, e); });
+    LayerInput in;
+    in.digest = text_of(b.digest);
+    in.diff_id = text_of(b.diff_id);
+    in.size = b.size;
+    in.name = in.digest.empty() ? in.diff_id : in.digest;
+    in.drop_stargz = has_annotation(b.annotations, "containerd.io/snapshot/stargz/toc.digest");
+    if (in.diff_id.empty())
+        throw Error(Code::corrupt, "layer " + std::to_string(index) + " has no diff ID in the image's config",
+                    "The archive was made by a broken tool, or is not an image.");
+    return in;
+}
+
+Layers OpenedSource::parallel_layers() {
+    Layers out;
+    read_config(out);
+    const uint64_t count = image_->layers->count(image_);
+    for (uint64_t i = 0; i < count; ++i) {
+        LayerInput in = describe(i);
+        // The second opening of a layer (hidden hard links) is no news for the user.
+        auto shown = std::make_shared<bool>(false);
+        in.open = [this, i, shown, name = in.name, size = in.size]() -> std::unique_ptr<singularity::Stream> {
+            sg_stream* raw = nullptr;
+            singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call_, &raw, e); });
+            auto stream = std::make_unique<singularity::ForeignStream>(raw);
+            if (std::exchange(*shown, true)) return stream;
+            return std::make_unique<ProgressStream>(std::move(stream), call_, "Copying blob " + name, size);
+        };
+        out.inputs.push_back(std::move(in));
+    }
+    return out;
+}
+
+Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
+    spool_ = std::make_unique<Spool>(spool_directory);
+    for (;;) {
+        const char* key = nullptr;
+        uint64_t size = SG_SIZE_UNKNOWN;
+        sg_stream* raw = nullptr;
+        singularity::check([&](sg_error* e) { return image_->layers->next_part(image_, call_, &key, &size, &raw, e); });
+        if (!key) break;
+        ProgressStream stream(std::make_unique<singularity::ForeignStream>(raw), call_, "Copying " + std::string(key), size);
+        spool_->add(stream);
+    }
+    Layers out;
+    read_config(out);
+    const uint64_t count = image_->layers->count(image_);
+    for (uint64_t i = 0; i < count; ++i) {
+        LayerInput in = describe(i);
+        uint64_t number = 0;
+        singularity::check([&](sg_error* e) { return image_->layers->part(image_, i, &number, e); });
+        if (number >= spool_->count())
+            throw Error(Code::internal, "the source names a part that it never gave", "This is a defect of its plugin.");
+        in.open = [this, number] { return spool_->open(number); };
+        if (in.size == SG_SIZE_UNKNOWN) in.size = spool_->size(number);
+        out.inputs.push_back(std::move(in));
+    }
+    return out;
+}
+
+Layers OpenedSource::layers(const std::string& spool_directory) {
+    return image_->layers->sequential ? sequential_layers(spool_directory) : parallel_layers();
+}
+
+}  // namespace sg

@@ -1,0 +1,67 @@
+// An image as its bootstrap source gives it: one of five kinds.
+#pragma once
+#include <singularity/bootstrap.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/call.hpp"
+#include "fetch/spool.hpp"
+#include "rootfs/merge.hpp"
+
+namespace sg {
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+// What a source is asked for; see sg_source_spec.
+struct SourceRequest {
+    std::string scheme, reference, directory, arch, variant;
+    bool arch_is_wish = false;
+    Pairs options;
+};
+
+struct SourceIdentity {
+    std::string key, name, cache_area;
+};
+SourceIdentity resolve_source(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call);
+
+// A layered image whose blobs can be read. Lives no longer than its OpenedSource.
+struct Layers {
+    std::string manifest, manifest_type;  // "" when the source has none
+    std::string config;                   // verified against its digest where that is known
+    std::vector<LayerInput> inputs;       // base first
+};
+
+class OpenedSource {
+public:
+    OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call);
+    OpenedSource(const OpenedSource&) = delete;
+    OpenedSource& operator=(const OpenedSource&) = delete;
+    ~OpenedSource();
+
+    sg_source_kind kind() const { return static_cast<sg_source_kind>(image_->kind); }
+
+    // SG_LAYERS. A sequential archive is read here, once, into a temporary file in `spool_directory`.
+    // Each layer's bytes show a progress bar as they are read the first time.
+    Layers layers(const std::string& spool_directory);
+    // SG_PATH: an absolute path.
+    std::string path() const;
+    // SG_BLOB: all of its bytes, verified against digest and size where these are known.
+    std::unique_ptr<singularity::Stream> blob();
+    // SG_RECIPE.
+    void fill(const std::string& rootfs);
+
+private:
+    Layers parallel_layers();
+    Layers sequential_layers(const std::string& spool_directory);
+    void read_config(Layers& out);
+    LayerInput describe(uint64_t index);
+
+    const sg_call* call_;
+    sg_image* image_ = nullptr;
+    std::unique_ptr<Spool> spool_;
+};
+
+}  // namespace sg

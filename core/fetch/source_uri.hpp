@@ -1,0 +1,23 @@
+// What stands on a command line where an image is due: `scheme://rest`, `scheme:rest` or a path
+// (seed-behaviour, row B11).
+#pragma once
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace sg {
+
+struct SourceUri {
+    std::string scheme;     // lower case; "" = a plain path
+    std::string reference;  // what follows the scheme, or the path
+};
+
+// Splits by form alone: a scheme is a letter and then letters, digits, '+', '-', '.' before a colon.
+SourceUri split_uri(std::string_view text);
+
+// Decides what the user means. `text` is a path when it has no scheme's form, or when its scheme is not
+// registered but a file of that name exists ("strange:name.img"). A scheme that is not registered stays as it is,
+// for the registry to refuse it by name.
+SourceUri read_uri(std::string_view text, const std::function<bool(std::string_view)>& registered);
+
+}  // namespace sg
