@@ -5,16 +5,32 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <vector>
 
 namespace sg {
 
+// What is known of a directory: its small files that share a block, by block, then as listed.
+struct NeighboursDirectory {
+    struct File {
+        uint64_t shared, id;
+        uint32_t size;
+        uint8_t sent;          // or being sent, or read
+        uint8_t reads, again;  // in the first file of a block: reads of its files, and of files that had been sent
+    };
+    std::vector<File> files;
+    bool whole = true;  // false: more entries than are looked at for a first read
+};
+
 namespace {
 
-constexpr size_t max_files = 1u << 18;       // remembered in all: 6 MiB
-constexpr size_t first_look = 1024;          // entries that a single read may cost looking at
-constexpr uint32_t first_window = 16, window_factor = 4, max_window = 1024;
-constexpr uint32_t forgotten = 8;  // that many reads of files that were sent: memory was short
+constexpr size_t max_files = 1u << 18;  // remembered in all: 6 MiB
+constexpr size_t first_look = 1024;     // entries that a single read may cost looking at
+constexpr uint32_t before = 16;         // files sent before a read is answered
+constexpr uint32_t after = 1024;        // and after it
+
+// A byte that threads share; only its own value matters.
+using Shared = std::atomic_ref<uint8_t>;
+constexpr auto relaxed = std::memory_order_relaxed;
 
 }  // namespace
 
@@ -39,24 +55,23 @@ Neighbours::Parent& Neighbours::parent(uint64_t id) const noexcept {
 void Neighbours::listed(uint64_t id, uint64_t dir) noexcept {
     if (!parents_) return;
     Parent& p = parent(id);
-    p.dir.store(dir, std::memory_order_relaxed);
-    p.id.store(id, std::memory_order_relaxed);
+    p.dir.store(dir, relaxed);
+    p.id.store(id, relaxed);
 }
 
-void Neighbours::being_read(uint64_t id) noexcept {
+void Neighbours::before_answer(uint64_t id, Rest& rest) noexcept {
     if (!parents_) return;
     const Parent& known = parent(id);
-    if (known.id.load(std::memory_order_relaxed) != id) return;
+    if (known.id.load(relaxed) != id) return;
     sg_placement placement;
     if (!view_.placement(id, placement)) return;
     try {
-        const auto dir = directory(known.dir.load(std::memory_order_relaxed));
-        if (dir->busy.test_and_set(std::memory_order_acquire)) return;
-        pass(*dir, id, placement.shared);
-        dir->busy.clear(std::memory_order_release);
+        pass(directory(known.dir.load(relaxed)), id, placement.shared, rest);
     } catch (...) {  // no memory: the read alone is answered
     }
 }
+
+void Neighbours::after_answer(Rest& rest) noexcept { send_around(*rest.dir, rest, after); }
 
 std::shared_ptr<Neighbours::Directory> Neighbours::directory(uint64_t dir) {
     size_t limit = first_look;
@@ -95,62 +110,74 @@ std::shared_ptr<Neighbours::Directory> Neighbours::collect(uint64_t dir, size_t 
             sg_placement placement;
             if (entry.type == DT_REG && c.view.placement(entry.id, placement) && placement.tail_size > 0 &&
                 placement.tail_size <= small)
-                c.into.files.push_back({placement.shared, entry.id, static_cast<uint32_t>(placement.tail_size), false});
+                c.into.files.push_back({placement.shared, entry.id, static_cast<uint32_t>(placement.tail_size), 0, 0, 0});
             return true;
         },
         &collect);
-    const auto before = [](const File& a, const File& b) { return a.shared < b.shared; };
+    const auto by_block = [](const Directory::File& a, const Directory::File& b) { return a.shared < b.shared; };
     if (!out->whole)
         out->files.clear();
-    else if (!std::is_sorted(out->files.begin(), out->files.end(), before))
-        std::stable_sort(out->files.begin(), out->files.end(), before);
+    else if (!std::is_sorted(out->files.begin(), out->files.end(), by_block))
+        std::stable_sort(out->files.begin(), out->files.end(), by_block);
     return out;
 }
 
-void Neighbours::pass(Directory& dir, uint64_t id, uint64_t shared) noexcept {
-    const auto [first, last] = std::equal_range(dir.files.begin(), dir.files.end(), File{shared, 0, 0, false},
-                                                [](const File& a, const File& b) { return a.shared < b.shared; });
-    const auto at = std::find_if(first, last, [&](const File& f) { return f.id == id; });
-    if (at == last) return;
-    if (dir.block != shared) {
-        dir.block = shared;
-        dir.window = first_window;
-        dir.again = 0;
-    }
-    if (at->sent) {
-        // Asked for although it was sent: in flight just then, or the kernel has dropped it since.
-        if (++dir.again < forgotten) return;
-        for (auto f = first; f != last; ++f) f->sent = false;
-        dir.again = 0;
-        dir.window = first_window;
-    }
-    at->sent = true;
-    uint32_t left = dir.window;
-    dir.window = std::min(dir.window * window_factor, max_window);
-    const auto give = [&](File& f) {
-        if (f.sent) return true;
-        if (left == 0) return false;
-        --left;
-        return f.sent = send(f);
+void Neighbours::pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, Rest& rest) noexcept {
+    auto& files = dir->files;
+    const auto [from, to] =
+        std::equal_range(files.begin(), files.end(), Directory::File{shared, 0, 0, 0, 0, 0},
+                         [](const Directory::File& a, const Directory::File& b) { return a.shared < b.shared; });
+    const auto at = std::find_if(from, to, [&](const Directory::File& f) { return f.id == id; });
+    if (at == to) return;
+    const auto count = [](uint8_t& of) {  // saturates
+        const uint8_t now = Shared(of).load(relaxed);
+        if (now < UINT8_MAX) Shared(of).store(now + 1, relaxed);
+        return now + 1;
     };
-    for (auto f = at + 1; f != last && give(*f); ++f) {}
-    for (auto f = at; f != first && give(*(f - 1)); --f) {}
+    if (Shared(at->sent).exchange(1, relaxed)) {
+        // Asked for although it was sent: in flight just then, or the kernel has dropped it since. Many of
+        // them are the latter.
+        if (count(from->again) < std::min<long>(8 + (to - from) / 4, UINT8_MAX)) return;
+        for (auto f = from; f != to; ++f) Shared(f->sent).store(f == at, relaxed);
+        Shared(from->again).store(0, relaxed);
+        Shared(from->reads).store(0, relaxed);
+    }
+    Rest range{nullptr, static_cast<size_t>(from - files.begin()), static_cast<size_t>(at - files.begin()),
+               static_cast<size_t>(to - files.begin())};
+    send_around(*dir, range, before);
+    if (count(from->reads) < 2) return;
+    rest = range;
+    rest.dir = std::move(dir);
 }
 
-bool Neighbours::send(const File& file) noexcept {
+void Neighbours::send_around(Directory& dir, const Rest& range, uint32_t limit) noexcept {
+    const auto give = [&](Directory::File& f) {
+        if (Shared(f.sent).load(relaxed)) return true;
+        if (limit == 0) return false;
+        --limit;
+        if (Shared(f.sent).exchange(1, relaxed)) return true;  // another thread was faster
+        const bool taken = send(f.id, f.size);
+        if (!taken) Shared(f.sent).store(0, relaxed);
+        return taken;
+    };
+    for (size_t f = range.at + 1; f < range.last && give(dir.files[f]); ++f) {}
+    for (size_t f = range.at; f > range.first && give(dir.files[f - 1]); --f) {}
+}
+
+bool Neighbours::send(uint64_t id, uint32_t size) noexcept {
     sg_slice slice{};
-    if (!view_.first_block(file.id, slice)) return false;
+    if (!view_.first_block(id, slice)) return false;
     bool taken = true;
-    if (slice.data && slice.size == file.size) {  // the tail is the whole file
+    if (slice.data && slice.size == size) {  // the tail is the whole file
         struct {
             fuse_out_header header;
             fuse_notify_store_out store;
         } head{};
-        head.header.len = static_cast<uint32_t>(sizeof head + slice.size);
+        head.header.len = static_cast<uint32_t>(sizeof head + size);
         head.header.error = FUSE_NOTIFY_STORE;
-        head.store.nodeid = file.id;
-        head.store.size = file.size;
-        const iovec parts[2] = {{&head, sizeof head}, {const_cast<uint8_t*>(slice.data), slice.size}};
+        head.store.nodeid = id;
+        head.store.size = size;
+        const iovec parts[2] = {{&head, sizeof head}, {const_cast<uint8_t*>(slice.data), size}};
         taken = writev(transport_, parts, 2) >= 0;
     }
     if (slice.owner && slice.release) slice.release(slice.owner);

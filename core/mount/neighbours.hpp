@@ -2,12 +2,12 @@
 //
 // Small files of a directory share a stored block, decompressed as a whole when one of them is read. Its
 // neighbours in the same directory and block are then sent by FUSE_NOTIFY_STORE, which spares a read request
-// for each: 200,000 reads of a tree of small files become some thousand. How many are sent grows with each
-// read in the same block (16, 64, ...), so that who wants one file only pays little.
+// for each: 200,000 reads of a tree of small files become some thousand.
 //
-// They are sent *before* the read is answered. Sent afterwards, or by a thread of their own, they race with
-// the program that has its first file and asks for the next: on a busy machine nearly all were then both sent
-// and asked for.
+// Some are sent *before* the read is answered: a program that has its first file asks for the next at once,
+// and on a busy machine a thread of its own lost nearly all of these races. From the second read in a block
+// on, the rest follow after the answer, while the program is at those that it has. So who wants one file only
+// pays little.
 //
 // Kernel facts: the notification waits for a page that another read has locked, so one thread must always be
 // left to answer (the server sees to that). Nodes that the kernel was not told of give ENOENT, where a pass
@@ -39,23 +39,19 @@ public:
 
     // The kernel learns of regular file `id` from a listing of `dir`.
     void listed(uint64_t id, uint64_t dir) noexcept;
-    // Small file `id` is being read from its start: sends some of its neighbours.
-    void being_read(uint64_t id) noexcept;
+
+    // What is left of a pass when the read has been answered.
+    struct Rest {
+        std::shared_ptr<struct NeighboursDirectory> dir;
+        size_t first = 0, at = 0, last = 0;
+    };
+    // Small file `id` is being read from its start: sends some of its neighbours; `rest` is filled when more
+    // are to follow.
+    void before_answer(uint64_t id, Rest& rest) noexcept;
+    void after_answer(Rest& rest) noexcept;
 
 private:
-    struct File {
-        uint64_t shared, id;
-        uint32_t size;
-        bool sent;
-    };
-    struct Directory {
-        std::vector<File> files;  // small ones that share a block; by block, then as listed
-        bool whole = true;        // false: more entries than are looked at for a first read
-        std::atomic_flag busy = ATOMIC_FLAG_INIT;  // guards all but `whole`
-        uint64_t block = UINT64_MAX;  // the one being read
-        uint32_t window = 0;          // files to send at its next read
-        uint32_t again = 0;           // reads of files that had been sent
-    };
+    using Directory = struct NeighboursDirectory;
     // A table that forgets: a slot per number, the last one wins. A wrong or lost parent costs a pass that
     // sends what nobody wants, or none.
     struct Parent {
@@ -66,8 +62,9 @@ private:
 
     std::shared_ptr<Directory> directory(uint64_t dir);
     std::shared_ptr<Directory> collect(uint64_t dir, size_t limit) const;
-    void pass(Directory& dir, uint64_t id, uint64_t shared) noexcept;
-    bool send(const File& file) noexcept;
+    void pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, Rest& rest) noexcept;
+    void send_around(Directory& dir, const Rest& range, uint32_t limit) noexcept;
+    bool send(uint64_t id, uint32_t size) noexcept;
 
     const int transport_;
     const View& view_;

@@ -280,13 +280,14 @@ void Server::read(Request& request) {
     const int error =
         view_.read(id, in->offset, request.out(), std::min<uint64_t>(in->size, Buffer::payload_size), got);
     if (error) return request.fail(error);
-    if (in->offset == 0 && got > 0 && got <= Neighbours::small) {
-        // One thread at least is left to answer: what is sent may wait for a page that another read holds.
-        if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed))
-            neighbours_.being_read(id);
-        sending_.fetch_sub(1, std::memory_order_relaxed);
-    }
+    if (in->offset != 0 || got == 0 || got > Neighbours::small) return request.reply(got);
+    // One thread at least is left to answer: what is sent may wait for a page that another read holds.
+    Neighbours::Rest rest;
+    if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed))
+        neighbours_.before_answer(id, rest);
     request.reply(got);
+    if (rest.dir) neighbours_.after_answer(rest);
+    sending_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Server::xattr(Request& request) {
