@@ -321,7 +321,8 @@ private:
             if (head.size() >= need) break;
             rest = from_->next();
         }
-        return make(compression_of(head), std::move(head), std::move(rest));
+        const auto kind = compression_of(head);
+        return make(kind, std::move(head), std::move(rest));
     }
 
     std::unique_ptr<Stream> make(Compression kind, std::string head, Slice rest) {

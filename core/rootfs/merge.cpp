@@ -92,7 +92,8 @@ public:
 private:
     const LayerInput& input() const { return layers_[layer_ - 1u]; }
     std::unique_ptr<Stream> open(size_t i) {
-        return open_layer(layers_[i], limits_.image_size, options_.threads, pool_, call_);
+        constexpr uint64_t most = UINT64_MAX / 4;
+        return open_layer(layers_[i], 2 * std::min(limits_.image_size, most) + (16 << 20), options_.threads, pool_, call_);
     }
     [[noreturn]] void bad(const std::string& why, Code code = Code::corrupt, std::string hint = {}) const {
         throw Error(code, layer_name(input()) + ": " + why, std::move(hint));
@@ -469,6 +470,7 @@ private:
         }
         i.major = e.major, i.minor = e.minor;
         attributes(i, type, e, tar);
+        if (type == S_IFLNK) i.mode = S_IFLNK | 0777;  // as Linux has it, whatever the archive says
         if (type == S_IFREG && e.size > 0) {
             if (e.size > limits_.file_size)
                 too_much(std::string(e.path) + " has " + std::to_string(e.size) + " bytes, more than the limit of " +

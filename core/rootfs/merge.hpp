@@ -34,7 +34,8 @@ struct LayerInput {
 struct MergeLimits {
     uint64_t entries = 10'000'000;       // limits.entries: entries of all layers together
     uint64_t file_size = 512ull << 30;   // limits.file_size: bytes of one file, holes counted
-    uint64_t image_size = 2048ull << 30; // limits.image_size: bytes of all files of the result, and of one layer's tar
+    uint64_t image_size = 2048ull << 30; // limits.image_size: bytes of all files of the result; one layer's tar may
+                                         // have twice as many (it holds what newer layers hide) and 16 MiB
     uint64_t xattr_bytes = 1 << 20;      // limits.xattr_bytes: names and values of one entry
     uint64_t path_length = 4096;         // limits.path_length: bytes of one name in a layer, or link target
 };

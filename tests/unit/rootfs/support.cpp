@@ -146,7 +146,7 @@ std::string zstd(std::string_view bytes) {
 std::string xz(std::string_view bytes) {
     std::string out(lzma_stream_buffer_bound(bytes.size()), '\0');
     size_t n = 0;
-    lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, nullptr, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+    lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, nullptr, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
                             reinterpret_cast<uint8_t*>(out.data()), &n, out.size());
     out.resize(n);
     return out;
@@ -155,7 +155,7 @@ std::string xz(std::string_view bytes) {
 std::string bzip2(std::string_view bytes) {
     std::string out(bytes.size() + bytes.size() / 50 + 700, '\0');
     auto n = static_cast<unsigned>(out.size());
-    BZ2_bzBuffToBuffCompress(out.data(), &n, const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()), 9, 0, 0);
+    BZ2_bzBuffToBuffCompress(out.data(), &n, const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()), 1, 0, 0);
     out.resize(n);
     return out;
 }

@@ -60,7 +60,7 @@ std::unique_ptr<singularity::Stream> stream_of(std::string bytes, size_t piece =
 std::string all_of(singularity::Stream& s);
 inline std::string all_of(std::unique_ptr<singularity::Stream> s) { return all_of(*s); }
 
-std::string gzip(std::string_view bytes, int level = 6);
+std::string gzip(std::string_view bytes, int level = 1);
 std::string zstd(std::string_view bytes);
 std::string xz(std::string_view bytes);
 std::string bzip2(std::string_view bytes);
