@@ -1,6 +1,4 @@
 // singularity shell IMAGE [ARGUMENTS]
-#include <CLI/CLI.hpp>
-
 #include "cli/container_action.hpp"
 #include "cli/verbs.hpp"
 

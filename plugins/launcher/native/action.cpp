@@ -43,10 +43,12 @@ CommandLine runscript(const std::string& path, const std::vector<std::string>& a
         return with({path}, arguments);  // execute-only: the kernel can still run it
     }
     if (!is_oci_runscript(text)) return with({path}, arguments);
+    // The image names neither an entrypoint nor a command: people get a shell (seed row D4).
+    const bool names_nothing = text.find("\nOCI_ENTRYPOINT=''\n") != std::string::npos && text.find("\nOCI_CMD=''\n") != std::string::npos;
+    if (names_nothing && arguments.empty()) return shell({}, variables);
     try {
         auto words = interpret_runscript(path, arguments, variables);
-        // The image names neither an entrypoint nor a command: people get a shell (seed row D4).
-        if (words.empty()) return shell(arguments, variables);
+        if (words.empty()) return shell({}, variables);
         return {std::move(words), true};
     } catch (const NotUnderstood& e) {
         host_log.debug(path + " is run by the image's shell (" + e.what + ")");
