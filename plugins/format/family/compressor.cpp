@@ -86,6 +86,40 @@ sqfs_object_t* make_deflate(int level, uint32_t block_size) {
     return reinterpret_cast<sqfs_object_t*>(self);
 }
 
+// A compressor of the library that keeps to its contract: lz4 of libsquashfs 1.2 hands out blocks that grew, which
+// unsquashfs refuses among metadata.
+struct Shrinking : sqfs_compressor_t {
+    sqfs_compressor_t* inner;
+};
+
+sqfs_compressor_t* inner_of(const void* self) { return static_cast<const Shrinking*>(static_cast<const sqfs_compressor_t*>(self))->inner; }
+
+// Takes `inner`.
+sqfs_compressor_t* make_shrinking(sqfs_compressor_t* inner) {
+    if (!inner) return nullptr;
+    auto* self = new (std::nothrow) Shrinking{};
+    if (!self) {
+        sqfs_destroy(inner);
+        return nullptr;
+    }
+    self->inner = inner;
+    self->base.destroy = [](sqfs_object_t* object) {
+        sqfs_destroy(inner_of(object));
+        delete reinterpret_cast<Shrinking*>(object);
+    };
+    self->base.copy = [](const sqfs_object_t* object) {
+        return reinterpret_cast<sqfs_object_t*>(make_shrinking(static_cast<sqfs_compressor_t*>(sqfs_copy(inner_of(object)))));
+    };
+    self->get_configuration = [](const sqfs_compressor_t* s, sqfs_compressor_config_t* out) { inner_of(s)->get_configuration(inner_of(s), out); };
+    self->write_options = [](sqfs_compressor_t* s, sqfs_file_t* file) { return inner_of(s)->write_options(inner_of(s), file); };
+    self->read_options = [](sqfs_compressor_t* s, sqfs_file_t* file) { return inner_of(s)->read_options(inner_of(s), file); };
+    self->do_block = [](sqfs_compressor_t* s, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out, sqfs_u32 capacity) -> sqfs_s32 {
+        const sqfs_s32 n = inner_of(s)->do_block(inner_of(s), in, size, out, capacity);
+        return n >= 0 && static_cast<sqfs_u32>(n) >= size ? 0 : n;
+    };
+    return self;
+}
+
 }  // namespace
 
 void check_sqfs(int answer, const char* doing) {
@@ -116,6 +150,8 @@ CompressorPtr make_compressor(const SquashfsOptions& options) {
         throw Error(Code::unsupported, "cannot write squashfs with " + compressor_name(static_cast<uint16_t>(options.compressor)) +
                                            ": not built in");
     check_sqfs(answer, "prepare the compressor");
+    made = make_shrinking(made);
+    if (!made) throw std::bad_alloc();
     return CompressorPtr(made);
 }
 

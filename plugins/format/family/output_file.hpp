@@ -32,7 +32,10 @@ public:
     void append(const void* data, size_t size);
     void flush();
     // Sets where the image ends for now; bytes that were written behind it are cut off by `trim`.
-    void set_end(uint64_t end) { end_ = end; }
+    void set_end(uint64_t end) {
+        flush();
+        end_ = end;
+    }
     void trim();
 
     // For libsquashfs; an Error that a write of its threw is thrown by check() again.

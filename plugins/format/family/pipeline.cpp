@@ -42,9 +42,7 @@ Pipeline::Pipeline(OutputFile& file, WorkQueue& queue, const sqfs_compressor_t& 
       data_start_(file.end()),
       backlog_(backlog_for(queue.width(), block_size)),
       pool_(block_size),
-      prototype_(copy_compressor(compressor)) {
-    file_.flush();
-}
+      prototype_(copy_compressor(compressor)) {}
 
 Pipeline::~Pipeline() {
     // Jobs hold references to items: let those that run end, and those that wait do nothing.

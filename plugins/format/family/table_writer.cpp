@@ -77,7 +77,8 @@ private:
     uint64_t write_inode(const sqfs_inode_generic_t& inode, uint32_t number);
     uint64_t write_other(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number);
     sqfs_inode_generic_t& scratch(size_t extra_bytes);
-    void fill_file(sqfs_inode_generic_t& inode, std::string_view name, const sg_attr& attr);
+    uint64_t position(uint32_t number);  // of the inode that is written next
+    uint64_t write_file(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number);
     uint64_t table(const void* data, size_t size, const char* doing);
 
     OutputFile& out_;
@@ -98,6 +99,7 @@ private:
     std::unordered_map<uint32_t, uint16_t> id_indexes_;
     std::vector<uint32_t> ids_;
     std::vector<uint64_t> scratch_;
+    std::vector<uint8_t> record_;
     bool reported_xattr_ = false;
 };
 
@@ -204,46 +206,76 @@ sqfs_inode_generic_t& TableWriter::scratch(size_t extra_bytes) {
     return inode;
 }
 
-uint64_t TableWriter::write_inode(const sqfs_inode_generic_t& inode, uint32_t number) {
+uint64_t TableWriter::position(uint32_t number) {
     uint64_t block = 0;
     uint32_t offset = 0;
     sqfs_meta_writer_get_position(inodes_.get(), &block, &offset);
     if (block > UINT32_MAX) throw Error(Code::limit, "the tree's inodes need more room than squashfs has");
-    out_.check(sqfs_meta_writer_write_inode(inodes_.get(), &inode), "write the inode table");
     return refs_[number - 1] = block << 16 | offset;
 }
 
-void TableWriter::fill_file(sqfs_inode_generic_t& inode, std::string_view name, const sg_attr& attr) {
-    inode.base.type = SQFS_INODE_FILE;
-    sqfs_inode_set_frag_location(&inode, no_fragment, 0);
-    if (attr.content == SG_NO_CONTENT) {
-        if (attr.size != 0) refuse(name, "the tree gives it " + std::to_string(attr.size) + " bytes but no content", Code::internal);
-        return;
-    }
-    const FileData& file = input_.files[static_cast<size_t>(attr.content)];
+uint64_t TableWriter::write_inode(const sqfs_inode_generic_t& inode, uint32_t number) {
+    const uint64_t ref = position(number);
+    out_.check(sqfs_meta_writer_write_inode(inodes_.get(), &inode), "write the inode table");
+    return ref;
+}
+
+// By hand: sqfs_meta_writer_write_inode keeps all block sizes on the stack, which a file of 300 GB overflows.
+uint64_t TableWriter::write_file(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number) {
+    static const FileData nothing;
+    if (attr.content == SG_NO_CONTENT && attr.size != 0)
+        refuse(name, "the tree gives it " + std::to_string(attr.size) + " bytes but no content", Code::internal);
+    if (attr.content != SG_NO_CONTENT && attr.content >= input_.files.size())
+        refuse(name, "the tree names a content that was never stored", Code::internal);
+    const FileData& file = attr.content == SG_NO_CONTENT ? nothing : input_.files[static_cast<size_t>(attr.content)];
     if (attr.size != file.size)
         refuse(name, "the tree gives it " + std::to_string(attr.size) + " bytes, its content has " + std::to_string(file.size),
                Code::internal);
-    if (file.blocks > 0) std::memcpy(inode.extra, file.sizes, size_t{file.blocks} * sizeof(uint32_t));
-    const bool stored = file.blocks > 0 && file.holes < (file.fragment == no_fragment ? file.size : file.size - file.size % input_.options.block_size);
-    sqfs_inode_set_file_size(&inode, file.size);
-    sqfs_inode_set_file_block_start(&inode, stored ? input_.pipeline.data_start() + file.start : 0);
-    if (file.fragment != no_fragment) sqfs_inode_set_frag_location(&inode, file.fragment, file.offset);
-    if (file.holes > 0) {
-        sqfs_inode_make_extended(&inode);
-        inode.data.file_ext.sparse = file.holes;
-        inode.data.file_ext.nlink = 1;
+    const uint64_t in_blocks = file.fragment == no_fragment ? file.size : file.size - file.size % input_.options.block_size;
+    const uint64_t start = file.holes < in_blocks ? input_.pipeline.data_start() + file.start : 0;
+    const uint32_t links = std::max(1u, attr.nlink), xattr = xattrs(node, name);
+
+    std::vector<uint8_t>& out = record_;
+    out.clear();
+    const auto put = [&](auto value) {
+        for (size_t i = 0; i < sizeof value; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * i));
+    };
+    const bool basic = file.size <= UINT32_MAX && start <= UINT32_MAX && links == 1 && xattr == no_xattr && file.holes == 0;
+    put(static_cast<uint16_t>(basic ? SQFS_INODE_FILE : SQFS_INODE_EXT_FILE));
+    put(static_cast<uint16_t>(attr.mode & 07777));
+    put(id_index(attr.uid, name));
+    put(id_index(attr.gid, name));
+    put(clamp_time(attr.mtime));
+    put(number);
+    if (basic) {
+        put(static_cast<uint32_t>(start));
+        put(file.fragment);
+        put(file.offset);
+        put(static_cast<uint32_t>(file.size));
+    } else {
+        put(start);
+        put(file.size);
+        put(file.holes);
+        put(links);
+        put(file.fragment);
+        put(file.offset);
+        put(xattr);
     }
+    const uint64_t ref = position(number);
+    out_.check(sqfs_meta_writer_append(inodes_.get(), out.data(), out.size()), "write the inode table");
+    for (uint32_t i = 0; i < file.blocks;) {
+        out.clear();
+        for (const uint32_t end = std::min(file.blocks, i + 4096); i < end; ++i) put(file.sizes[i]);
+        out_.check(sqfs_meta_writer_append(inodes_.get(), out.data(), out.size()), "write the inode table");
+    }
+    return ref;
 }
 
 uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number) {
     size_t extra = 0;
     std::string target;
     const uint32_t type = attr.mode & S_IFMT;
-    if (type == S_IFREG && attr.content != SG_NO_CONTENT) {
-        if (attr.content >= input_.files.size()) refuse(name, "the tree names a content that was never stored", Code::internal);
-        extra = size_t{input_.files[static_cast<size_t>(attr.content)].blocks} * sizeof(uint32_t);
-    } else if (type == S_IFLNK) {
+    if (type == S_IFLNK) {
         target = tree_.link_target(node);
         if (target.empty() || target.size() > longest_target)
             refuse(name, "the target of the symbolic link has " + std::to_string(target.size()) + " bytes, 1 to 4,095 are possible");
@@ -252,7 +284,6 @@ uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg
     sqfs_inode_generic_t& inode = scratch(extra);
     const uint32_t links = std::max(1u, attr.nlink);
     switch (type) {
-        case S_IFREG: fill_file(inode, name, attr); break;
         case S_IFLNK:
             inode.base.type = SQFS_INODE_SLINK;
             inode.data.slink.nlink = links;
@@ -280,14 +311,6 @@ uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg
     inode.base.mod_time = clamp_time(attr.mtime);
     inode.base.inode_number = number;
     const uint32_t xattr = xattrs(node, name);
-    if (type == S_IFREG && (links > 1 || xattr != no_xattr)) {
-        const bool was_basic = inode.base.type == SQFS_INODE_FILE;
-        check_sqfs(sqfs_inode_make_extended(&inode), "write the inode table");
-        if (was_basic) inode.data.file_ext.xattr_idx = no_xattr;
-        inode.data.file_ext.nlink = links;
-    } else if (inode.base.type == SQFS_INODE_EXT_FILE) {
-        inode.data.file_ext.nlink = links;
-    }
     if (xattr != no_xattr) check_sqfs(sqfs_inode_set_xattr_index(&inode, xattr), "write the inode table");
     return write_inode(inode, number);
 }
@@ -321,7 +344,7 @@ void TableWriter::collect_entry(uint32_t directory, std::string_view name, uint6
         }
     }
     const uint32_t number = next_number();
-    const uint64_t ref = write_other(name, node, attr, number);
+    const uint64_t ref = type == S_IFREG ? write_file(name, node, attr, number) : write_other(name, node, attr, number);
     if (attr.nlink > 1) links_.emplace(attr.inode, Written{ref, number});
     entries_.push_back({ref, number, type});
 }

@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <stdexcept>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -201,6 +203,156 @@ std::string TemporaryFile::bytes(uint64_t offset, uint64_t count) const {
     return out;
 }
 std::string TemporaryFile::path() const { return "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd_); }
+
+TemporaryDirectory::TemporaryDirectory() {
+    const char* base = getenv("TMPDIR");
+    path_ = std::string(base ? base : "/tmp") + "/sg-test-XXXXXX";
+    if (!mkdtemp(path_.data())) throw std::runtime_error("cannot make a temporary directory");
+}
+TemporaryDirectory::~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+int run(const std::string& shell_line) {
+    const int status = std::system(("(" + shell_line + ") >/dev/null 2>&1").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+bool have_tool(const char* name) { return run("command -v " + std::string(name)) == 0; }
+
+namespace {
+
+class Comparer {
+public:
+    explicit Comparer(const singularity::ForeignRoot& root) : root_(root) {}
+
+    void directory(uint64_t node, const std::string& path, const std::string& shown) {
+        attributes(node, path, shown);
+        std::map<std::string, uint64_t> ours;
+        std::string before;
+        root_.list(node, [&](std::string_view name, uint64_t child, uint32_t type) {
+            if (!before.empty() && !(before < name)) say(shown, "is not sorted at " + std::string(name));
+            if (type != (root_.stat(child).mode & S_IFMT)) say(shown, "lists another type for " + std::string(name));
+            if (root_.lookup(node, name) != child) say(shown, "does not find " + std::string(name));
+            before = name;
+            ours.emplace(before, child);
+            return true;
+        });
+        std::map<std::string, bool> theirs;
+        DIR* d = opendir(path.c_str());
+        if (!d) throw std::runtime_error("cannot list " + path);
+        while (const dirent* e = readdir(d)) theirs[e->d_name] = true;
+        closedir(d);
+        theirs.erase(".");
+        theirs.erase("..");
+        for (const auto& [name, child] : ours)
+            if (!theirs.contains(name)) say(shown, "has " + name + " too many");
+        for (const auto& [name, here] : theirs) {
+            const auto found = ours.find(name);
+            if (found == ours.end()) {
+                say(shown, "lacks " + name);
+                continue;
+            }
+            const std::string inside = path + "/" + name, as = shown + "/" + name;
+            if ((root_.stat(found->second).mode & S_IFMT) == S_IFDIR)
+                directory(found->second, inside, as);
+            else
+                attributes(found->second, inside, as);
+        }
+    }
+    std::string text;
+
+private:
+    void say(const std::string& path, const std::string& what) {
+        if (text.size() < 10000) text += (path.empty() ? "/" : path) + " " + what + "\n";
+    }
+    template <class T>
+    void same(const std::string& path, const char* what, T ours, T theirs) {
+        if (ours != theirs) say(path, std::string(what) + " " + std::to_string(ours) + " instead of " + std::to_string(theirs));
+    }
+    void attributes(uint64_t node, const std::string& path, const std::string& shown) {
+        struct stat st {};
+        if (lstat(path.c_str(), &st) != 0) throw std::runtime_error("cannot look at " + path);
+        const sg_attr a = root_.stat(node);
+        same<uint32_t>(shown, "mode", a.mode, st.st_mode);
+        if ((a.mode & S_IFMT) != (st.st_mode & S_IFMT)) return;
+        same<uint32_t>(shown, "uid", a.uid, st.st_uid);
+        same<uint32_t>(shown, "gid", a.gid, st.st_gid);
+        same<int64_t>(shown, "mtime", a.mtime, st.st_mtime);
+        if (!S_ISDIR(st.st_mode)) same<uint64_t>(shown, "links", a.nlink, st.st_nlink);
+        if (st.st_nlink > 1 && !S_ISDIR(st.st_mode)) {
+            const auto [at, is_new] = inodes_.emplace(st.st_ino, a.inode);
+            if (!is_new) same<uint64_t>(shown, "inode", a.inode, at->second);
+        }
+        if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
+            same<uint32_t>(shown, "major", a.major, major(st.st_rdev));
+            same<uint32_t>(shown, "minor", a.minor, minor(st.st_rdev));
+        }
+        if (S_ISLNK(st.st_mode)) {
+            std::string target(4096, '\0');
+            const ssize_t n = readlink(path.c_str(), target.data(), target.size());
+            target.resize(n > 0 ? static_cast<size_t>(n) : 0);
+            if (root_.link_target(node) != target) say(shown, "links to " + root_.link_target(node));
+        }
+        xattrs(node, path, shown);
+        if (S_ISREG(st.st_mode)) contents(node, path, shown, static_cast<uint64_t>(st.st_size));
+    }
+    void xattrs(uint64_t node, const std::string& path, const std::string& shown) {
+        std::map<std::string, std::string> ours, theirs;
+        for (auto& [name, value] : root_.xattrs(node)) ours[name] = value;
+        std::string names(65536, '\0');
+        const ssize_t n = llistxattr(path.c_str(), names.data(), names.size());
+        for (ssize_t i = 0; i < n; i += static_cast<ssize_t>(std::string(names.data() + i).size()) + 1) {
+            std::string value(65536, '\0');
+            const ssize_t size = lgetxattr(path.c_str(), names.data() + i, value.data(), value.size());
+            if (size >= 0) theirs[names.data() + i] = value.substr(0, static_cast<size_t>(size));
+        }
+        if (ours != theirs) say(shown, "has other extended attributes");
+    }
+    void contents(uint64_t node, const std::string& path, const std::string& shown, uint64_t size) {
+        same<uint64_t>(shown, "size", root_.stat(node).size, size);
+        const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0) throw std::runtime_error("cannot open " + path);
+        std::string ours(300001, '\0'), theirs(300001, '\0');
+        for (uint64_t at = 0;;) {
+            const uint64_t n = root_.read(node, at, ours.data(), ours.size());
+            const ssize_t m = pread(fd, theirs.data(), theirs.size(), static_cast<off_t>(at));
+            if (m < 0 || static_cast<uint64_t>(m) != n || ours.compare(0, n, theirs, 0, n) != 0) {
+                say(shown, "differs in its bytes from " + std::to_string(at) + " on");
+                break;
+            }
+            at += n;
+            if (n < ours.size()) break;
+        }
+        close(fd);
+        // The same by blocks.
+        if (size > (uint64_t{8} << 20)) return;
+        std::string all(size, '\0'), blocks;
+        root_.read(node, 0, all.data(), size);
+        for (uint64_t at = 0;;) {
+            const singularity::Slice s = root_.block(node, at);
+            if (s.size() == 0) break;
+            if (s.is_hole())
+                blocks.append(s.size(), '\0');
+            else
+                blocks.append(s.text());
+            at += s.size();
+        }
+        if (blocks != all) say(shown, "differs between read and block");
+    }
+
+    const singularity::ForeignRoot& root_;
+    std::map<ino_t, uint64_t> inodes_;
+};
+
+}  // namespace
+
+std::string differences(const singularity::ForeignRoot& root, const std::string& directory) {
+    Comparer c(root);
+    c.directory(root.root(), directory, "");
+    return c.text;
+}
 
 std::string noise(uint32_t seed, size_t size) {
     std::string out(size, '\0');

@@ -118,6 +118,24 @@ private:
     int fd_;
 };
 
+// An empty directory that is removed with all it holds.
+class TemporaryDirectory {
+public:
+    TemporaryDirectory();
+    ~TemporaryDirectory();
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+bool have_tool(const char* name);      // in PATH
+int run(const std::string& shell_line);  // exit code; output goes to nowhere
+
+// Every difference between a root and a directory of this machine, as lines of text; "" when there is none.
+std::string differences(const singularity::ForeignRoot& root, const std::string& directory);
+
 // Noise that does not compress, the same for the same seed.
 std::string noise(uint32_t seed, size_t size);
 // Text that does.
