@@ -2,9 +2,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +23,10 @@ bool readers_own(int fd) {
     if (flags < 0 || mode < 0 || fstat(fd, &st) != 0) return false;
     if (!(flags & FD_CLOEXEC)) return false;
     if ((mode & O_ACCMODE) != O_RDONLY && !(mode & O_PATH)) return false;
-    return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISBLK(st.st_mode)) return false;
+    // A namespace is a file too, and held open it would live on, with all of its mounts.
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type != NSFS_MAGIC && fs.f_type != PROC_SUPER_MAGIC;
 }
 
 void close_unwanted(std::initializer_list<int> keep) {

@@ -10,7 +10,7 @@ namespace sg {
 // /dev/null.
 // Open stay `keep` and what this program itself (close-on-exec, so not inherited) opened for reading: files,
 // directories, block devices: that is what readers of images live on. All else is closed: inherited
-// descriptors, locks, pipes and sockets whose end somebody may wait for.
+// descriptors, locks, namespaces, pipes and sockets whose end somebody may wait for.
 // Not dumpable: processes in the container, which have the same user, cannot trace it or read its memory.
 // Never fails: what cannot be had is left as it is. For a process of one thread.
 void enter_background(std::initializer_list<int> keep) noexcept;
