@@ -194,7 +194,8 @@ ConvertOptions convert_options(const Settings& settings) {
     o.limits.entries = limit("limits.entries");
     o.limits.file_size = limit("limits.file_size");
     o.limits.image_size = limit("limits.image_size");
-    o.limits.xattr_bytes = limit("limits.xattr_size");
+    o.limits.xattr_bytes = limit("limits.xattr_bytes");
+    o.limits.path_length = limit("limits.path_length");
     o.temporary = settings.text("tmpdir");
     if (o.temporary.empty()) o.temporary = "/tmp";
     o.version = SG_VERSION;

@@ -61,7 +61,8 @@ const std::vector<model::Key>& core_schema() {
         integer("limits.entries", 10'000'000, "Most files and directories in one image."),
         integer("limits.file_size", int64_t{256} << 30, "Most bytes of one file in an image, holes included."),
         integer("limits.image_size", int64_t{1} << 40, "Most bytes of all files of an image together, uncompressed."),
-        integer("limits.xattr_size", int64_t{1} << 20, "Most bytes of extended attributes of one file."),
+        integer("limits.xattr_bytes", int64_t{1} << 20, "Most bytes of extended attributes of one file."),
+        integer("limits.path_length", 4096, "Most bytes of one path or link target in an image."),
 
         text("inspect.format", "json", "How inspect prints labels: json, or text (key: value lines).", {}, {"json", "text"}),
 

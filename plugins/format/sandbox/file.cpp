@@ -55,6 +55,8 @@ Fd walk(int root, const std::string& relative, int flags) {
 }  // namespace
 
 Fd open_beneath(int root, const std::string& relative, int flags) {
+    // openat2 refuses what openat ignores: with O_PATH no other flag of opening may stand.
+    if (flags & O_PATH) flags &= O_PATH | O_DIRECTORY;
     if (relative.empty()) return Fd(::openat(root, ".", flags | O_CLOEXEC));
     static std::atomic<bool> have_openat2{true};
     if (have_openat2.load(std::memory_order_relaxed) && relative.size() < PATH_MAX - 1) {
