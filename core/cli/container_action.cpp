@@ -67,19 +67,37 @@ constexpr Later later_options[] = {
     {"--ignore-fakeroot-command", false, "IGNORE_FAKEROOT_COMMAND", "root inside the container for ordinary users"},
 };
 
-void declare_later(CLI::App& app) {
+[[noreturn]] void refuse_later(const Later& l, const std::string& how) {
+    throw Error(Code::unsupported, how + ": " + l.what + " are not there yet in this version");
+}
+
+// They are not declared (each option costs a start its share), so the first one on the command line ends the
+// parsing: it is the first word that remains.
+void refuse_later_option(const std::string& word) {
+    if (word.size() < 2 || word[0] != '-') return;
+    const std::string name = word[1] == '-' ? word.substr(0, word.find('=')) : word.substr(0, 2);
     for (const auto& l : later_options) {
-        const std::string what = l.what, name = l.names;
-        const auto refuse = [what, name](const std::string& value) {
-            if (value == "false") return;
-            throw Error(Code::unsupported, name.substr(name.find("--")) + ": " + what + " are not there yet in this version");
-        };
-        CLI::Option* o = l.takes_value
-                             ? app.add_option_function<std::string>(name, refuse, "")
-                             : app.add_flag_callback(name, [refuse] { refuse("true"); }, "");
-        o->group("");  // not in --help
-        if (*l.variables) variable(o, l.variables);
+        const std::string_view names = l.names;
+        const size_t comma = names.find(',');
+        if (names.substr(comma + 1) == name || (comma != std::string_view::npos && names.substr(0, comma) == name))
+            refuse_later(l, std::string(names.substr(comma == std::string_view::npos ? 0 : comma + 1)));
     }
+}
+
+void refuse_later_variables() {
+    for (const auto& l : later_options)
+        for (std::string_view rest = l.variables; !rest.empty();) {
+            const size_t comma = std::min(rest.find(','), rest.size());
+            for (const char* prefix : {"SINGULARITY_", "APPTAINER_"}) {
+                const std::string name = prefix + std::string(rest.substr(0, comma));
+                const char* value = std::getenv(name.c_str());
+                if (!value || !*value) continue;
+                const std::string_view text = value;
+                if (!l.takes_value && (text == "0" || text == "f" || text == "false" || text == "FALSE" || text == "False" || text == "no")) continue;
+                refuse_later(l, name);
+            }
+            rest.remove_prefix(std::min(comma + 1, rest.size()));
+        }
 }
 
 // Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike variable(), the text
@@ -123,6 +141,7 @@ unsigned seconds(const std::string& text) {
 
 // Options to settings of the launch, once all are parsed.
 void settle(Given& g) {
+    refuse_later_variables();
     LaunchOptions& l = g.launch;
     if (g.compat) {
         g.contain_all = l.no_init = g.no_umask = l.no_eval = true;
@@ -254,7 +273,10 @@ Action declare_container_action(CLI::App& app, const char* verb) {
     variable(app.add_option("--app", l.app, "An app of the image")->take_last(), "APP,APPNAME");
     variable(app.add_option("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)")->take_last(), "RUNSCRIPT_TIMEOUT");
     app.add_flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
-    declare_later(app);
+    app.parse_complete_callback([&app] {
+        const auto rest = app.remaining();
+        if (!rest.empty()) refuse_later_option(rest.front());
+    });
 
     return [g, &app](Session& session) {
         std::vector<std::string> rest = app.remaining();

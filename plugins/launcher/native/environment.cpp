@@ -109,12 +109,14 @@ Outcome outcome_of(const Interpreter& shell) {
     return out;
 }
 
-void print(const std::string& text) {
-    size_t done = 0;
-    while (done < text.size()) {
-        const ssize_t n = ::write(STDOUT_FILENO, text.data() + done, text.size() - done);
-        if (n <= 0) return;
-        done += static_cast<size_t>(n);
+void print(const std::vector<std::pair<int, std::string>>& output) {
+    for (const auto& [fd, text] : output) {
+        size_t done = 0;
+        while (done < text.size()) {
+            const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+            if (n <= 0) return;
+            done += static_cast<size_t>(n);
+        }
     }
 }
 

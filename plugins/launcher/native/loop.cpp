@@ -3,7 +3,9 @@
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 
+#include <cstdio>
 #include <cstring>
 
 namespace native {
@@ -37,6 +39,17 @@ Fd open_device(const std::string& path, long number, bool writable) {
     return fd;
 }
 
+// The kernel would decompress far ahead of each page that a program touches: 2.5 MiB where the disk likes large
+// requests. Without it a start takes a quarter less, and reading whole files is as fast, as the image file's
+// own read-ahead remains. Only since Linux 6.9 a later user of the device gets the default back.
+void stop_read_ahead(int number) {
+    struct utsname u;
+    int major = 0, minor = 0;
+    if (::uname(&u) != 0 || std::sscanf(u.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 9)) return;
+    Fd fd(::open(("/sys/class/bdi/7:" + std::to_string(number) + "/read_ahead_kb").c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd) (void)!::write(fd.get(), "0", 1);
+}
+
 }  // namespace
 
 LoopDevice attach_loop(const std::string& file, uint64_t offset, uint64_t size, bool writable) {
@@ -58,7 +71,10 @@ LoopDevice attach_loop(const std::string& file, uint64_t offset, uint64_t size, 
         const std::string path = "/dev/loop" + std::to_string(number);
         Fd device = open_device(path, number, writable);
         if (!device) fail("cannot open", path);
-        if (::ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) return {std::move(device), path};
+        if (::ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) {
+            if (!writable) stop_read_ahead(number);
+            return {std::move(device), path};
+        }
         if ((errno == EINVAL || errno == ENOTTY) && configure_in_two_steps(device.get(), config) == 0)
             return {std::move(device), path};
         if (errno != EBUSY) fail("cannot attach " + path + " to", file);

@@ -238,7 +238,12 @@ private:
         if (command == "export" || command == "readonly") return export_names(c, command == "readonly");
         std::vector<std::string> args;
         for (size_t i = 1; i < c.words.size(); ++i) fields(c.words[i], args);
+        // Others print nothing, but a shell says what is wrong with them: not ours to redirect.
+        if (command == "exec" && (c.to_errors || c.to_nothing)) refuse("exec with a redirection");
+        const size_t before = shell_.output.size();
         shell_.status_ = builtin(command, args);
+        for (size_t i = before; i < shell_.output.size() && c.to_errors; ++i) shell_.output[i].first = 2;
+        if (c.to_nothing) shell_.output.resize(before);
     }
 
     // Arguments of the form NAME=word are assignments: not split.
@@ -340,12 +345,13 @@ private:
     }
 
     int echo(const std::vector<std::string>& args) {
+        std::string line;
         for (size_t i = 0; i < args.size(); ++i) {
             // dash and bash do not agree on these.
             if (args[i].find('\\') != std::string::npos || (i == 0 && !args[i].empty() && args[i][0] == '-')) refuse("this echo");
-            shell_.output.append(i ? " " : "").append(args[i]);
+            line.append(i ? " " : "").append(args[i]);
         }
-        shell_.output.push_back('\n');
+        shell_.output.emplace_back(1, line + "\n");
         return 0;
     }
 

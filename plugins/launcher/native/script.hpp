@@ -36,7 +36,8 @@ public:
     std::map<std::string, Variable> variables;
     std::vector<std::string> positional;
     std::string name = "sh";  // $0
-    std::string output;       // what it wants to print; the caller prints it when all went well
+    // What it wants to print on descriptor 1 or 2; the caller prints it when all went well.
+    std::vector<std::pair<int, std::string>> output;
 
     // Runs the text. Throws NotUnderstood (variables are then unspecified), ScriptExit, ScriptExec.
     void run(std::string_view text);

@@ -270,6 +270,7 @@ private:
             if (c == '\n' || c == ';' || c == ')') break;
             if (c == '&' && text_.substr(at_, 2) == "&&") break;
             if (c == '|' && text_.substr(at_, 2) == "||") break;
+            if (redirection(*out)) continue;
             if (c == '&' || c == '|' || c == '(' || c == '<' || c == '>') refuse("'" + std::string(1, c) + "'");
             if (out->words.empty()) {
                 size_t end = at_;
@@ -287,8 +288,30 @@ private:
             }
             out->words.push_back(word());
         }
-        if (out->words.empty() && out->assignments.empty()) refuse("an empty command");
+        if (out->words.empty() && (out->assignments.empty() || out->to_errors || out->to_nothing)) refuse("an empty command");
         return out;
+    }
+
+    // The few that scripts of an environment have: output to the errors or to nowhere, errors to nowhere.
+    bool redirection(Command& out) {
+        static constexpr struct {
+            std::string_view text;
+            bool errors, nothing;
+        } known[] = {{">&2", true, false},         {"1>&2", true, false},           {"2>&1", false, false},
+                     {">/dev/null", false, true},  {"> /dev/null", false, true},    {"1>/dev/null", false, true},
+                     {"2>/dev/null", false, false}, {"2> /dev/null", false, false}};
+        for (const auto& k : known) {
+            if (text_.substr(at_, k.text.size()) != k.text) continue;
+            const size_t end = at_ + k.text.size();
+            if (end < text_.size() && std::string_view(" \t\n;").find(text_[end]) == std::string_view::npos) continue;
+            // Order matters to a shell when there are several: not here.
+            if (out.to_errors || out.to_nothing) refuse("several redirections");
+            out.to_errors = k.errors;
+            out.to_nothing = k.nothing;
+            at_ = end;
+            return true;
+        }
+        return false;
     }
 
     Word word() {

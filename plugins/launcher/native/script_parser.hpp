@@ -31,6 +31,7 @@ struct Assignment {
 struct Command {
     enum Kind { simple, list, and_or, negated, if_, for_, case_ } kind = simple;
     std::vector<Assignment> assignments;            // simple
+    bool to_errors = false, to_nothing = false;     // simple: ">&2", ">/dev/null"
     std::vector<Word> words;                        // simple; for: the list; case: the subject
     std::vector<std::shared_ptr<Command>> children; // list; and_or: left, right; negated: one; if: condition, then, ..., [else]; for: body
     bool is_and = false;                            // and_or

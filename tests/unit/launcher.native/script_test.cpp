@@ -34,7 +34,9 @@ std::optional<std::string> ours(const std::string& text, const std::vector<std::
     } catch (const ScriptExit& e) {
         return "exit " + std::to_string(e.status);
     }
-    std::string out = shell.output;
+    std::string out;
+    for (const auto& [fd, text] : shell.output)
+        if (fd == 1) out += text;
     for (const auto& [name, v] : shell.variables)
         if (v.exported && name != "HOME") out += name + "=" + v.value + ";";
     return out;
@@ -145,6 +147,9 @@ BOOST_AUTO_TEST_CASE(it_agrees_with_real_shells) {
         "if false; then :; fi; export A=\"$?\"",
         "export LD_LIBRARY_PATH=\"${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/.singularity.d/libs\"",
         "echo hello; export A=1",
+        "echo gone >/dev/null; echo hello 2>/dev/null; export A=1",
+        "echo problem >&2; export A=1",
+        "if test -d /nowhere 2>/dev/null; then export A=1; else echo \"not there: $HOME\" >&2; export A=2; fi",
         "readonly R=1; export R",
     };
     unsigned understood = 0;
