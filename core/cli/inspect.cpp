@@ -2,9 +2,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <memory>
 
+#include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "metadata/inspect.hpp"
 
@@ -17,15 +17,6 @@ struct Options {
     Sections sections;
     bool json = false, all = false;
 };
-
-void print(std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno("cannot write to", "standard output");
-        text.remove_prefix(static_cast<size_t>(n));
-    }
-}
 
 int run(const Options& o, Session& session) {
     Sections s = o.sections;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/call.hpp"
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "metadata/image_files.hpp"
 #include "metadata/oci_scripts.hpp"
@@ -29,6 +30,17 @@ constexpr std::pair<const char*, const char*> links[] = {{"singularity", ".singu
                                                          {"environment", ".singularity.d/env/90-environment.sh"}};
 
 bool is_type(const std::optional<sg_attr>& attr, uint32_t type) { return attr && (attr->mode & S_IFMT) == type; }
+
+// The regular file that `path` leads to; nothing when it leads elsewhere, nowhere or in a circle.
+std::optional<sg_attr> find_file(const Tree& tree, std::string_view path) {
+    try {
+        const auto attr = tree.find_following(path);
+        return is_type(attr, S_IFREG) ? attr : std::nullopt;
+    } catch (const Error& e) {
+        if (e.code() != Code::corrupt) throw;
+        return std::nullopt;
+    }
+}
 
 class TextStream final : public singularity::Stream {
 public:
@@ -118,7 +130,7 @@ std::vector<Metadata::Part> Metadata::parts() const {
 }
 
 void Metadata::put(Tree& tree, ImageWriter& writer, const File& file) const {
-    if (!file.replace && is_type(tree.find_following(file.path), S_IFREG)) return;
+    if (!file.replace && find_file(tree, file.path)) return;
     uint64_t content = SG_NO_CONTENT;
     if (!file.text.empty()) {
         TextStream text(file.text);
@@ -130,7 +142,7 @@ void Metadata::put(Tree& tree, ImageWriter& writer, const File& file) const {
 // An empty file that a file of the host can be bound over. Where a link leads to a file, that file is emptied; a link
 // that leads nowhere gives way.
 void Metadata::put_empty(Tree& tree, std::string path) const {
-    if (is_type(tree.find(path), S_IFLNK) && is_type(tree.find_following(path), S_IFREG))
+    if (is_type(tree.find(path), S_IFLNK) && find_file(tree, path))
         for (int i = 0; i < 40 && is_type(tree.find(path), S_IFLNK); ++i) {
             const std::string target = tree.link_target(path).value_or("");
             path = !target.empty() && target[0] == '/' ? target : path.substr(0, path.rfind('/') + 1) + target;
@@ -140,8 +152,8 @@ void Metadata::put_empty(Tree& tree, std::string path) const {
 }
 
 void Metadata::keep_history(Tree& tree) const {
-    const auto old = tree.find_following(definition_path);
-    if (!is_type(old, S_IFREG)) return;
+    const auto old = find_file(tree, definition_path);
+    if (!old) return;
     const std::string name = "Singularity" + std::to_string(tree.names(history_path).size());
     tree.put_directory(history_path, 0755, time());
     tree.put_file(std::string(history_path) + "/" + name, 0644, time(), old->size, old->content);

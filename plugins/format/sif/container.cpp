@@ -198,6 +198,11 @@ uint64_t Container::data_end() const {
     return end;
 }
 
+// The table comes before the data in every file that a tool writes, but no rule says so.
+uint64_t Container::file_end() const {
+    return std::max(data_end(), static_cast<uint64_t>(header_.table_offset) + static_cast<uint64_t>(header_.table_size));
+}
+
 void Container::store_slot(size_t slot) {
     write_exactly(fd(), static_cast<uint64_t>(header_.table_offset) + slot * descriptor_bytes, encode(slots_[slot]), path_);
 }
@@ -226,7 +231,7 @@ uint32_t Container::add(const ObjectSpec& spec, Stream& data, int64_t now, const
 
     // Data first: until the descriptor is written, what lies behind the last object belongs to nobody.
     const uint64_t rule = d.is(DataType::partition) ? partition_alignment : 1;
-    const uint64_t end = data_end(), begin = align(end, spec.alignment ? spec.alignment : rule);
+    const uint64_t end = file_end(), begin = align(end, spec.alignment ? spec.alignment : rule);
     uint64_t at = begin;
     try {
         write_zeros(fd(), end, begin - end, path_);
@@ -271,7 +276,7 @@ void Container::remove(uint64_t id, bool zero, int64_t now) {
     store_slot(slot);
     store_header(now);
     // The file ends with its last object.
-    const uint64_t end = data_end();
+    const uint64_t end = file_end();
     if (size_of(fd(), path_) > end && ::ftruncate(fd(), static_cast<off_t>(end)) != 0) throw_errno("cannot shorten", path_);
 }
 

@@ -61,6 +61,7 @@ private:
     void check_header(uint64_t file_size) const;
     void check_objects(uint64_t file_size) const;
     uint64_t data_end() const;
+    uint64_t file_end() const;
     void store_slot(size_t slot);
     void store_header(int64_t now);
 

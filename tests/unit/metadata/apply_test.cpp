@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(what_the_image_has_is_respected) {
     put(tree, recorder, "etc/hosts", "127.0.0.1 x\n", 0600);
     tree.put_directory("var/lib", 0700, 5);
     tree.put_symlink("var/tmp", "lib", 5);        // a directory that is a link stays one
-    tree.put_symlink("tmp", "/nowhere", 5);       // a dangling one gives way
+    tree.put_symlink("tmp", "/nowhere", 5);       // also one that leads nowhere yet
     put(tree, recorder, "environment", "the image's own");
     tree.put_directory("singularity", 0755, 5);
     tree.put_symlink(".run", "elsewhere", 5);
@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(what_the_image_has_is_respected) {
     BOOST_TEST(text_of(tree, recorder, "etc/hosts") == "");
     BOOST_TEST(mode_of(tree, "etc/hosts") == 0100644u);
     BOOST_TEST(*tree.link_target("var/tmp") == "lib");
-    BOOST_TEST(mode_of(tree, "tmp") == 040755u);
+    BOOST_TEST(*tree.link_target("tmp") == "/nowhere");
     BOOST_TEST(text_of(tree, recorder, "environment") == "the image's own");
     BOOST_TEST(mode_of(tree, "singularity") == 040755u);
     BOOST_TEST(*tree.link_target(".run") == ".singularity.d/actions/run");
@@ -153,9 +153,13 @@ BOOST_AUTO_TEST_CASE(loops_of_links_do_no_harm) {
     tree.put_directory("etc", 0755, 0);
     tree.put_symlink("etc/hosts", "resolv.conf", 0);
     tree.put_symlink("etc/resolv.conf", "hosts", 0);
+    tree.put_symlink(".singularity.d/Singularity", "Singularity", 0);
+    tree.put_symlink(".singularity.d/runscript", "../.singularity.d/runscript", 0);
     Metadata::for_image(facts_of(config_of({}, {}))).apply(tree, recorder.writer(), nullptr);
     BOOST_TEST(mode_of(tree, "etc/hosts") == 0100644u);
-    BOOST_TEST(mode_of(tree, "etc/resolv.conf") == 0100644u);
+    BOOST_TEST(*tree.link_target("etc/resolv.conf") == "hosts");  // which is a file now
+    BOOST_TEST(mode_of(tree, ".singularity.d/Singularity") == 0100644u);
+    BOOST_TEST(mode_of(tree, ".singularity.d/runscript") == 0100755u);
 }
 
 BOOST_AUTO_TEST_CASE(files_stand_where_directories_are_due) {

@@ -23,7 +23,7 @@ struct Recorder::Calls {
                 singularity::ForeignStream stream(data);
                 return singularity::guard(err, [&] {
                     std::string bytes = singularity::read_all(stream, 1 << 24, "content");
-                    if (bytes.size() != size) throw sg::Error(sg::Code::internal, "the size was wrong");
+                    if (bytes.size() != size) throw singularity::Error(singularity::Code::internal, "the size was wrong");
                     *id = of(w).add(std::move(bytes));
                 });
             },
