@@ -2,6 +2,7 @@
 //
 //     mount_bench PLUGIN.so FORMAT IMAGE TARGET COMMAND [ARG...]
 //
+// With MOUNT_BENCH_ROOT in the environment the command runs with the mount as its root directory.
 // As an ordinary user who may open /dev/fuse, or as root. The plugin is loaded over the C boundary, as the
 // host loads it. One line on stdout: wall seconds of the command, CPU seconds of command and server, the
 // milliseconds of prepare and attach, the server's peak memory in MiB, and how often it asked the reader.
@@ -112,6 +113,7 @@ Report run(const sg_root_v1* table, sg_root* root, const char* target, char** co
     from = now();
     const pid_t pid = fork();
     if (pid == 0) {
+        if (getenv("MOUNT_BENCH_ROOT") && (chroot(target) != 0 || chdir("/") != 0)) die("cannot enter", target);
         execvp(command[0], command);
         die("cannot run", command[0]);
     }
