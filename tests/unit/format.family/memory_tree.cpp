@@ -301,12 +301,12 @@ private:
     void xattrs(uint64_t node, const std::string& path, const std::string& shown) {
         std::map<std::string, std::string> ours, theirs;
         for (auto& [name, value] : root_.xattrs(node)) ours[name] = value;
-        std::string names(65536, '\0');
-        const ssize_t n = llistxattr(path.c_str(), names.data(), names.size());
-        for (ssize_t i = 0; i < n; i += static_cast<ssize_t>(std::string(names.data() + i).size()) + 1) {
+        char names[4096];
+        const ssize_t n = llistxattr(path.c_str(), names, sizeof names);
+        for (ssize_t i = 0; i < n; i += static_cast<ssize_t>(std::string(names + i).size()) + 1) {
             std::string value(65536, '\0');
-            const ssize_t size = lgetxattr(path.c_str(), names.data() + i, value.data(), value.size());
-            if (size >= 0) theirs[names.data() + i] = value.substr(0, static_cast<size_t>(size));
+            const ssize_t size = lgetxattr(path.c_str(), names + i, value.data(), value.size());
+            if (size >= 0) theirs[names + i] = value.substr(0, static_cast<size_t>(size));
         }
         if (ours != theirs) say(shown, "has other extended attributes");
     }
@@ -314,7 +314,7 @@ private:
         same<uint64_t>(shown, "size", root_.stat(node).size, size);
         const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
         if (fd < 0) throw std::runtime_error("cannot open " + path);
-        std::string ours(300001, '\0'), theirs(300001, '\0');
+        std::string &ours = ours_, &theirs = theirs_;
         for (uint64_t at = 0;;) {
             const uint64_t n = root_.read(node, at, ours.data(), ours.size());
             const ssize_t m = pread(fd, theirs.data(), theirs.size(), static_cast<off_t>(at));
@@ -343,6 +343,7 @@ private:
     }
 
     const singularity::ForeignRoot& root_;
+    std::string ours_ = std::string(300001, '\0'), theirs_ = std::string(300001, '\0');
     std::map<ino_t, uint64_t> inodes_;
 };
 

@@ -45,7 +45,7 @@ void furnish(const std::string& d) {
         close(fd);
     }
     mkdir((d + "/many").c_str(), 0700);
-    for (uint32_t i = 0; i < 1500; ++i) put(d + "/many/file-with-a-longer-name-" + std::to_string(i), text(i, i * 3));
+    for (uint32_t i = 0; i < 500; ++i) put(d + "/many/file-with-a-longer-name-" + std::to_string(i), text(i, i * 3));
     mkdir((d + "/deep").c_str(), 0755);
     std::string path = d + "/deep";
     for (int i = 0; i < 40; ++i) mkdir((path += "/level" + std::to_string(i)).c_str(), 0755);
