@@ -29,7 +29,7 @@ std::vector<KeyView> chosen(const Index& index, const std::string& wanted) {
     if (!out.empty()) return out;
     std::vector<std::string_view> names;
     for (uint32_t i = 0; i < index.key_count(); ++i) names.push_back(index.key(i).name);
-    throw Error(Code::usage, "unknown configuration key '" + wanted + "'", did_you_mean(wanted, names));
+    throw Error(Code::not_found, "unknown configuration key '" + wanted + "'", did_you_mean(wanted, names));
 }
 
 std::string locked(const KeyView& k) {

@@ -43,10 +43,8 @@ void add_global_flags(CLI::App& app, GlobalOptions& global) {
         app.add_flag(names, global.*f.member, f.help)->group(global_group);
     }
     if (!app.get_option_no_throw("--set"))
-        app.add_option("--set", global.settings, "Set a configuration value for this command")
+        repeatable(app.add_option("--set", global.settings, "Set a configuration value for this command"))
             ->type_name("KEY=VALUE")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
             ->group(global_group);
 }
 
@@ -169,7 +167,7 @@ void GlobalOptions::apply() const {
 }
 
 int report(const Error& error) {
-    if (error.code() == Code::cancelled && error.message().empty()) return exit_code(error.code());
+    end_when_nobody_reads();
     log::fatal(error.message() + (error.hint().empty() ? "" : "\n         " + error.hint()));
     if (!error.detail().empty()) log::debug(error.detail());
     return exit_code(error.code());
@@ -247,7 +245,7 @@ std::vector<CommandNode> command_apps(const std::vector<CommandView>& views, std
         apps.push_back(std::move(app));
     }
     for (auto& n : nodes) {
-        const auto below = n.app->get_subcommands(std::function<bool(const CLI::App*)>());
+        const auto below = std::as_const(*n.app).get_subcommands(std::function<bool(const CLI::App*)>());
         if (below.empty())
             n.app->add_option("ARGUMENTS", *n.words)->expected(0, 1 << 20);
         else

@@ -33,7 +33,7 @@ bool print_manual(const Index& index, const std::string& name, bool after_verb) 
         }
     }
     const auto plugin = index.find_plugin(name);
-    if (!plugin || after_verb) return false;
+    if (!plugin || !plugin->active || after_verb) return false;
     print(manual(*plugin));
     return true;
 }

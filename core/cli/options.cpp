@@ -73,9 +73,13 @@ std::string shown_name(const CLI::Option& option) {
     return option.get_name();
 }
 
+CLI::Option* repeatable(CLI::Option* option) {
+    return option->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 void one_value_each(CLI::App& app) {
     for (CLI::Option* o : app.get_options())
-        if (!o->get_positional() && o->get_items_expected_max() > 1) o->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        if (!o->get_positional() && o->get_items_expected_max() > 1) repeatable(o);
 }
 
 void apply_variables(CLI::App& app) {
@@ -99,7 +103,7 @@ void apply_variables(CLI::App& app) {
             } catch (const CLI::Error& e) {
                 throw Error(Code::usage, full + ": " + e.what());
             } catch (const Error& e) {
-                throw Error(Code::usage, full + ": " + e.message());
+                throw e.within(full);
             }
             add_note(o, "from=" + full);
             break;
@@ -131,7 +135,7 @@ void add_plugin_options(CLI::App& app, const std::vector<OptionView>& options, c
         if (view.type == "flag")
             o = app.add_flag(names, help);
         else if (view.type == "list")
-            o = app.add_option(names, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("TEXT");
+            o = repeatable(app.add_option(names, help))->type_name("TEXT");
         else
             o = app.add_option(names, help)->type_name(view.type == "integer" ? "NUMBER" : "TEXT");
         if (view.type == "integer") o->check(CLI::Number);

@@ -1,5 +1,7 @@
 #include "cli/program.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -111,7 +113,15 @@ int run(CommandLine line) {
     Context context;
     context.installation = Installation::find();
     const bool site = line.verb == "plugin" || line.verb == "config";
-    context.index = load_index(context.installation, Home::find(), site ? Keep::site : Keep::cache).index;
+    try {
+        context.index = load_index(context.installation, Home::find(), site ? Keep::site : Keep::cache).index;
+    } catch (const Error& e) {
+        // Help must be had also when a configuration file is wrong.
+        if (line.verb != "help" && line.verb != "buildcfg" && !line.verb.empty()) throw;
+        std::vector<Error> problems;
+        context.index = index_of_what_can_be(context.installation, Home::find(), problems);
+        for (const auto& p : problems) log::warning(p.message());
+    }
     context.global = line.global;
 #if SG_HAVE_MOUNT
     context.mount = mount_service();
@@ -141,7 +151,14 @@ int run_named(const std::string& verb, std::vector<std::string> arguments, Conte
     unknown_verb(verb, context.index);
 }
 
+// A file must not be opened in the place of a standard stream that the caller has closed.
+static void open_standard_streams() {
+    for (int fd = 0; fd <= 2; ++fd)
+        if (fcntl(fd, F_GETFD) < 0) [[maybe_unused]] const int opened = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
 int run_program(int argc, char** argv) {
+    open_standard_streams();
     try {
         // What `#!/usr/bin/env run-singularity` at the head of an image calls: FILE ARGUMENTS...
         if (argc > 0 && base_name(argv[0]) == "run-singularity") {

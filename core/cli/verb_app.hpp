@@ -38,7 +38,9 @@ void apply_variables(CLI::App& app);
 // After that: sets the configuration keys of given options.
 void apply_keys(CLI::App& app, Settings& settings);
 
-// One value for each use of a named option, positional lists apart.
+// The option takes one value at each use, and all uses count.
+CLI::Option* repeatable(CLI::Option* option);
+// The same for every named list of the App; positional lists take what there is.
 void one_value_each(CLI::App& app);
 
 // The long name ("--bind"), else the short or positional one.

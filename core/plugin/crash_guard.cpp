@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <atomic>
 #include <cstdint>
@@ -56,7 +57,30 @@ const Range* range_of(uintptr_t address) {
     return nullptr;
 }
 
-// Whose code the thread was in: an address on its stack is good enough for a message.
+// The first caller above the interrupted instruction whose code we know. The unwinder takes the dynamic
+// linker's lock; should another thread hold it for ever, the alarm ends the process.
+const Range* caller_of(uintptr_t pc) {
+    struct State {
+        uintptr_t pc;
+        bool reached;
+        const Range* found;
+    } state{pc, false, nullptr};
+    signal(SIGALRM, SIG_DFL);
+    alarm(3);
+    _Unwind_Backtrace(
+        [](_Unwind_Context* context, void* arg) {
+            auto& s = *static_cast<State*>(arg);
+            const auto ip = static_cast<uintptr_t>(_Unwind_GetIP(context));
+            if (s.reached) s.found = range_of(ip);
+            s.reached = s.reached || ip == s.pc;  // what comes before is this handler
+            return s.found ? _URC_END_OF_STACK : _URC_NO_REASON;
+        },
+        &state);
+    alarm(0);
+    return state.found;
+}
+
+// Whose code the thread was in.
 const Range* guilty(const ucontext_t* context) {
     uintptr_t pc = 0, sp = 0;
 #if defined(__x86_64__)
@@ -68,7 +92,9 @@ const Range* guilty(const ucontext_t* context) {
     if (const Range* caller = range_of(pc) ? nullptr : range_of(context->uc_mcontext.regs[30])) return caller;
 #endif
     if (const Range* r = range_of(pc)) return r;
-    // Read by the kernel: a broken stack pointer is an error there, not another crash.
+    if (const Range* r = caller_of(pc)) return r;
+    // No way up from there (a jump to nowhere): the nearest return address on the stack is good enough for a
+    // message. Read by the kernel: a broken stack pointer is an error there, not another crash.
     static uintptr_t words[4096];
     const iovec to{words, sizeof words}, from{reinterpret_cast<void*>(sp & ~uintptr_t{7}), sizeof words};
     ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
@@ -118,10 +144,11 @@ void handle(int number, siginfo_t*, void* context) {
 }  // namespace
 
 void install_crash_guard() {
-    static std::atomic<bool> done{false};
-    if (done.exchange(true)) return;
+    struct sigaction present {};
+    if (sigaction(SIGSEGV, nullptr, &present) == 0 && (present.sa_flags & SA_SIGINFO) && present.sa_sigaction == handle) return;
+    static std::atomic<bool> known{false};
     // Our own code, so that a crash in a service that a plugin called is not blamed on the plugin.
-    dl_iterate_phdr(
+    if (!known.exchange(true)) dl_iterate_phdr(
         [](dl_phdr_info* info, size_t, void*) {
             const auto here = reinterpret_cast<uintptr_t>(&install_crash_guard);
             for (int i = 0; i < info->dlpi_phnum; ++i) {

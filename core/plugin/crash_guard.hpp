@@ -2,14 +2,14 @@
 //
 // Nothing is marked around the many calls into plugins: the handler looks at where the thread was.
 // An address in a plugin's code names the plugin; in other code than ours (libc: abort, memcpy) the first
-// return address on the stack that belongs to a plugin or to us decides. Only loading and starting an
+// caller that belongs to a plugin or to us decides. Only loading and starting an
 // object, when its addresses are not known yet, are marked.
 #pragma once
 #include <string>
 
 namespace sg {
 
-// Handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT; once per process. A crash outside of plugins
+// Handlers for SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT, unless they are there already. A crash outside of plugins
 // goes to the action that was there before.
 void install_crash_guard();
 

@@ -20,16 +20,21 @@ constexpr uint32_t newest_asked = 8;  // how far a newer version of a table is l
 }  // namespace
 
 void LoadedPlugin::refuse(const std::string& why, uint32_t line, const std::string& hint) const {
-    throw Error(Code::unsupported, "plugin " + name_ + " (" + manifest_ + ":" + std::to_string(line) + "): " + why, hint);
+    throw Error(Code::unsupported, where(line) + ": " + why, hint);
 }
 
-LoadedPlugin::LoadedPlugin(const PluginView& p, const sg_host* host) : name_(p.name), manifest_(p.manifest), object_(p.object) {
+std::string LoadedPlugin::where(uint32_t line) const {
+    return "plugin " + name_ + " (" + manifest_ + ":" + std::to_string(line) + ", registered in " + registered_ + ")";
+}
+
+LoadedPlugin::LoadedPlugin(const PluginView& p, const sg_host* host)
+    : name_(p.name), manifest_(p.manifest), object_(p.object),
+      registered_(std::string(p.registered_in) + ":" + std::to_string(p.registered_line)) {
     // Errors about the object as a whole point at the manifest's first line.
     struct stat st {}, manifest {};
     if (stat(object_.c_str(), &st) != 0)
         refuse("its object " + object_ + " cannot be used: " + std::strerror(errno), 1,
-               "Install the plugin again, or remove its registration (" + std::string(p.registered_in) + ":" +
-                   std::to_string(p.registered_line) + ").");
+               "Install the plugin again, or remove its registration.");
     // Code that somebody else could have put there is not run.
     const bool trusted_owner = st.st_uid == 0 || st.st_uid == geteuid() ||
                                (stat(manifest_.c_str(), &manifest) == 0 && st.st_uid == manifest.st_uid);
@@ -61,7 +66,7 @@ LoadedPlugin::LoadedPlugin(const PluginView& p, const sg_host* host) : name_(p.n
         try {
             singularity::check([&](sg_error* e) { return plugin_->start(host, e); });
         } catch (const Error& e) {
-            throw e.within("plugin " + name_ + " (" + manifest_ + ":1): cannot start");
+            throw e.within(where(1) + ": cannot start");
         }
     }
 }

@@ -11,7 +11,8 @@ namespace sg {
 // A loaded object; stays loaded until the process ends.
 class LoadedPlugin {
 public:
-    // dlopen, entry, magic, ABI, name, start(host). Throws with the plugin's name, the manifest and its line.
+    // dlopen, entry, magic, ABI, name, start(host). Throws with the plugin's name, its manifest and line, and
+    // the file and line that registered it.
     LoadedPlugin(const PluginView& plugin, const sg_host* host);
 
     // The table `table` version 1 for a capability, or null when it has none.
@@ -22,9 +23,10 @@ public:
     const std::string& name() const { return name_; }
 
 private:
+    std::string where(uint32_t line) const;
     [[noreturn]] void refuse(const std::string& why, uint32_t line, const std::string& hint = {}) const;
 
-    std::string name_, manifest_, object_;
+    std::string name_, manifest_, object_, registered_;
     const sg_plugin* plugin_ = nullptr;
 };
 
