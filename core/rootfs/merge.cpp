@@ -64,6 +64,7 @@ struct Waiting {
     Node link;        // one of the names, for messages and hints
     Layer layer;
     Layer bound = 0;  // the layer in which the target was found
+    bool is_directory = false;  // it is one, which no hard link may lead to
 };
 
 class Merge {
@@ -333,7 +334,7 @@ private:
 
     void directory(Place p, const TarEntry& e, TarReader& tar) {
         Trace& t = trace(p.node);
-        refuse_waiting(p.node, t);
+        if (t.awaited) bind_directory(p.node);
         if (t.seen == layer_ && t.kind != Trace::Kind::directory) forget_parent();
         if (!p.hidden) {
             make_directory(p.node);
@@ -420,7 +421,8 @@ private:
         tree_.place(n, f);
         t.layer = layer_;
         t.attr = 0;
-        t.selfcut = t.cut = layer_;
+        t.selfcut = std::max(t.selfcut, layer_);
+        t.cut = std::max(t.cut, layer_);  // an opaque marker of a newer layer may have cut deeper
     }
 
     void other(Place p, const TarEntry& e, TarReader& tar) {
@@ -428,8 +430,9 @@ private:
         Trace& t = trace(p.node);
         Waiting* waiting = t.awaited ? first_waiting(p.node) : nullptr;
         const bool is_link = e.kind == TarEntry::Kind::symlink;
+        File f = Tree::none;
         if (!hidden || waiting) {
-            const File f = tree_.add_file({});
+            f = tree_.add_file({});
             fill(f, e, tar, hidden ? waiting->link : p.node);
             if (!hidden) place(p.node, f);
             if (waiting) bind(p.node, f);
@@ -441,8 +444,9 @@ private:
             t.kind = Trace::Kind::visible;
             if (is_link) link_texts_.erase(p.node);
         } else {
-            t.kind = Trace::Kind::hidden;
-            t.ref = entry_number_;
+            // What newer links kept is there for this layer's links as well.
+            t.kind = f == Tree::none ? Trace::Kind::hidden : Trace::Kind::file;
+            t.ref = f == Tree::none ? entry_number_ : f;
             if (is_link) link_texts_[p.node] = e.target;
         }
     }
@@ -568,20 +572,25 @@ private:
             if (!is_due(w)) continue;
             tree_.unite(w.file, f);
             w.bound = layer_;
+            w.is_directory = false;
         }
     }
-    void refuse_waiting(Node n, const Trace& t) {
-        if (!t.awaited) return;
-        if (const Waiting* w = first_waiting(n))
-            bad("the hard link " + tree_.path(w->link) + " of a newer layer leads to the directory " + tree_.path(n));
+    // Wrong, unless this layer has something else of that name later.
+    void bind_directory(Node n) {
+        for (Waiting& w : waiting_[n]) {
+            if (!is_due(w)) continue;
+            tree_.part(w.file);
+            w.bound = layer_;
+            w.is_directory = true;
+        }
     }
 
     void check_waiting() {
-        std::map<Node, const Waiting*> missing;  // in a fixed order
+        std::unordered_map<Node, const Waiting*> missing;
         std::unordered_map<File, Node> needed;
         for (const auto& [target, all] : waiting_)
             for (const Waiting& w : all)
-                if (w.bound == 0) {
+                if (w.bound == 0 || w.is_directory) {
                     missing.emplace(target, &w);
                     needed.emplace(w.file, target);
                 }
@@ -591,8 +600,11 @@ private:
             if (!tree_.present(n)) continue;
             const auto at = needed.find(tree_.file(n));
             if (at == needed.end()) continue;
-            layer_ = missing[at->second]->layer;
-            bad("the hard link " + tree_.path(n) + " leads to " + tree_.path(at->second) + ", which does not exist");
+            const Waiting& w = *missing[at->second];
+            layer_ = w.layer;
+            bad("the hard link " + tree_.path(n) + " leads to " +
+                (w.is_directory ? "the directory " + tree_.path(at->second)
+                                : tree_.path(at->second) + ", which does not exist"));
         }
     }
 

@@ -93,6 +93,7 @@ public:
     Inode& inode(File f) { return inodes_[resolve(f)]; }
     const Inode& inode(File f) const { return inodes_[resolve(f)]; }
     void unite(File f, File with);        // both are one file from now on: `with`
+    void part(File f) { inodes_[f].same_as = none; }  // takes unite(f, ...) back
     void place(Node n, File f);           // the name is there now (a former file is let go; children stay)
     void clear(Node n);                   // the name is no longer there; children stay
     void clear_below(Node n);             // nothing below it is there any more

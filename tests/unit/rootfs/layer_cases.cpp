@@ -187,6 +187,19 @@ BOOST_AUTO_TEST_CASE(a_hidden_chain_within_one_layer_is_read_again) {
           ({{"c", "file old"}}));
 }
 
+BOOST_AUTO_TEST_CASE(links_of_two_layers_to_one_hidden_file_are_one_file) {
+    SHAPE((L{Tar().file("c", "x").hard("b", "c"), Tar().hard("a", "c"), Tar().file("c", "new")}),
+          ({{"a", "file x (2 names)"}, {"b", "file x (2 names)"}, {"c", "file new"}}));
+}
+
+BOOST_AUTO_TEST_CASE(an_opaque_marker_cuts_a_directory_that_was_a_file_in_its_layer) {
+    SHAPE((L{Tar().file("a", "f").file("a/b", "x"), Tar().file("a/.wh..wh..opq", "")}), ({{"a", "dir 0755"}}));
+}
+
+BOOST_AUTO_TEST_CASE(a_hard_link_to_a_name_that_its_layer_made_a_directory_first_is_linked) {
+    SHAPE((L{Tar().dir("b").link("b", "x"), Tar().hard("c", "b")}), ({{"b", "-> x (2 names)"}, {"c", "-> x (2 names)"}}));
+}
+
 BOOST_AUTO_TEST_CASE(a_hard_link_keeps_the_file_that_its_layer_replaces_later) {
     SHAPE((L{Tar().file("a", "first").hard("b", "a").file("a", "second").hard("c", "a")}),
           ({{"a", "file second (2 names)"}, {"b", "file first"}, {"c", "file second (2 names)"}}));
