@@ -219,6 +219,7 @@ std::vector<std::vector<Step>> layers_of_chance(unsigned seed) {
     };
     std::vector<std::vector<Step>> layers(2 + any(4));
     int number = 0;
+    std::vector<std::string> files;  // a hard link mostly leads to what was a file once
     for (auto& steps : layers) {
         const unsigned n = 1 + any(9);
         for (unsigned i = 0; i < n; ++i) {
@@ -237,14 +238,17 @@ std::vector<std::vector<Step>> layers_of_chance(unsigned seed) {
                 case 6:
                 case 7: {
                     const std::string link = name();
-                    steps.push_back({'1', link, name()});
+                    steps.push_back({'1', link, files.empty() || any(10) == 0 ? name() : files[any(static_cast<unsigned>(files.size()))]});
+                    files.push_back(link);
                     break;
                 }
                 case 8:
                 case 9: steps.push_back({'w', name()}); break;
                 case 10: steps.push_back({'o', any(8) == 0 ? "" : name()}); break;
                 case 11: steps.push_back({'6', name()}); break;
-                default: steps.push_back({'0', name(), "n" + std::to_string(number)});
+                default:
+                    steps.push_back({'0', name(), "n" + std::to_string(number)});
+                    files.push_back(steps.back().name);
             }
         }
     }
@@ -278,7 +282,7 @@ BOOST_AUTO_TEST_SUITE(against_a_model)
 
 BOOST_AUTO_TEST_CASE(layers_made_at_random_give_the_models_tree) {
     unsigned compared = 0, refused = 0, wrong = 0;
-    for (unsigned seed = 1; seed <= 20000 && wrong < 3; ++seed) {
+    for (unsigned seed = 1; seed <= 5000 && wrong < 3; ++seed) {
         auto layers = layers_of_chance(seed);
         // A whiteout needs a name.
         for (auto& steps : layers)
@@ -315,7 +319,7 @@ BOOST_AUTO_TEST_CASE(layers_made_at_random_give_the_models_tree) {
         ++wrong;
         BOOST_ERROR("seed " << seed << "\n" << story << "the model:\n" << e << "the merge:\n" << g << why);
     }
-    BOOST_TEST(compared > 1000u);
+    BOOST_TEST(compared > 500u);
     BOOST_TEST_MESSAGE(compared << " trees compared, " << refused << " refused by both");
 }
 
