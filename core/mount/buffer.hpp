@@ -10,7 +10,7 @@ namespace sg {
 
 class Buffer {
 public:
-    static constexpr size_t request_size = 16384;         // the kernel asks for 8 KiB or more
+    static constexpr size_t request_size = 16384;        // the kernel asks for 8 KiB or more
     static constexpr size_t payload_size = 1024 * 1024;  // the largest read that we let it ask for
 
     Buffer();  // throws std::bad_alloc

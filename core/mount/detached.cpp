@@ -113,7 +113,8 @@ std::unique_ptr<DetachedServer> DetachedServer::prepare(const sg_root_v1* table,
     sigprocmask(SIG_SETMASK, &before, nullptr);
     if (middle < 0) throw system_error(error, "cannot start the file system server", "");
     int status = 0;
-    while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {
+    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         throw system_error(WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "cannot start the file system server", "");
     return std::unique_ptr<DetachedServer>(new DetachedServer(std::move(device), std::move(ours)));

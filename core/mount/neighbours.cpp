@@ -110,7 +110,8 @@ std::shared_ptr<Neighbours::Directory> Neighbours::collect(uint64_t dir, size_t 
             sg_placement placement;
             if (entry.type == DT_REG && c.view.placement(entry.id, placement) && placement.tail_size > 0 &&
                 placement.tail_size <= small)
-                c.into.files.push_back({placement.shared, entry.id, static_cast<uint32_t>(placement.tail_size), 0, 0, 0});
+                c.into.files.push_back(
+                    {placement.shared, entry.id, static_cast<uint32_t>(placement.tail_size), 0, 0, 0});
             return true;
         },
         &collect);
@@ -160,8 +161,10 @@ void Neighbours::send_around(Directory& dir, const Rest& range, uint32_t limit) 
         if (!taken) Shared(f.sent).store(0, relaxed);
         return taken;
     };
-    for (size_t f = range.at + 1; f < range.last && give(dir.files[f]); ++f) {}
-    for (size_t f = range.at; f > range.first && give(dir.files[f - 1]); --f) {}
+    for (size_t f = range.at + 1; f < range.last && give(dir.files[f]); ++f) {
+    }
+    for (size_t f = range.at; f > range.first && give(dir.files[f - 1]); --f) {
+    }
 }
 
 bool Neighbours::send(uint64_t id, uint32_t size) noexcept {

@@ -225,8 +225,14 @@ void Server::list(Request& request, bool plus) {
         uint8_t* out;
         size_t used, capacity;
         bool plus;
-    } fill{view_, neighbours_, request.header().nodeid, 0, request.out(), 0,
-           std::min<size_t>(in->size, Buffer::payload_size), plus};
+    } fill{view_,
+           neighbours_,
+           request.header().nodeid,
+           0,
+           request.out(),
+           0,
+           std::min<size_t>(in->size, Buffer::payload_size),
+           plus};
     fuse_attr own;
     if (const int error = view_.attributes(fill.dir, own)) return request.fail(error);
     if (!S_ISDIR(own.mode)) return request.fail(ENOTDIR);

@@ -49,8 +49,8 @@ private:
     const View& view_;
     Neighbours neighbours_;
     std::atomic<bool> may_skip_open_{false}, may_skip_opendir_{false};  // what the kernel's INIT said
-    const unsigned limit_;                // of threads
-    std::atomic<unsigned> answering_{1};  // threads there are, with the one in serve()
+    const unsigned limit_;                                              // of threads
+    std::atomic<unsigned> answering_{1};                                // threads there are, with the one in serve()
     std::atomic<unsigned> idle_{0};
     std::atomic<unsigned> sending_{0};  // threads that may wait for a page, see neighbours.hpp
     std::mutex mutex_;                  // guards the two below

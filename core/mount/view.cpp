@@ -92,7 +92,8 @@ int View::attributes(uint64_t id, fuse_attr& out) const noexcept {
         out.nlink = std::max<uint32_t>(attr.nlink, 1);
         if (S_ISDIR(attr.mode)) {
             out.nlink = std::max<uint32_t>(attr.nlink, 2);
-            if (const auto* added = places_.below(node)) out.nlink += static_cast<uint32_t>(places_.directories(*added));
+            if (const auto* added = places_.below(node))
+                out.nlink += static_cast<uint32_t>(places_.directories(*added));
         }
         out.uid = attr.uid;
         out.gid = attr.gid;
@@ -145,7 +146,8 @@ int View::list(uint64_t dir, uint64_t offset, Visit visit, void* arg) const noex
     return EIO;
 }
 
-int View::list_made(const std::vector<Places::Index>& children, uint64_t offset, Visit visit, void* arg) const noexcept {
+int View::list_made(const std::vector<Places::Index>& children, uint64_t offset, Visit visit,
+                    void* arg) const noexcept {
     for (uint64_t i = offset; i < children.size(); ++i) {
         const auto& place = places_[children[i]];
         if (!visit(arg, {place.name, made_bit | children[i], place.directory ? DT_DIR : DT_REG, i + 3})) break;
@@ -177,12 +179,14 @@ int View::list_image(uint64_t node, uint64_t offset, Visit visit, void* arg) con
             const auto index = (*added)[running];
             const auto& place = view->places_[index];
             ++running;
-            if (visit(arg, {place.name, made_bit | index, place.directory ? DT_DIR : DT_REG, position(cursor)})) return true;
+            if (visit(arg, {place.name, made_bit | index, place.directory ? DT_DIR : DT_REG, position(cursor)}))
+                return true;
             stopped = true;
             return false;
         }
 
-        static int32_t take(void* self, const char* text, uint64_t length, uint64_t child, uint32_t type, uint64_t after) {
+        static int32_t take(void* self, const char* text, uint64_t length, uint64_t child, uint32_t type,
+                            uint64_t after) {
             auto& m = *static_cast<Merge*>(self);
             const std::string_view name(text, static_cast<size_t>(length));
             if (after > (m.added ? max_cursor >> running_bits : max_cursor)) {
@@ -257,8 +261,8 @@ void View::totals(fuse_kstatfs& out) const noexcept {
 
 bool View::placement(uint64_t id, sg_placement& out) const noexcept {
     uint64_t node;
-    return table_->placement && image_node(id, node) &&
-           table_->placement(root_, node, &out, nullptr) == SG_OK && out.shared != UINT64_MAX;
+    return table_->placement && image_node(id, node) && table_->placement(root_, node, &out, nullptr) == SG_OK &&
+           out.shared != UINT64_MAX;
 }
 
 bool View::first_block(uint64_t id, sg_slice& out) const noexcept {

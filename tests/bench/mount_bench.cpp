@@ -63,7 +63,8 @@ sg_root_v1 counting(const sg_root_v1* table) {
     counted = table;
     sg_root_v1 out = *table;
     constexpr auto relaxed = std::memory_order_relaxed;
-    out.read = [](sg_root* self, uint64_t node, uint64_t offset, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {
+    out.read = [](sg_root* self, uint64_t node, uint64_t offset, void* data, uint64_t capacity, uint64_t* got,
+                  sg_error* err) {
         counters->read.fetch_add(1, relaxed);
         return counted->read(self, node, offset, data, capacity, got, err);
     };
@@ -133,7 +134,8 @@ int main(int argc, char** argv) {
     using Entry = const sg_plugin* (*)();
     const auto entry = reinterpret_cast<Entry>(dlsym(object, "singularity_plugin"));
     if (!entry) die("no plugin:", argv[1]);
-    static const sg_host host = {SG_ABI_VERSION, "0", [](const sg_host*, const char*, uint32_t) -> const void* { return nullptr; }};
+    static const sg_host host = {SG_ABI_VERSION, "0",
+                                 [](const sg_host*, const char*, uint32_t) -> const void* { return nullptr; }};
     sg_error err{};
     if (entry()->start && entry()->start(&host, &err) != SG_OK) die(err.message);
     const auto* format = static_cast<const sg_format_v1*>(entry()->table(argv[2], "format", 1));

@@ -1,4 +1,6 @@
 // What a server keeps of the process that it was forked from.
+#include "mount/background.hpp"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,8 +12,6 @@
 #include <cstring>
 #include <functional>
 #include <string>
-
-#include "mount/background.hpp"
 
 namespace {
 
@@ -66,30 +66,30 @@ BOOST_AUTO_TEST_CASE(only_what_readers_of_images_live_on_stays_open) {
 
 BOOST_AUTO_TEST_CASE(the_standard_descriptors_are_the_null_device) {
     BOOST_TEST(in_background([] {
-        struct stat null, st;
-        stat("/dev/null", &null);
-        std::string s;
-        for (int fd = 0; fd < 3; ++fd) s += fstat(fd, &st) == 0 && st.st_rdev == null.st_rdev ? '+' : '-';
-        return s;
-    }) == "+++");
+                   struct stat null, st;
+                   stat("/dev/null", &null);
+                   std::string s;
+                   for (int fd = 0; fd < 3; ++fd) s += fstat(fd, &st) == 0 && st.st_rdev == null.st_rdev ? '+' : '-';
+                   return s;
+               }) == "+++");
 }
 
 BOOST_AUTO_TEST_CASE(session_directory_name_and_signals_are_its_own) {
     signal(SIGUSR1, SIG_IGN);
     BOOST_TEST(in_background([] {
-        char text[4096], comm[17] = {};
-        prctl(PR_GET_NAME, comm);
-        sigset_t blocked;
-        sigprocmask(SIG_SETMASK, nullptr, &blocked);
-        struct sigaction action;
-        sigaction(SIGUSR1, nullptr, &action);
-        std::string s = getcwd(text, sizeof text) ? text : "?";
-        s += std::string(" ") + comm + (getsid(0) == getpid() ? " session" : "");
-        s += sigismember(&blocked, SIGTERM) ? " blocked" : "";
-        s += sigismember(&blocked, SIGSEGV) ? "" : " faults";
-        s += action.sa_handler == SIG_DFL ? " default" : "";
-        return s + (prctl(PR_GET_DUMPABLE) == 0 ? " closed" : "");
-    }) == "/ singularity-fs session blocked faults default closed");
+                   char text[4096], comm[17] = {};
+                   prctl(PR_GET_NAME, comm);
+                   sigset_t blocked;
+                   sigprocmask(SIG_SETMASK, nullptr, &blocked);
+                   struct sigaction action;
+                   sigaction(SIGUSR1, nullptr, &action);
+                   std::string s = getcwd(text, sizeof text) ? text : "?";
+                   s += std::string(" ") + comm + (getsid(0) == getpid() ? " session" : "");
+                   s += sigismember(&blocked, SIGTERM) ? " blocked" : "";
+                   s += sigismember(&blocked, SIGSEGV) ? "" : " faults";
+                   s += action.sa_handler == SIG_DFL ? " default" : "";
+                   return s + (prctl(PR_GET_DUMPABLE) == 0 ? " closed" : "");
+               }) == "/ singularity-fs session blocked faults default closed");
     signal(SIGUSR1, SIG_DFL);
 }
 

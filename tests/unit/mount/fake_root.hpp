@@ -1,11 +1,11 @@
 // A root file system in memory, with faults on demand.
 #pragma once
-#include <singularity/format.hpp>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <map>
 #include <set>
+#include <singularity/format.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,8 +102,8 @@ public:
     sg_root* handle() { return reinterpret_cast<sg_root*>(&box_); }
 
     std::vector<Node> nodes;
-    std::set<uint64_t> broken;     // give SG_ECORRUPT
-    uint64_t cursor_step = 1;      // cursors are multiples of it
+    std::set<uint64_t> broken;  // give SG_ECORRUPT
+    uint64_t cursor_step = 1;   // cursors are multiples of it
     std::atomic<uint64_t> reads{0};
 
 private:

@@ -136,14 +136,17 @@ BOOST_AUTO_TEST_CASE(a_user_sees_the_whole_tree_and_nothing_is_left_at_its_end) 
             closedir(dp);
             need(names.size() == files + 2 + (d == 0), "the number of names");
             for (int i = 0; i < files; ++i) need(slurp(dir + "/file" + std::to_string(i)) == text(i + d), "contents");
-            for (int i = 0; i < files; ++i) need(slurp(dir + "/file" + std::to_string(i)) == text(i + d), "cached contents");
+            for (int i = 0; i < files; ++i)
+                need(slurp(dir + "/file" + std::to_string(i)) == text(i + d), "cached contents");
         }
         need(slurp(t + "/big") == big_text(), "the big file");
         struct stat st;
-        need(stat((t + "/link").c_str(), &st) == 0 && st.st_size == static_cast<off_t>(text(1).size()), "link followed");
+        need(stat((t + "/link").c_str(), &st) == 0 && st.st_size == static_cast<off_t>(text(1).size()),
+             "link followed");
         need(st.st_uid == geteuid() && st.st_gid == getegid(), "owner");
         need(stat((t + "/place/deep").c_str(), &st) == 0 && S_ISDIR(st.st_mode), "made directory");
-        need(mount("/proc", (t + "/place/deep").c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0, "bind on a made one");
+        need(mount("/proc", (t + "/place/deep").c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
+             "bind on a made one");
         need(mount("/etc/passwd", (t + "/dir0/made").c_str(), nullptr, MS_BIND, nullptr) == 0, "bind on a made file");
         need(!slurp(t + "/dir0/made").empty(), "bound file");
         need(access((t + "/none").c_str(), F_OK) != 0 && errno == ENOENT, "missing");
@@ -248,7 +251,8 @@ BOOST_AUTO_TEST_CASE(signals_of_a_batch_system_do_not_end_the_server) {
     });
     BOOST_REQUIRE(s.side().wait() == 'm');
     for (const int pid : s.servers())
-        for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGPIPE, SIGALRM, SIGTSTP}) kill(pid, signal);
+        for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGPIPE, SIGALRM, SIGTSTP})
+            kill(pid, signal);
     s.side().say('g');
     BOOST_TEST(is_ended(s.end_of()));
     BOOST_TEST(s.end_of_all() == 1);

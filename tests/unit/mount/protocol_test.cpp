@@ -134,8 +134,8 @@ BOOST_AUTO_TEST_CASE(damage_in_the_image_is_an_io_error_of_that_node_alone) {
 BOOST_AUTO_TEST_CASE(unknown_node_numbers_are_io_errors) {
     Root root;
     Client c(root);
-    for (const uint64_t id : {uint64_t{0}, uint64_t{2}, uint64_t{5}, uint64_t{100000}, uint64_t{1} << 62, uint64_t{1} << 63,
-                              UINT64_MAX, UINT64_MAX - 1}) {
+    for (const uint64_t id : {uint64_t{0}, uint64_t{2}, uint64_t{5}, uint64_t{100000}, uint64_t{1} << 62,
+                              uint64_t{1} << 63, UINT64_MAX, UINT64_MAX - 1}) {
         BOOST_TEST(c.ask_with(FUSE_GETATTR, id, fuse_getattr_in{}).error == -EIO);
         BOOST_TEST(c.readdir(id, 0, 4096, true).error == -EIO);
         BOOST_TEST(c.read(id, 0, 4096).error == -EIO);
@@ -190,7 +190,8 @@ BOOST_AUTO_TEST_CASE(offsets_that_no_listing_gave_do_no_harm) {
     sg_mount_view view{};
     view.places = places;
     Client c(root, view);
-    for (const uint64_t offset : {uint64_t{1}, uint64_t{2}, uint64_t{4097}, uint64_t{9999}, uint64_t{1} << 62, UINT64_MAX})
+    for (const uint64_t offset :
+         {uint64_t{1}, uint64_t{2}, uint64_t{4097}, uint64_t{9999}, uint64_t{1} << 62, UINT64_MAX})
         for (const uint64_t id : {uint64_t{1}, c.id(1, "g")}) BOOST_TEST(c.readdir(id, offset, 4096, true).error <= 0);
 }
 
@@ -260,7 +261,8 @@ BOOST_AUTO_TEST_CASE(what_would_change_the_image_is_refused_and_the_rest_unknown
     Client c(root);
     for (const uint32_t op : {FUSE_WRITE, FUSE_MKDIR, FUSE_UNLINK, FUSE_SETATTR, FUSE_CREATE, FUSE_SETXATTR})
         BOOST_TEST(c.ask(op, 1, std::string(64, '\0')).error == -EROFS);
-    for (const uint32_t op : {uint32_t{FUSE_ACCESS}, uint32_t{FUSE_FLUSH}, uint32_t{FUSE_LSEEK}, uint32_t{52}, uint32_t{9999}})
+    for (const uint32_t op :
+         {uint32_t{FUSE_ACCESS}, uint32_t{FUSE_FLUSH}, uint32_t{FUSE_LSEEK}, uint32_t{52}, uint32_t{9999}})
         BOOST_TEST(c.ask(op, 1, std::string(64, '\0')).error == -ENOSYS);
 }
 

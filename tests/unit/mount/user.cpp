@@ -41,7 +41,8 @@ void become_user(unsigned device_mode) {
     need(mkdtemp(directory) != nullptr, "mkdtemp");
     need(mount("tmpfs", directory, "tmpfs", 0, "mode=755") == 0, "tmpfs");
     const std::string device = std::string(directory) + "/fuse";
-    need(mknod(device.c_str(), S_IFCHR | device_mode, makedev(10, 229)) == 0 && chmod(device.c_str(), device_mode) == 0, "mknod");
+    need(mknod(device.c_str(), S_IFCHR | device_mode, makedev(10, 229)) == 0 && chmod(device.c_str(), device_mode) == 0,
+         "mknod");
     need(mount(device.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0, "bind the device");
     need(umount2(directory, MNT_DETACH) == 0 && rmdir(directory) == 0, "umount");
     need(setresgid(test_uid, test_uid, test_uid) == 0 && setresuid(test_uid, test_uid, test_uid) == 0, "setresuid");
