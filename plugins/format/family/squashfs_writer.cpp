@@ -301,7 +301,7 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
     std::vector<uint64_t> identity{attr.size, start, bytes, shared.offset, shared.size, shared_offset};
     const size_t facts = identity.size();
     identity.resize(facts + (sizes.size() + 1) / 2);
-    std::memcpy(identity.data() + facts, sizes.data(), sizes.size() * sizeof(uint32_t));
+    if (!sizes.empty()) std::memcpy(identity.data() + facts, sizes.data(), sizes.size() * sizeof(uint32_t));
     const ContentKey key = pipeline_.hash()({reinterpret_cast<const uint8_t*>(identity.data()), identity.size() * sizeof(uint64_t)});
     if (const auto known = source.contents.find(key); known != source.contents.end()) {
         ++stats_.files_shared;
