@@ -1,4 +1,6 @@
 // singularity inspect IMAGE
+#include "metadata/inspect.hpp"
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -6,7 +8,6 @@
 
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
-#include "metadata/inspect.hpp"
 
 namespace sg {
 
@@ -25,7 +26,8 @@ int run(const Options& o, Session& session) {
         s.labels = s.deffile = s.runscript = s.startscript = s.test = s.environment = s.helpfile = true;
         s.list_apps = s.list_apps || apps;
     }
-    if (!(s.labels || s.deffile || s.runscript || s.startscript || s.test || s.environment || s.helpfile || s.list_apps))
+    if (!(s.labels || s.deffile || s.runscript || s.startscript || s.test || s.environment || s.helpfile ||
+          s.list_apps))
         s.labels = true;
     const sg_call call = session.call();
     OpenedImage image = session.plugins.open_image(o.image);
@@ -59,12 +61,14 @@ Action declare(CLI::App& app) {
     app.add_flag("--all", o->all, "Show everything, as JSON");
     app.add_option("--format", o->format, "How labels are printed: json or text (default: the key inspect.format)")
         ->check(CLI::IsMember({"json", "text"}));
-    examples(app, {"singularity inspect lolcow.sif", "singularity inspect --runscript lolcow.sif", "singularity inspect --all lolcow.sif"});
+    examples(app, {"singularity inspect lolcow.sif", "singularity inspect --runscript lolcow.sif",
+                   "singularity inspect --all lolcow.sif"});
     return [o](Session& session) { return run(*o, session); };
 }
 
 }  // namespace
 
-extern const Verb inspect_verb{"inspect", "Look at images", "Show the labels, scripts and definition of an image", {}, true, declare};
+extern const Verb inspect_verb{"inspect", "Look at images", "Show the labels, scripts and definition of an image", {},
+                               true,      declare};
 
 }  // namespace sg

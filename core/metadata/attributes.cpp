@@ -1,8 +1,5 @@
 #include "metadata/attributes.hpp"
 
-#include <rapidjson/prettywriter.h>
-#include <rapidjson/stringbuffer.h>
-
 #include "base/error.hpp"
 #include "metadata/json_text.hpp"
 
@@ -72,7 +69,8 @@ void read_text(const rapidjson::Value& from, const char* name, std::string& to) 
 void read_texts(const rapidjson::Value& from, const char* name, std::map<std::string, std::string>& to) {
     const auto it = from.FindMember(name);
     if (it == from.MemberEnd() || !it->value.IsObject()) return;
-    for (const auto& m : it->value.GetObject()) to[std::string(m.name.GetString(), m.name.GetStringLength())] = text_of(m.value);
+    for (const auto& m : it->value.GetObject())
+        to[std::string(m.name.GetString(), m.name.GetStringLength())] = text_of(m.value);
 }
 
 }  // namespace

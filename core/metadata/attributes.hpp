@@ -1,4 +1,5 @@
-// What `inspect` shows of an image, as SIF files carry it in `inspect-metadata.json` (image-metadata fact sheet, section 5).
+// What `inspect` shows of an image, as SIF files carry it in `inspect-metadata.json` (image-metadata fact sheet,
+// section 5).
 #pragma once
 #include <map>
 #include <string>
@@ -22,7 +23,8 @@ struct Attributes {
     std::string runscript, test, helpfile, deffile, startscript;
 };
 
-// The envelope {"data":{"attributes":...},"type":"container"}: compact when `indent` is empty. With `indent` a newline ends it.
+// The envelope {"data":{"attributes":...},"type":"container"}: compact when `indent` is empty. With `indent` a newline
+// ends it.
 std::string attributes_json(const Attributes& attributes, std::string_view indent = {});
 
 // The other way; members that are not known are skipped. Throws Code::corrupt when it is no such envelope.

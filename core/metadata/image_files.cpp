@@ -31,7 +31,9 @@ bool matches(std::string_view name, std::string_view begin, std::string_view end
 }
 
 // The environment scripts that `inspect` shows (section 5).
-bool is_shown(std::string_view name) { return matches(name, "10-docker", ".sh") || matches(name, "9", "-environment.sh"); }
+bool is_shown(std::string_view name) {
+    return matches(name, "10-docker", ".sh") || matches(name, "9", "-environment.sh");
+}
 
 Labels read_labels(const singularity::ForeignRoot& root, const std::string& path, std::vector<std::string>* problems) {
     try {
@@ -110,7 +112,8 @@ std::vector<std::string> names_in(const singularity::ForeignRoot& root, std::str
     if (node == SG_NO_NODE || (root.stat(node).mode & S_IFMT) != S_IFDIR) return out;
     root.list(node, [&](std::string_view name, uint64_t, uint32_t) {
         if (out.size() == max_names)
-            throw Error(Code::limit, "/" + std::string(path) + " in the image holds more than " + std::to_string(max_names) + " names");
+            throw Error(Code::limit, "/" + std::string(path) + " in the image holds more than " +
+                                         std::to_string(max_names) + " names");
         out.emplace_back(name);
         return true;
     });

@@ -1,9 +1,8 @@
 // Reads the metadata files out of a root file system. The image may be hostile: links are followed inside it only,
 // nothing but regular files is read, and sizes are limited.
 #pragma once
-#include <singularity/format.hpp>
-
 #include <optional>
+#include <singularity/format.hpp>
 #include <string>
 #include <string_view>
 #include <vector>

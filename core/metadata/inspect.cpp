@@ -13,7 +13,8 @@ namespace {
 constexpr uint64_t max_part = 16ull << 20;
 
 // The first part of this type (and name, when one is given); nothing when there is none.
-std::optional<std::string> read_part(OpenedImage& image, std::string_view type, std::string_view name, const sg_call* call) {
+std::optional<std::string> read_part(OpenedImage& image, std::string_view type, std::string_view name,
+                                     const sg_call* call) {
     const sg_parts_v1* parts = image.format().parts;
     if (!parts) return std::nullopt;
     const uint64_t count = parts->count(image.file());

@@ -1,7 +1,5 @@
 #include "metadata/json_text.hpp"
 
-#include <rapidjson/error/en.h>
-
 #include "base/error.hpp"
 
 namespace sg {
@@ -72,8 +70,9 @@ rapidjson::Document parse_json(std::string_view text, std::string_view what) {
     rapidjson::Document doc;
     doc.Parse<rapidjson::kParseDefaultFlags>(text.data(), text.size());
     if (doc.HasParseError())
-        throw Error(Code::corrupt, std::string(what) + " is no JSON: " + rapidjson::GetParseError_En(doc.GetParseError()) +
-                                       " (byte " + std::to_string(doc.GetErrorOffset()) + ")");
+        throw Error(Code::corrupt, std::string(what) +
+                                       " is no JSON: " + rapidjson::GetParseError_En(doc.GetParseError()) + " (byte " +
+                                       std::to_string(doc.GetErrorOffset()) + ")");
     return doc;
 }
 

@@ -1,6 +1,10 @@
 // Small helpers for the JSON that this room writes and reads.
 #pragma once
-#include <rapidjson/document.h>
+// json.hpp brings RapidJSON in a form that sanitizers bear, so it comes first.
+// clang-format off
+#include <singularity/json.hpp>
+#include <rapidjson/prettywriter.h>
+// clang-format on
 
 #include <string>
 #include <string_view>

@@ -1,13 +1,9 @@
 #include "metadata/labels.hpp"
 
-#include <rapidjson/prettywriter.h>
-#include <rapidjson/stringbuffer.h>
-
 #include <ctime>
 
-#include "metadata/json_text.hpp"
-
 #include "base/error.hpp"
+#include "metadata/json_text.hpp"
 
 namespace sg {
 
@@ -54,15 +50,16 @@ std::string labels_json(const Labels& labels, std::string_view indent) {
 }
 
 std::string build_date(int64_t time) {
-    static constexpr const char* days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    static constexpr const char* days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                           "Thursday", "Friday", "Saturday"};
     static constexpr const char* months[] = {"January", "February", "March",     "April",   "May",      "June",
                                              "July",    "August",   "September", "October", "November", "December"};
     const auto t = static_cast<time_t>(time);
-    struct tm p{};
+    struct tm p {};
     if (!::gmtime_r(&t, &p)) throw Error(Code::invalid, "the time " + std::to_string(time) + " has no date");
     const auto n = [](int value) { return std::to_string(value); };
-    return std::string(days[p.tm_wday]) + "_" + n(p.tm_mday) + "_" + months[p.tm_mon] + "_" + std::to_string(1900LL + p.tm_year) + "_" +
-           n(p.tm_hour) + ":" + n(p.tm_min) + ":" + n(p.tm_sec) + "_UTC";
+    return std::string(days[p.tm_wday]) + "_" + n(p.tm_mday) + "_" + months[p.tm_mon] + "_" +
+           std::to_string(1900LL + p.tm_year) + "_" + n(p.tm_hour) + ":" + n(p.tm_min) + ":" + n(p.tm_sec) + "_UTC";
 }
 
 void add_build_labels(Labels& labels, const std::vector<std::pair<std::string, std::string>>& header,

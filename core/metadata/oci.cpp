@@ -19,15 +19,23 @@ constexpr const char* definition_path = ".singularity.d/Singularity";
 constexpr const char* history_path = ".singularity.d/bootstrap_history";
 constexpr const char* oci_environment_path = ".singularity.d/env/10-docker2singularity.sh";
 
-constexpr const char* directories[] = {".singularity.d", ".singularity.d/libs", ".singularity.d/actions", ".singularity.d/env",
-                                       "dev", "proc", "root", "var/tmp", "tmp", "etc", "sys", "home"};
+constexpr const char* directories[] = {".singularity.d",
+                                       ".singularity.d/libs",
+                                       ".singularity.d/actions",
+                                       ".singularity.d/env",
+                                       "dev",
+                                       "proc",
+                                       "root",
+                                       "var/tmp",
+                                       "tmp",
+                                       "etc",
+                                       "sys",
+                                       "home"};
 
-constexpr std::pair<const char*, const char*> links[] = {{"singularity", ".singularity.d/runscript"},
-                                                         {".run", ".singularity.d/actions/run"},
-                                                         {".exec", ".singularity.d/actions/exec"},
-                                                         {".test", ".singularity.d/actions/test"},
-                                                         {".shell", ".singularity.d/actions/shell"},
-                                                         {"environment", ".singularity.d/env/90-environment.sh"}};
+constexpr std::pair<const char*, const char*> links[] = {
+    {"singularity", ".singularity.d/runscript"}, {".run", ".singularity.d/actions/run"},
+    {".exec", ".singularity.d/actions/exec"},    {".test", ".singularity.d/actions/test"},
+    {".shell", ".singularity.d/actions/shell"},  {"environment", ".singularity.d/env/90-environment.sh"}};
 
 bool is_type(const std::optional<sg_attr>& attr, uint32_t type) { return attr && (attr->mode & S_IFMT) == type; }
 
@@ -98,7 +106,8 @@ Metadata Metadata::for_base(const BuildFacts& facts, const singularity::ForeignR
     Metadata m = for_image(plain);
     std::vector<std::string> problems;
     Attributes old = read_attributes(base, &problems);
-    for (const auto& problem : problems) log::warning("The base image's labels cannot be read and are lost: " + problem);
+    for (const auto& problem : problems)
+        log::warning("The base image's labels cannot be read and are lost: " + problem);
 
     Labels labels = old.labels;
     add_build_labels(labels, facts.header, facts.arch, facts.time, facts.version);
@@ -170,7 +179,8 @@ void Metadata::apply(Tree& tree, ImageWriter& writer, const sg_call* call) const
         put_empty(tree, "etc/resolv.conf");
     }
     for (const auto& [name, target] : links)
-        if (const auto there = tree.find(name); !there || is_type(there, S_IFLNK)) tree.put_symlink(name, target, time());
+        if (const auto there = tree.find(name); !there || is_type(there, S_IFLNK))
+            tree.put_symlink(name, target, time());
 }
 
 }  // namespace sg

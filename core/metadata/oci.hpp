@@ -9,10 +9,9 @@
 //
 // Equal facts give equal bytes; every time is facts.time, or 0 when that is unset. All files belong to root.
 #pragma once
-#include <singularity/format.hpp>
-
 #include <cstdint>
 #include <optional>
+#include <singularity/format.hpp>
 #include <string>
 #include <utility>
 #include <vector>

@@ -5,7 +5,7 @@ namespace sg {
 namespace {
 
 // Every action begins with this: the environment of the image.
-#define SOURCE_ENVIRONMENT                        \
+#define SOURCE_ENVIRONMENT                         \
     "for script in /.singularity.d/env/*.sh; do\n" \
     "    if [ -f \"$script\" ]; then\n"            \
     "        . \"$script\"\n"                      \
@@ -159,16 +159,11 @@ constexpr std::string_view env_runtime =
     "export PATH\n";
 
 constexpr Script scripts[] = {
-    {".singularity.d/actions/exec", action_exec},
-    {".singularity.d/actions/run", action_run},
-    {".singularity.d/actions/shell", action_shell},
-    {".singularity.d/actions/start", action_start},
-    {".singularity.d/actions/test", action_test},
-    {".singularity.d/env/01-base.sh", env_base},
-    {".singularity.d/env/90-environment.sh", env_custom},
-    {".singularity.d/env/94-appsbase.sh", env_apps_base},
-    {".singularity.d/env/95-apps.sh", env_apps},
-    {".singularity.d/env/99-base.sh", env_last},
+    {".singularity.d/actions/exec", action_exec},          {".singularity.d/actions/run", action_run},
+    {".singularity.d/actions/shell", action_shell},        {".singularity.d/actions/start", action_start},
+    {".singularity.d/actions/test", action_test},          {".singularity.d/env/01-base.sh", env_base},
+    {".singularity.d/env/90-environment.sh", env_custom},  {".singularity.d/env/94-appsbase.sh", env_apps_base},
+    {".singularity.d/env/95-apps.sh", env_apps},           {".singularity.d/env/99-base.sh", env_last},
     {".singularity.d/env/99-runtimevars.sh", env_runtime},
 };
 

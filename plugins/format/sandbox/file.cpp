@@ -22,11 +22,17 @@ Fd::~Fd() {
 Error system_error(int error, const std::string& what, const std::string& path) {
     Code code = Code::io;
     switch (error) {
-        case ENOENT: case ENOTDIR: code = Code::not_found; break;
-        case EEXIST: case ENOTEMPTY: code = Code::exists; break;
-        case EACCES: case EPERM: case EROFS: code = Code::permission; break;
-        case ENOSPC: case EDQUOT: code = Code::no_space; break;
-        case ENAMETOOLONG: case EFBIG: code = Code::limit; break;
+        case ENOENT:
+        case ENOTDIR: code = Code::not_found; break;
+        case EEXIST:
+        case ENOTEMPTY: code = Code::exists; break;
+        case EACCES:
+        case EPERM:
+        case EROFS: code = Code::permission; break;
+        case ENOSPC:
+        case EDQUOT: code = Code::no_space; break;
+        case ENAMETOOLONG:
+        case EFBIG: code = Code::limit; break;
         default: break;
     }
     return Error(code, what + " " + path + ": " + strerrordesc_np(error));
@@ -60,7 +66,7 @@ Fd open_beneath(int root, const std::string& relative, int flags) {
     if (relative.empty()) return Fd(::openat(root, ".", flags | O_CLOEXEC));
     static std::atomic<bool> have_openat2{true};
     if (have_openat2.load(std::memory_order_relaxed) && relative.size() < PATH_MAX - 1) {
-        struct open_how how{};
+        struct open_how how {};
         how.flags = static_cast<uint64_t>(flags | O_NOFOLLOW | O_CLOEXEC);
         how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
         const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);

@@ -1,7 +1,6 @@
 // Descriptors and errors of system calls.
 #pragma once
 #include <singularity/error.hpp>
-
 #include <string>
 #include <utility>
 

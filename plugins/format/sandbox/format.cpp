@@ -28,7 +28,8 @@ sg_image_info SandboxImage::info() {
 
 sg_mount_plan SandboxImage::mount_plan() {
     sg_mount_plan out{};
-    if (absolute_.size() >= sizeof out.path) throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
+    if (absolute_.size() >= sizeof out.path)
+        throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
     singularity::detail::copy_text(out.type, "bind");
     singularity::detail::copy_text(out.path, absolute_);
     out.writable = 1;

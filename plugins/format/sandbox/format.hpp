@@ -25,7 +25,8 @@ public:
     std::unique_ptr<singularity::ImageFile> open(const std::string& path, bool) override {
         return std::make_unique<SandboxImage>(path);
     }
-    std::unique_ptr<singularity::Writer> create(const singularity::CreateSpec& spec, const singularity::Host&) override {
+    std::unique_ptr<singularity::Writer> create(const singularity::CreateSpec& spec,
+                                                const singularity::Host&) override {
         return std::make_unique<DirectoryWriter>(spec);
     }
 };

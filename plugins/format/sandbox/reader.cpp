@@ -52,7 +52,7 @@ ssize_t read_grown(std::vector<char>& buffer, Call call) {
 DirectoryRoot::DirectoryRoot(const std::string& path)
     : path_(path), root_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (!root_) throw_errno("cannot open the directory", path);
-    struct stat st{};
+    struct stat st {};
     if (::fstat(root_.get(), &st) != 0) throw_errno("cannot read", path);
     device_ = st.st_dev;
     own_uid_ = ::geteuid();
@@ -96,7 +96,8 @@ Fd DirectoryRoot::open(const std::string& relative, int flags) {
     const int error = errno;
     Error e = system_error(error, "cannot open", shown(relative));
     if (error == EACCES)
-        throw Error(e.code(), e.message(), "read the directory as its owner or as root, or give its owner the right to read it");
+        throw Error(e.code(), e.message(),
+                    "read the directory as its owner or as root, or give its owner the right to read it");
     throw e;
 }
 
@@ -109,7 +110,7 @@ uint64_t DirectoryRoot::inode_number(uint64_t device, uint64_t inode) {
 sg_attr DirectoryRoot::stat(uint64_t node) {
     const std::string path = relative(node);
     const Fd fd = open(path, O_PATH);
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) throw_errno("cannot read", shown(path));
     sg_attr a{};
     a.mode = st.st_mode;
@@ -119,7 +120,8 @@ sg_attr DirectoryRoot::stat(uint64_t node) {
     a.nlink = static_cast<uint32_t>(std::min<uint64_t>(st.st_nlink, UINT32_MAX));
     a.mtime = st.st_mtim.tv_sec;
     if (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) a.size = static_cast<uint64_t>(st.st_size);
-    if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) a.major = gnu_dev_major(st.st_rdev), a.minor = gnu_dev_minor(st.st_rdev);
+    if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+        a.major = gnu_dev_major(st.st_rdev), a.minor = gnu_dev_minor(st.st_rdev);
     a.inode = inode_number(st.st_dev, st.st_ino);
     a.content = SG_NO_CONTENT;
     return a;
@@ -157,8 +159,9 @@ void DirectoryRoot::list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, vo
         if (name == "." || name == "..") continue;
         uint32_t type = mode_of(e->d_type);
         if (type == 0) {
-            struct stat st{};
-            if (::fstatat(fd.get(), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) throw_errno("cannot read", shown(path) + "/" + e->d_name);
+            struct stat st {};
+            if (::fstatat(fd.get(), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+                throw_errno("cannot read", shown(path) + "/" + e->d_name);
             type = st.st_mode & type_bits;
         }
         entries.emplace_back(name, type);
@@ -202,7 +205,8 @@ void DirectoryRoot::xattrs(uint64_t node, sg_visit_xattr visit, void* arg) {
     for (const std::string& key : sorted) {
         // The label that this machine's SELinux gives says nothing of the image.
         if (key == "security.selinux") continue;
-        const ssize_t size = read_grown(value, [&](char* to, size_t room) { return ::getxattr(name.c_str(), key.c_str(), to, room); });
+        const ssize_t size =
+            read_grown(value, [&](char* to, size_t room) { return ::getxattr(name.c_str(), key.c_str(), to, room); });
         if (size < 0) {
             if (errno == ENODATA) continue;
             throw_errno("cannot read the extended attribute " + key + " of", shown(path));
@@ -219,7 +223,7 @@ std::shared_ptr<const DirectoryRoot::OpenFile> DirectoryRoot::open_file(uint64_t
     const std::string path = relative(node);
     // O_NONBLOCK: a FIFO that took the file's place must not block.
     Fd fd = open(path, O_RDONLY | O_NONBLOCK);
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd.get(), &st) != 0) throw_errno("cannot read", shown(path));
     if (!S_ISREG(st.st_mode)) throw Error(Code::invalid, shown(path) + " is no regular file");
     auto file = std::make_shared<OpenFile>(OpenFile{node, std::move(fd), static_cast<uint64_t>(st.st_size)});
@@ -250,7 +254,8 @@ Slice DirectoryRoot::block(uint64_t node, uint64_t offset) {
     // Holes are not read. (The position that lseek moves is used by nobody.)
     const off_t data_at = ::lseek(file->fd.get(), static_cast<off_t>(offset), SEEK_DATA);
     if (data_at < 0 && errno == ENXIO) return Slice::hole(left);
-    if (data_at > static_cast<off_t>(offset)) return Slice::hole(std::min(left, static_cast<uint64_t>(data_at) - offset));
+    if (data_at > static_cast<off_t>(offset))
+        return Slice::hole(std::min(left, static_cast<uint64_t>(data_at) - offset));
     std::vector<uint8_t> bytes(static_cast<size_t>(size));
     size = read(node, offset, bytes.data(), size);
     bytes.resize(static_cast<size_t>(size));

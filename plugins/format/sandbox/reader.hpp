@@ -5,12 +5,11 @@
 //
 // A node is the number of a name that was met once (look-up or listing); 64 bytes and the name are kept for each.
 #pragma once
-#include <singularity/format.hpp>
-
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <singularity/format.hpp>
 #include <unordered_map>
 
 #include "sandbox/file.hpp"
@@ -43,7 +42,7 @@ private:
         uint64_t size;
     };
     uint64_t node_of(uint64_t dir, std::string_view name);
-    std::string relative(uint64_t node);              // throws Code::not_found for an unknown node
+    std::string relative(uint64_t node);  // throws Code::not_found for an unknown node
     std::string shown(const std::string& relative) const;
     Fd open(const std::string& relative, int flags);  // throws
     std::shared_ptr<const OpenFile> open_file(uint64_t node);
@@ -53,7 +52,7 @@ private:
     Fd root_;
     uint64_t device_ = 0;
     uint32_t own_uid_ = 0, own_gid_ = 0;  // shown as root's
-    std::mutex mutex_;  // guards what follows
+    std::mutex mutex_;                    // guards what follows
     std::deque<Node> nodes_;
     std::map<std::pair<uint64_t, std::string_view>, uint64_t> by_name_;  // views into nodes_
     std::map<std::pair<uint64_t, uint64_t>, uint64_t> foreign_inodes_;   // of other devices mounted inside

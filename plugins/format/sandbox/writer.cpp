@@ -27,7 +27,8 @@ uint32_t type_of(const sg_attr& attr) { return attr.mode & S_IFMT; }
 void write_all(int fd, const Slice& slice, uint64_t offset, const std::string& path) {
     uint64_t done = 0;
     while (done < slice.size()) {
-        const ssize_t n = ::pwrite(fd, slice.data() + done, static_cast<size_t>(slice.size() - done), static_cast<off_t>(offset + done));
+        const ssize_t n = ::pwrite(fd, slice.data() + done, static_cast<size_t>(slice.size() - done),
+                                   static_cast<off_t>(offset + done));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) throw_errno("cannot write", path);
         done += static_cast<uint64_t>(n);
@@ -63,10 +64,13 @@ void check_name(std::string_view name) {
 }  // namespace
 
 DirectoryWriter::DirectoryWriter(const singularity::CreateSpec& spec)
-    : path_(spec.path), staging_name_(".contents"), root_(::open(spec.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+    : path_(spec.path),
+      staging_name_(".contents"),
+      root_(::open(spec.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
       as_root_(::geteuid() == 0) {
     if (!root_) throw_errno("cannot open the directory", path_);
-    if (::mkdirat(root_.get(), staging_name_.c_str(), 0700) != 0) throw_errno("cannot make", path_ + "/" + staging_name_);
+    if (::mkdirat(root_.get(), staging_name_.c_str(), 0700) != 0)
+        throw_errno("cannot make", path_ + "/" + staging_name_);
     staging_ = Fd(::openat(root_.get(), staging_name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!staging_) throw_errno("cannot open", path_ + "/" + staging_name_);
 }
@@ -133,7 +137,8 @@ void DirectoryWriter::count_references(const Tree& tree, const Host& host) {
             const sg_attr attr = tree.stat(node);
             if (attr.content == SG_NO_CONTENT || (attr.nlink > 1 && !seen.insert(attr.inode).second)) return true;
             if (attr.content >= references_.size())
-                throw Error(Code::internal, "the tree names the content " + std::to_string(attr.content) + ", which nobody gave");
+                throw Error(Code::internal,
+                            "the tree names the content " + std::to_string(attr.content) + ", which nobody gave");
             uint8_t& count = references_[static_cast<size_t>(attr.content)];
             if (count < 2) ++count;
             return true;
@@ -145,13 +150,15 @@ void DirectoryWriter::choose_staging_name(const Tree& tree) {
     std::string name = staging_name_;
     while (tree.lookup(tree.root(), name) != SG_NO_NODE) name += "_";
     if (name == staging_name_) return;
-    if (::renameat(root_.get(), staging_name_.c_str(), root_.get(), name.c_str()) != 0) throw_errno("cannot rename", path_ + "/" + staging_name_);
+    if (::renameat(root_.get(), staging_name_.c_str(), root_.get(), name.c_str()) != 0)
+        throw_errno("cannot rename", path_ + "/" + staging_name_);
     staging_name_ = name;
 }
 
 void DirectoryWriter::make_tree(const Tree& tree, const Host& host) {
     std::vector<Level> levels;
-    levels.push_back({tree.root(), "", Fd(::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), entries_of(tree, tree.root())});
+    levels.push_back({tree.root(), "", Fd(::openat(root_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+                      entries_of(tree, tree.root())});
     if (!levels.back().fd) throw_errno("cannot open", path_);
     while (!levels.empty()) {
         Level& level = levels.back();
@@ -174,7 +181,8 @@ void DirectoryWriter::make_tree(const Tree& tree, const Host& host) {
             make(tree, {level.fd.get(), entry.name, entry.node, attr});
             continue;
         }
-        if (::mkdirat(level.fd.get(), entry.name.c_str(), 0700) != 0) throw_errno("cannot make the directory", shown(entry.name));
+        if (::mkdirat(level.fd.get(), entry.name.c_str(), 0700) != 0)
+            throw_errno("cannot make the directory", shown(entry.name));
         Fd fd(::openat(level.fd.get(), entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!fd) throw_errno("cannot open", shown(entry.name));
         where_ += (where_.empty() ? "" : "/") + entry.name;
@@ -207,24 +215,24 @@ void DirectoryWriter::make(const Tree& tree, const Place& place) {
 bool DirectoryWriter::make_new(const Tree& tree, const Place& p) {
     const char* name = p.name.c_str();
     switch (type_of(p.attr)) {
-        case S_IFREG:
-            place_content(p);
-            return true;
+        case S_IFREG: place_content(p); return true;
         case S_IFLNK:
-            if (::symlinkat(tree.link_target(p.node).c_str(), p.directory, name) != 0) throw_errno("cannot make the link", shown(p.name));
+            if (::symlinkat(tree.link_target(p.node).c_str(), p.directory, name) != 0)
+                throw_errno("cannot make the link", shown(p.name));
             return true;
         case S_IFIFO:
         case S_IFSOCK:
         case S_IFCHR:
         case S_IFBLK: {
             const bool device = type_of(p.attr) == S_IFCHR || type_of(p.attr) == S_IFBLK;
-            if (::mknodat(p.directory, name, type_of(p.attr) | 0600, device ? gnu_dev_makedev(p.attr.major, p.attr.minor) : 0) == 0) return true;
+            if (::mknodat(p.directory, name, type_of(p.attr) | 0600,
+                          device ? gnu_dev_makedev(p.attr.major, p.attr.minor) : 0) == 0)
+                return true;
             if (!device || errno != EPERM) throw_errno("cannot make", shown(p.name));
             ++skipped_.devices;
             return false;
         }
-        default:
-            throw Error(Code::corrupt, shown(p.name) + " is of no type that a file can have");
+        default: throw Error(Code::corrupt, shown(p.name) + " is of no type that a file can have");
     }
 }
 
@@ -261,9 +269,11 @@ void DirectoryWriter::dress(const Tree& tree, const Place& p) {
         ++skipped_.owners;
     }
     set_xattrs(tree, p.node, "/proc/self/fd/" + std::to_string(p.directory) + "/" + p.name);
-    if (type_of(p.attr) != S_IFLNK && ::fchmodat(p.directory, name, p.attr.mode & 07777, 0) != 0) throw_errno("cannot set the mode of", shown(p.name));
+    if (type_of(p.attr) != S_IFLNK && ::fchmodat(p.directory, name, p.attr.mode & 07777, 0) != 0)
+        throw_errno("cannot set the mode of", shown(p.name));
     const timespec times[2] = {{p.attr.mtime, 0}, {p.attr.mtime, 0}};
-    if (::utimensat(p.directory, name, times, AT_SYMLINK_NOFOLLOW) != 0) throw_errno("cannot set the time of", shown(p.name));
+    if (::utimensat(p.directory, name, times, AT_SYMLINK_NOFOLLOW) != 0)
+        throw_errno("cannot set the time of", shown(p.name));
 }
 
 void DirectoryWriter::dress_directory(const Tree& tree, const Level& level) {
@@ -284,16 +294,25 @@ void DirectoryWriter::remove_staging() {
     if (!stream) throw_errno("cannot list", path_ + "/" + staging_name_);
     while (const dirent* e = ::readdir(stream.get())) {
         const std::string_view name = e->d_name;
-        if (name != "." && name != ".." && ::unlinkat(staging_.get(), e->d_name, 0) != 0) throw_errno("cannot remove", path_ + "/" + staging_name_ + "/" + e->d_name);
+        if (name != "." && name != ".." && ::unlinkat(staging_.get(), e->d_name, 0) != 0)
+            throw_errno("cannot remove", path_ + "/" + staging_name_ + "/" + e->d_name);
     }
-    if (::unlinkat(root_.get(), staging_name_.c_str(), AT_REMOVEDIR) != 0) throw_errno("cannot remove", path_ + "/" + staging_name_);
+    if (::unlinkat(root_.get(), staging_name_.c_str(), AT_REMOVEDIR) != 0)
+        throw_errno("cannot remove", path_ + "/" + staging_name_);
 }
 
 void DirectoryWriter::warn(const Host& host) const {
-    const auto count = [](uint64_t n, const char* one, const char* many) { return std::to_string(n) + " " + (n == 1 ? one : many); };
-    if (skipped_.devices) host.warn(count(skipped_.devices, "device node was", "device nodes were") + " left out of " + path_ + ": only root can make them");
-    if (skipped_.owners) host.warn(count(skipped_.owners, "file keeps", "files keep") + " another owner than in the image in " + path_);
-    if (skipped_.xattrs) host.warn(count(skipped_.xattrs, "extended attribute was", "extended attributes were") + " left out of " + path_ + ": not allowed here, or not known to the file system");
+    const auto count = [](uint64_t n, const char* one, const char* many) {
+        return std::to_string(n) + " " + (n == 1 ? one : many);
+    };
+    if (skipped_.devices)
+        host.warn(count(skipped_.devices, "device node was", "device nodes were") + " left out of " + path_ +
+                  ": only root can make them");
+    if (skipped_.owners)
+        host.warn(count(skipped_.owners, "file keeps", "files keep") + " another owner than in the image in " + path_);
+    if (skipped_.xattrs)
+        host.warn(count(skipped_.xattrs, "extended attribute was", "extended attributes were") + " left out of " +
+                  path_ + ": not allowed here, or not known to the file system");
 }
 
 }  // namespace sandbox

@@ -5,7 +5,6 @@
 // only root may set are left out, with one warning for each kind that says how many.
 #pragma once
 #include <singularity/format.hpp>
-
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -23,7 +22,8 @@ class DirectoryWriter final : public singularity::Writer {
 public:
     explicit DirectoryWriter(const singularity::CreateSpec& spec);  // throws when the directory is missing
 
-    uint64_t content(const char* hint, uint64_t size, singularity::Stream& data, const singularity::Host& host) override;
+    uint64_t content(const char* hint, uint64_t size, singularity::Stream& data,
+                     const singularity::Host& host) override;
     void finish(const singularity::ForeignRoot& tree, const singularity::Host& host) override;
     const Skipped& skipped() const { return skipped_; }
 

@@ -42,8 +42,10 @@ public:
         if (invocation_.arguments.size() == names.size()) return;
         std::string usage = "singularity " + invocation_.verb;
         for (const char* n : names) usage += std::string(" ") + n;
-        throw Error(Code::usage, "`" + invocation_.verb + "` takes " + std::to_string(names.size()) +
-                                     (names.size() == 1 ? " argument" : " arguments"), "usage: " + usage);
+        throw Error(Code::usage,
+                    "`" + invocation_.verb + "` takes " + std::to_string(names.size()) +
+                        (names.size() == 1 ? " argument" : " arguments"),
+                    "usage: " + usage);
     }
     // An argument that is a file, relative to where the user stands.
     std::string file(size_t i) const {
@@ -128,7 +130,8 @@ int create(const Line& line) {
     std::array<uint8_t, 16> uuid{};
     const bool fixed = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
     if (!fixed) {
-        if (::getrandom(uuid.data(), uuid.size(), 0) != static_cast<ssize_t>(uuid.size())) throw_errno("cannot read", "random bytes");
+        if (::getrandom(uuid.data(), uuid.size(), 0) != static_cast<ssize_t>(uuid.size()))
+            throw_errno("cannot read", "random bytes");
         uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x40);  // RFC 4122, version 4
         uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
     }
@@ -146,7 +149,8 @@ int create(const Line& line) {
 
 // The numbers of the reference tool's --datatype: 1 is Def.FILE, 4 a partition, and so on.
 std::string datatype(const std::string& text) {
-    const bool is_number = !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_number =
+        !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;
     const auto type = type_value(is_number ? std::to_string(0x4000 + std::stoi(text)) : text);
     if (type) return std::string(type_word(*type));
     throw Error(Code::usage, "'" + text + "' is no type of SIF object",
@@ -156,20 +160,24 @@ std::string datatype(const std::string& text) {
 
 // Its --partarch is a number of the fact sheet's table 3; a name is clearer.
 std::string architecture(const std::string& text) {
-    const bool is_number = !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_number =
+        !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;
     return is_number ? std::string(arch_name(text.size() == 1 ? "0" + text : text)) : text;
 }
 
 int add(const Line& line, const Host& host) {
     line.need_arguments({"SIF", "DATA"});
     const std::string* type = line.option("datatype");
-    if (!type) throw Error(Code::usage, "`sif add` needs --datatype", "for example: singularity sif add --datatype json x.sif data.json");
+    if (!type)
+        throw Error(Code::usage, "`sif add` needs --datatype",
+                    "for example: singularity sif add --datatype json x.sif data.json");
     PartInfo part;
     part.type = datatype(*type);
     part.group = part.type == "signature" ? 0 : 1;
     if (const auto* v = line.option("groupid")) part.group = Line::number(*v, "group id", ~group_mask);
     if (const auto* v = line.option("link")) part.link = Line::number(*v, "object id", ~group_mask);
-    if (const auto* v = line.option("link-group")) part.link = Line::number(*v, "group id", ~group_mask), part.link_is_group = true;
+    if (const auto* v = line.option("link-group"))
+        part.link = Line::number(*v, "group id", ~group_mask), part.link_is_group = true;
     if (const auto* v = line.option("alignment")) part.alignment = Line::number(*v, "alignment", 1u << 30);
     const auto take = [&](const char* option, const char* attribute) {
         if (const auto* v = line.option(option)) part.attributes.emplace_back(attribute, *v);

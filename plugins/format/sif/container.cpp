@@ -75,7 +75,8 @@ Container Container::parse(File file, std::string path, uint64_t file_size) {
     std::array<uint8_t, header_bytes> head;
     const uint64_t got = read_some(c.fd(), 0, head, c.path_);
     if (got < header_bytes)
-        throw Error(Code::corrupt, c.path_ + " is no SIF: it has " + std::to_string(got) + " bytes, fewer than a SIF header");
+        throw Error(Code::corrupt,
+                    c.path_ + " is no SIF: it has " + std::to_string(got) + " bytes, fewer than a SIF header");
     c.header_ = decode_header(head);
     c.check_header(file_size);
     std::vector<uint8_t> table(static_cast<size_t>(c.header_.total) * descriptor_bytes);
@@ -106,8 +107,10 @@ void Container::check_header(uint64_t file_size) const {
         throw Error(Code::limit, path_ + " has " + number(h.total) + " descriptors, more than the limit of " +
                                      std::to_string(max_slots));
     if (total * descriptor_bytes > table_size)
-        damaged(path_, number(h.total) + " descriptors do not fit into the descriptors size of " + number(h.table_size) + " bytes");
-    if (table < header_bytes) damaged(path_, "the descriptors lie over the header (offset " + number(h.table_offset) + ")");
+        damaged(path_, number(h.total) + " descriptors do not fit into the descriptors size of " +
+                           number(h.table_size) + " bytes");
+    if (table < header_bytes)
+        damaged(path_, "the descriptors lie over the header (offset " + number(h.table_offset) + ")");
     if (table > file_size || table_size > file_size - table)
         damaged(path_, "the descriptors (offset " + number(h.table_offset) + ", " + number(h.table_size) +
                            " bytes) lie past the end of the file (" + std::to_string(file_size) + " bytes)");
@@ -138,15 +141,16 @@ void Container::check_objects(uint64_t file_size) const {
         if (d.used != 1) damaged(path_, name + " is marked as used with " + std::to_string(d.used) + " instead of 1");
         if (d.id == 0) damaged(path_, "an object has the id 0");
         if (d.offset < 0 || d.size < 0 || d.padded_size < 0)
-            damaged(path_, name + " has a negative offset or size (offset " + number(d.offset) + ", size " + number(d.size) +
-                               ", with padding " + number(d.padded_size) + ")");
+            damaged(path_, name + " has a negative offset or size (offset " + number(d.offset) + ", size " +
+                               number(d.size) + ", with padding " + number(d.padded_size) + ")");
         const auto offset = static_cast<uint64_t>(d.offset), size = static_cast<uint64_t>(d.size);
         if (offset > file_size || size > file_size - offset)
             damaged(path_, name + " (offset " + number(d.offset) + ", " + number(d.size) +
                                " bytes) lies past the end of the file (" + std::to_string(file_size) + " bytes)");
         if (size > 0) extents.push_back({offset, offset + size, name});
         if (d.is(DataType::partition) && d.part_type() == part::primary) {
-            if (primary) damaged(path_, "it has two primary system partitions, " + object_name(*primary) + " and " + name);
+            if (primary)
+                damaged(path_, "it has two primary system partitions, " + object_name(*primary) + " and " + name);
             primary = &d;
         }
         ids.push_back(d.id);
@@ -157,7 +161,8 @@ void Container::check_objects(uint64_t file_size) const {
     std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
     for (size_t i = 1; i < extents.size(); ++i)
         if (extents[i].begin < extents[i - 1].end)
-            damaged(path_, extents[i].name + " overlaps " + extents[i - 1].name + " at byte " + std::to_string(extents[i].begin));
+            damaged(path_, extents[i].name + " overlaps " + extents[i - 1].name + " at byte " +
+                               std::to_string(extents[i].begin));
 }
 
 std::vector<const Descriptor*> Container::objects() const {
@@ -176,7 +181,8 @@ const Descriptor* Container::find(uint64_t id) const {
 const Descriptor& Container::need(uint64_t id) const {
     const Descriptor* d = find(id);
     if (!d)
-        throw Error(Code::not_found, path_ + " has no object " + std::to_string(id), "`singularity sif list` shows the objects");
+        throw Error(Code::not_found, path_ + " has no object " + std::to_string(id),
+                    "`singularity sif list` shows the objects");
     return *d;
 }
 
@@ -187,8 +193,8 @@ const Descriptor* Container::primary_partition() const {
 }
 
 std::unique_ptr<Stream> Container::read(const Descriptor& object, std::function<void()> poll) const {
-    return std::make_unique<ObjectStream>(fd(), static_cast<uint64_t>(object.offset), static_cast<uint64_t>(object.size),
-                                          path_, std::move(poll));
+    return std::make_unique<ObjectStream>(fd(), static_cast<uint64_t>(object.offset),
+                                          static_cast<uint64_t>(object.size), path_, std::move(poll));
 }
 
 uint64_t Container::data_end() const {
@@ -200,11 +206,13 @@ uint64_t Container::data_end() const {
 
 // The table comes before the data in every file that a tool writes, but no rule says so.
 uint64_t Container::file_end() const {
-    return std::max(data_end(), static_cast<uint64_t>(header_.table_offset) + static_cast<uint64_t>(header_.table_size));
+    return std::max(data_end(),
+                    static_cast<uint64_t>(header_.table_offset) + static_cast<uint64_t>(header_.table_size));
 }
 
 void Container::store_slot(size_t slot) {
-    write_exactly(fd(), static_cast<uint64_t>(header_.table_offset) + slot * descriptor_bytes, encode(slots_[slot]), path_);
+    write_exactly(fd(), static_cast<uint64_t>(header_.table_offset) + slot * descriptor_bytes, encode(slots_[slot]),
+                  path_);
 }
 
 void Container::store_header(int64_t now) {
@@ -247,7 +255,8 @@ uint32_t Container::add(const ObjectSpec& spec, Stream& data, int64_t now, const
         if (::ftruncate(fd(), static_cast<off_t>(at)) != 0) throw_errno("cannot write", path_);
         sync(fd(), path_);
     } catch (...) {
-        if (::ftruncate(fd(), static_cast<off_t>(end)) != 0) {}  // best effort: dead bytes harm nobody
+        if (::ftruncate(fd(), static_cast<off_t>(end)) != 0) {
+        }  // best effort: dead bytes harm nobody
         throw;
     }
     d.used = 1;
@@ -264,9 +273,9 @@ uint32_t Container::add(const ObjectSpec& spec, Stream& data, int64_t now, const
 
 void Container::remove(uint64_t id, bool zero, int64_t now) {
     const Descriptor old = need(id);
-    const auto slot = static_cast<size_t>(std::find_if(slots_.begin(), slots_.end(), [&](const Descriptor& d) {
-                                              return d.used && d.id == id;
-                                          }) - slots_.begin());
+    const auto slot = static_cast<size_t>(
+        std::find_if(slots_.begin(), slots_.end(), [&](const Descriptor& d) { return d.used && d.id == id; }) -
+        slots_.begin());
     if (zero) {
         write_zeros(fd(), static_cast<uint64_t>(old.offset), static_cast<uint64_t>(old.size), path_);
         sync(fd(), path_);
@@ -277,7 +286,8 @@ void Container::remove(uint64_t id, bool zero, int64_t now) {
     store_header(now);
     // The file ends with its last object.
     const uint64_t end = file_end();
-    if (size_of(fd(), path_) > end && ::ftruncate(fd(), static_cast<off_t>(end)) != 0) throw_errno("cannot shorten", path_);
+    if (size_of(fd(), path_) > end && ::ftruncate(fd(), static_cast<off_t>(end)) != 0)
+        throw_errno("cannot shorten", path_);
 }
 
 void Container::set_primary(uint64_t id, int64_t now) {

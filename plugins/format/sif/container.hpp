@@ -4,10 +4,9 @@
 // One thread at a time, apart from `read`. An edited file is locked against other editors (flock); what a
 // killed editor leaves is the old container, at most with dead bytes behind its last object.
 #pragma once
-#include <singularity/stream.hpp>
-
 #include <functional>
 #include <optional>
+#include <singularity/stream.hpp>
 #include <vector>
 
 #include "sif/file.hpp"
@@ -37,9 +36,9 @@ public:
     const Header& header() const { return header_; }
     // Objects in order of their slots.
     std::vector<const Descriptor*> objects() const;
-    const Descriptor* find(uint64_t id) const;        // NULL: no such object
-    const Descriptor& need(uint64_t id) const;        // throws Code::not_found
-    const Descriptor* primary_partition() const;      // NULL: none
+    const Descriptor* find(uint64_t id) const;    // NULL: no such object
+    const Descriptor& need(uint64_t id) const;    // throws Code::not_found
+    const Descriptor* primary_partition() const;  // NULL: none
     // Bytes of the object; at its end an empty slice. Any thread.
     std::unique_ptr<singularity::Stream> read(const Descriptor& object, std::function<void()> poll) const;
 
@@ -53,7 +52,8 @@ public:
         uint32_t id;
         std::string descriptor;
     };
-    // Bytes of a signature over `group` (section 8.2), objects in order of ids; throws Code::not_found for an empty group.
+    // Bytes of a signature over `group` (section 8.2), objects in order of ids; throws Code::not_found for an empty
+    // group.
     std::vector<Covered> covered(uint32_t group) const;
 
 private:

@@ -25,11 +25,18 @@ File::~File() {
 Error system_error(int error, const std::string& what, const std::string& path) {
     Code code = Code::io;
     switch (error) {
-        case ENOENT: case ENOTDIR: code = Code::not_found; break;
+        case ENOENT:
+        case ENOTDIR: code = Code::not_found; break;
         case EEXIST: code = Code::exists; break;
-        case EACCES: case EPERM: case EROFS: code = Code::permission; break;
-        case ENOSPC: case EDQUOT: case EFBIG: code = Code::no_space; break;
-        case EISDIR: case ELOOP: case ENAMETOOLONG: code = Code::invalid; break;
+        case EACCES:
+        case EPERM:
+        case EROFS: code = Code::permission; break;
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG: code = Code::no_space; break;
+        case EISDIR:
+        case ELOOP:
+        case ENAMETOOLONG: code = Code::invalid; break;
         default: break;
     }
     return Error(code, what + " " + path + ": " + strerrordesc_np(error));
@@ -75,7 +82,7 @@ void write_zeros(int fd, uint64_t offset, uint64_t size, const std::string& path
 }
 
 uint64_t size_of(int fd, const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd, &st) != 0) throw_errno("cannot read", path);
     if (!S_ISREG(st.st_mode)) throw Error(Code::invalid, path + " is not a regular file");
     return static_cast<uint64_t>(st.st_size);

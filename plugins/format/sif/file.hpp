@@ -1,8 +1,7 @@
 // Positioned reads and writes that are complete or throw, for the container's file.
 #pragma once
-#include <singularity/error.hpp>
-
 #include <cstdint>
+#include <singularity/error.hpp>
 #include <span>
 #include <string>
 #include <utility>

@@ -1,8 +1,7 @@
 // The format as the host sees it.
 #pragma once
-#include <singularity/format.hpp>
-
 #include <algorithm>
+#include <singularity/format.hpp>
 
 #include "sif/image.hpp"
 #include "sif/writer.hpp"
@@ -23,7 +22,8 @@ public:
     std::unique_ptr<singularity::ImageFile> open(const std::string& path, bool writable) override {
         return std::make_unique<SifImage>(path, writable);
     }
-    std::unique_ptr<singularity::Writer> create(const singularity::CreateSpec& spec, const singularity::Host& host) override {
+    std::unique_ptr<singularity::Writer> create(const singularity::CreateSpec& spec,
+                                                const singularity::Host& host) override {
         return std::make_unique<SifWriter>(spec, host);
     }
     void create_empty(const singularity::CreateSpec& spec) override {

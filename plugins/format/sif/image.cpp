@@ -1,10 +1,9 @@
 #include "sif/image.hpp"
 
-#include <family/squashfs_reader.hpp>
-
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <family/squashfs_reader.hpp>
 
 #include "sif/objects.hpp"
 
@@ -27,7 +26,8 @@ bool encrypted(const Descriptor& d) {
 }
 
 Error is_encrypted(const std::string& path) {
-    return Error(Code::unsupported, path + ": its root file system is encrypted and cannot be read without decrypting it",
+    return Error(Code::unsupported,
+                 path + ": its root file system is encrypted and cannot be read without decrypting it",
                  "use the unencrypted image, or run it with the key in a version that decrypts");
 }
 
@@ -51,9 +51,11 @@ const Descriptor& SifImage::root_partition() const {
     if (d) return *d;
     for (const Descriptor* o : container_.objects())
         if (o->is(DataType::oci_index))
-            throw Error(Code::unsupported, container_.path() + " is an OCI-SIF: it holds OCI layers and no root file system",
+            throw Error(Code::unsupported,
+                        container_.path() + " is an OCI-SIF: it holds OCI layers and no root file system",
                         "convert it with the tool that made it, or build from the image it was made of");
-    throw Error(Code::unsupported, container_.path() + " has no primary system partition, so it cannot be run or read as an image",
+    throw Error(Code::unsupported,
+                container_.path() + " has no primary system partition, so it cannot be run or read as an image",
                 "`singularity sif list` shows what it holds");
 }
 
@@ -75,13 +77,15 @@ singularity::Root& SifImage::root() {
     const Descriptor& d = root_partition();
     if (encrypted(d)) throw is_encrypted(container_.path());
     if (d.fs_type() == fs::ext3)
-        throw Error(Code::unsupported, container_.path() + ": its root file system is ext3, which can be mounted by root but not read",
+        throw Error(Code::unsupported,
+                    container_.path() + ": its root file system is ext3, which can be mounted by root but not read",
                     "run it as root, or build a squashfs image from it");
     if (d.fs_type() != fs::squashfs)
-        throw Error(Code::unsupported, container_.path() + ": its root file system is of type " + std::string(fs_text(d.fs_type())) +
-                                           ", which cannot be read");
+        throw Error(Code::unsupported, container_.path() + ": its root file system is of type " +
+                                           std::string(fs_text(d.fs_type())) + ", which cannot be read");
     try {
-        root_ = squashfs::open_squashfs(container_.fd(), static_cast<uint64_t>(d.offset), static_cast<uint64_t>(d.size));
+        root_ =
+            squashfs::open_squashfs(container_.fd(), static_cast<uint64_t>(d.offset), static_cast<uint64_t>(d.size));
     } catch (const Error& e) {
         throw e.within(container_.path() + ", object " + std::to_string(d.id));
     }
@@ -99,7 +103,8 @@ sg_mount_plan SifImage::mount_plan() {
     else
         throw Error(Code::unsupported, container_.path() + ": the kernel cannot mount a root file system of type " +
                                            std::string(fs_text(d.fs_type())));
-    if (absolute_.size() >= sizeof out.path) throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
+    if (absolute_.size() >= sizeof out.path)
+        throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
     singularity::detail::copy_text(out.path, absolute_);
     out.offset = static_cast<uint64_t>(d.offset);
     out.size = static_cast<uint64_t>(d.size);
@@ -143,8 +148,10 @@ std::vector<std::pair<std::string, std::string>> SifImage::header() {
 }
 
 std::string SifImage::covered(uint64_t group, std::vector<Covered>& parts) {
-    if (group > ~group_mask) throw Error(Code::not_found, container_.path() + " has no object group " + std::to_string(group));
-    for (auto& c : container_.covered(static_cast<uint32_t>(group))) parts.push_back({c.relative_id, c.id, std::move(c.descriptor)});
+    if (group > ~group_mask)
+        throw Error(Code::not_found, container_.path() + " has no object group " + std::to_string(group));
+    for (auto& c : container_.covered(static_cast<uint32_t>(group)))
+        parts.push_back({c.relative_id, c.id, std::move(c.descriptor)});
     return covered_bytes(container_.header());
 }
 

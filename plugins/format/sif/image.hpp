@@ -1,9 +1,8 @@
 // A SIF as an image: its root file system is the primary system partition (SIF fact sheet, section 7, last
 // paragraph), its parts are the objects.
 #pragma once
-#include <singularity/format.hpp>
-
 #include <mutex>
+#include <singularity/format.hpp>
 
 #include "sif/container.hpp"
 
@@ -19,7 +18,8 @@ public:
 
     std::vector<singularity::PartInfo> parts() override;
     std::unique_ptr<singularity::Stream> read_part(uint64_t id, const singularity::Host& host) override;
-    uint64_t add_part(const singularity::PartInfo& spec, singularity::Stream& data, const singularity::Host& host) override;
+    uint64_t add_part(const singularity::PartInfo& spec, singularity::Stream& data,
+                      const singularity::Host& host) override;
     void remove_part(uint64_t id, bool zero) override;
     void set_primary(uint64_t id) override;
     std::vector<std::pair<std::string, std::string>> header() override;

@@ -75,29 +75,27 @@ std::optional<int32_t> find_value(const Name (&names)[N], std::string_view text)
     return std::nullopt;
 }
 
-constexpr Name type_texts[] = {{0x4001, "Def.FILE"},  {0x4002, "Env.Vars"},     {0x4003, "JSON.Labels"},
-                               {0x4004, "FS"},        {0x4005, "Signature"},    {0x4006, "JSON.Generic"},
-                               {0x4007, "Generic/Raw"}, {0x4008, "Cryptographic Message"}, {0x4009, "SBOM"},
-                               {0x400A, "OCI.RootIndex"}, {0x400B, "OCI.Blob"}};
-constexpr Name type_words[] = {{0x4001, "deffile"}, {0x4002, "env"},       {0x4003, "labels"}, {0x4004, "partition"},
-                               {0x4005, "signature"}, {0x4006, "json"},    {0x4007, "generic"}, {0x4008, "message"},
-                               {0x4009, "sbom"},    {0x400A, "oci-index"}, {0x400B, "oci-blob"}};
-constexpr Name fs_texts[] = {{1, "Squashfs"}, {2, "Ext3"}, {3, "Archive"}, {4, "Raw"},
-                             {5, "Encrypted squashfs"}, {6, "Gocryptfs squashfs"}};
+constexpr Name type_texts[] = {
+    {0x4001, "Def.FILE"},  {0x4002, "Env.Vars"},      {0x4003, "JSON.Labels"}, {0x4004, "FS"},
+    {0x4005, "Signature"}, {0x4006, "JSON.Generic"},  {0x4007, "Generic/Raw"}, {0x4008, "Cryptographic Message"},
+    {0x4009, "SBOM"},      {0x400A, "OCI.RootIndex"}, {0x400B, "OCI.Blob"}};
+constexpr Name type_words[] = {{0x4001, "deffile"},   {0x4002, "env"},       {0x4003, "labels"},  {0x4004, "partition"},
+                               {0x4005, "signature"}, {0x4006, "json"},      {0x4007, "generic"}, {0x4008, "message"},
+                               {0x4009, "sbom"},      {0x400A, "oci-index"}, {0x400B, "oci-blob"}};
+constexpr Name fs_texts[] = {
+    {1, "Squashfs"}, {2, "Ext3"}, {3, "Archive"}, {4, "Raw"}, {5, "Encrypted squashfs"}, {6, "Gocryptfs squashfs"}};
 constexpr Name part_texts[] = {{1, "System"}, {2, "*System"}, {3, "Data"}, {4, "Overlay"}};
 constexpr Name hash_texts[] = {{1, "SHA-256"}, {2, "SHA-384"}, {3, "SHA-512"}, {4, "BLAKE2s-256"}, {5, "BLAKE2b-256"}};
 constexpr Name format_texts[] = {{1, "OpenPGP"}, {2, "PEM"}};
 constexpr Name message_texts[] = {{0x100, "Clear Signature"}, {0x200, "RSA-OAEP"}};
-constexpr Name sbom_texts[] = {{1, "cyclonedx-json"}, {2, "cyclonedx-xml"}, {3, "github-json"}, {4, "spdx-json"},
-                               {5, "spdx-rdf"}, {6, "spdx-tag-value"}, {7, "spdx-yaml"}, {8, "syft-json"}};
+constexpr Name sbom_texts[] = {{1, "cyclonedx-json"}, {2, "cyclonedx-xml"},  {3, "github-json"}, {4, "spdx-json"},
+                               {5, "spdx-rdf"},       {6, "spdx-tag-value"}, {7, "spdx-yaml"},   {8, "syft-json"}};
 constexpr std::string_view arch_names[] = {"unknown", "386",    "amd64",  "arm",      "arm64", "ppc64",   "ppc64le",
                                            "mips",    "mipsle", "mips64", "mips64le", "s390x", "riscv64", "loong64"};
 
 }  // namespace
 
-std::string Descriptor::name_text() const {
-    return std::string(name.data(), strnlen(name.data(), name.size()));
-}
+std::string Descriptor::name_text() const { return std::string(name.data(), strnlen(name.data(), name.size())); }
 
 int32_t Descriptor::extra_number(size_t at) const {
     int32_t value = 0;

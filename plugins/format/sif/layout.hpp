@@ -94,8 +94,8 @@ Header fresh_header(int64_t time, std::span<const uint8_t> uuid);
 // ---- Names of numbers. `*_text` gives what the listings show ("Unknown" for a number without a name, "unknown"
 // for an architecture); `*_value` the number of such a text or of a decimal number, in any case of letters.
 
-std::string_view type_text(int32_t type);       // "FS", "JSON.Generic"
-std::string_view type_word(int32_t type);       // "partition", "json": the SDK's name; "unknown"
+std::string_view type_text(int32_t type);  // "FS", "JSON.Generic"
+std::string_view type_word(int32_t type);  // "partition", "json": the SDK's name; "unknown"
 std::optional<int32_t> type_value(std::string_view word);
 std::string_view fs_text(int32_t value);
 std::optional<int32_t> fs_value(std::string_view text);

@@ -1,7 +1,10 @@
 #include "sif/listing.hpp"
 
+// json.hpp brings RapidJSON in a form that sanitizers bear, so it comes first.
+// clang-format off
+#include <singularity/json.hpp>
 #include <rapidjson/prettywriter.h>
-#include <rapidjson/stringbuffer.h>
+// clang-format on
 
 #include <algorithm>
 #include <cmath>
@@ -43,7 +46,8 @@ std::string aligned(const Lines& lines, std::string_view indent, size_t gap) {
     size_t width = 0;
     for (const auto& [name, value] : lines) width = std::max(width, name.size() + 1 + gap);
     std::string out;
-    for (const auto& [name, value] : lines) out.append(indent).append(padded(name + ":", width)).append(value).append("\n");
+    for (const auto& [name, value] : lines)
+        out.append(indent).append(padded(name + ":", width)).append(value).append("\n");
     return out;
 }
 
@@ -70,7 +74,8 @@ std::string kind_text(const Descriptor& d) {
     const auto part = to_part(d);
     switch (static_cast<DataType>(d.type)) {
         case DataType::partition:
-            return type + " (" + attribute(part, "fs") + "/" + attribute(part, "part") + "/" + attribute(part, "arch") + ")";
+            return type + " (" + attribute(part, "fs") + "/" + attribute(part, "part") + "/" + attribute(part, "arch") +
+                   ")";
         case DataType::signature: return type + " (" + attribute(part, "hash") + ")";
         case DataType::message: return type + " (" + attribute(part, "format") + "/" + attribute(part, "message") + ")";
         case DataType::sbom: return type + " (" + attribute(part, "format") + ")";
@@ -94,9 +99,15 @@ void object(Json& json, const Descriptor& d) {
     json.StartObject();
     json.Key("id"), json.Uint64(part.id);
     json.Key("group");
-    if (part.group) json.Uint64(part.group); else json.Null();
+    if (part.group)
+        json.Uint64(part.group);
+    else
+        json.Null();
     json.Key("link");
-    if (part.link) json.Uint64(part.link); else json.Null();
+    if (part.link)
+        json.Uint64(part.link);
+    else
+        json.Null();
     json.Key("linkIsGroup"), json.Bool(part.link_is_group);
     json.Key("offset"), json.Uint64(part.offset);
     json.Key("size"), json.Uint64(part.size);
@@ -136,7 +147,7 @@ std::string readable_size(int64_t bytes) {
 
 std::string readable_time(int64_t seconds) {
     const auto t = static_cast<time_t>(seconds);
-    struct tm parts{};
+    struct tm parts {};
     char out[64];
     if (!::gmtime_r(&t, &parts) || std::strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S +0000 UTC", &parts) == 0)
         return std::to_string(seconds);
@@ -153,7 +164,8 @@ std::string list_text(const Container& container) {
         else if (d->link_id() != 0)
             link = std::to_string(d->link_id());
         out += padded(std::to_string(d->id), 5) + "|" + padded(group_text(*d), 8) + "|" + padded(link, 8) + "|" +
-               padded(std::to_string(d->offset) + "-" + std::to_string(d->offset + d->size), 26) + "|" + kind_text(*d) + "\n";
+               padded(std::to_string(d->offset) + "-" + std::to_string(d->offset + d->size), 26) + "|" + kind_text(*d) +
+               "\n";
     }
     return out;
 }
@@ -161,7 +173,8 @@ std::string list_text(const Container& container) {
 std::string header_text(const Container& container) {
     const Header& h = container.header();
     Lines lines;
-    if (const std::string launch = launch_script(h); !launch.empty()) lines.emplace_back("Launch Script", printable(launch));
+    if (const std::string launch = launch_script(h); !launch.empty())
+        lines.emplace_back("Launch Script", printable(launch));
     lines.emplace_back("Version", printable({h.version.data(), strnlen(h.version.data(), h.version.size())}));
     if (const auto arch = arch_name({h.arch.data(), h.arch.size()}); arch != "unknown")
         lines.emplace_back("Primary Architecture", std::string(arch));
@@ -183,7 +196,8 @@ std::string info_text(const Descriptor& d) {
     lines.emplace_back("Data Type", std::string(type_text(d.type)));
     lines.emplace_back("ID", std::to_string(d.id));
     lines.emplace_back("Group ID", group_text(d));
-    lines.emplace_back("Linked ID", d.link_id() == 0 ? "NONE" : std::to_string(d.link_id()) + (d.links_group() ? " (G)" : ""));
+    lines.emplace_back("Linked ID",
+                       d.link_id() == 0 ? "NONE" : std::to_string(d.link_id()) + (d.links_group() ? " (G)" : ""));
     lines.emplace_back("Offset", std::to_string(d.offset));
     lines.emplace_back("Size", std::to_string(d.size));
     if (d.created != unset_time) lines.emplace_back("Created At", readable_time(d.created));
@@ -197,7 +211,8 @@ std::string info_text(const Descriptor& d) {
             break;
         case DataType::signature:
             lines.emplace_back("Hash Type", attribute(part, "hash"));
-            if (const std::string entity = attribute(part, "entity"); !entity.empty()) lines.emplace_back("Entity", entity);
+            if (const std::string entity = attribute(part, "entity"); !entity.empty())
+                lines.emplace_back("Entity", entity);
             break;
         case DataType::message:
             lines.emplace_back("Format Type", attribute(part, "format"));

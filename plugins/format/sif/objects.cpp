@@ -62,7 +62,9 @@ public:
     int32_t number(std::string_view key, std::optional<int32_t> (*value_of)(std::string_view)) const {
         const std::string& text = need(key);
         const auto value = value_of(text);
-        if (!value) throw Error(Code::invalid, "'" + text + "' is not known as " + std::string(key) + " of an object of type " + part_.type);
+        if (!value)
+            throw Error(Code::invalid,
+                        "'" + text + "' is not known as " + std::string(key) + " of an object of type " + part_.type);
         return *value;
     }
 
@@ -84,7 +86,9 @@ PartInfo to_part(const Descriptor& d) {
     p.modified = sdk_time(d.modified);
     p.type = type_word(d.type);
     p.name = d.name_text();
-    const auto put = [&](const char* key, std::string_view value) { p.attributes.emplace_back(key, std::string(value)); };
+    const auto put = [&](const char* key, std::string_view value) {
+        p.attributes.emplace_back(key, std::string(value));
+    };
     switch (static_cast<DataType>(d.type)) {
         case DataType::partition:
             put("fs", fs_text(d.fs_type()));
@@ -99,9 +103,7 @@ PartInfo to_part(const Descriptor& d) {
             put("format", format_text(d.extra_number(0)));
             put("message", message_text(d.extra_number(4)));
             break;
-        case DataType::sbom:
-            put("format", sbom_text(d.extra_number(0)));
-            break;
+        case DataType::sbom: put("format", sbom_text(d.extra_number(0))); break;
         case DataType::oci_index:
         case DataType::oci_blob: {
             const auto* text = reinterpret_cast<const char*>(d.extra.data());
@@ -142,21 +144,21 @@ ObjectSpec to_object(const PartInfo& part) {
             d.set_extra_number(0, attributes.number("fs", fs_value));
             d.set_extra_number(4, attributes.number("part", part_value));
             const auto code = arch_code(attributes.need("arch"));
-            if (!code) throw Error(Code::invalid, "'" + attributes.need("arch") + "' is no architecture that a SIF can name");
+            if (!code)
+                throw Error(Code::invalid, "'" + attributes.need("arch") + "' is no architecture that a SIF can name");
             std::copy(code->begin(), code->end(), d.extra.begin() + 8);
             break;
         }
         case DataType::signature:
             d.set_extra_number(0, attributes.number("hash", hash_value));
-            if (const std::string* entity = attributes.find("entity"); entity && !entity->empty()) set_fingerprint(d, *entity);
+            if (const std::string* entity = attributes.find("entity"); entity && !entity->empty())
+                set_fingerprint(d, *entity);
             break;
         case DataType::message:
             d.set_extra_number(0, attributes.number("format", format_value));
             d.set_extra_number(4, attributes.number("message", message_value));
             break;
-        case DataType::sbom:
-            d.set_extra_number(0, attributes.number("format", sbom_value));
-            break;
+        case DataType::sbom: d.set_extra_number(0, attributes.number("format", sbom_value)); break;
         case DataType::oci_index:
         case DataType::oci_blob: {
             const std::string& digest = attributes.need("digest");
@@ -164,8 +166,7 @@ ObjectSpec to_object(const PartInfo& part) {
             std::copy(digest.begin(), digest.end(), d.extra.begin());
             break;
         }
-        default:
-            break;
+        default: break;
     }
     return spec;
 }

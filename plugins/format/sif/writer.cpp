@@ -22,8 +22,9 @@ SifWriter::SifWriter(const singularity::CreateSpec& spec, const Host& host)
     if (fd_ < 0) throw Error(Code::internal, "a SIF is a file: no open file was given for " + path_);
     const auto code = arch_code(spec.arch);
     if (!code)
-        throw Error(Code::invalid, "'" + spec.arch + "' is no architecture that a SIF can name",
-                    "386, amd64, arm, arm64, ppc64, ppc64le, mips, mipsle, mips64, mips64le, s390x, riscv64 or loong64");
+        throw Error(
+            Code::invalid, "'" + spec.arch + "' is no architecture that a SIF can name",
+            "386, amd64, arm, arm64, ppc64, ppc64le, mips, mipsle, mips64, mips64le, s390x, riscv64 or loong64");
     arch_ = *code;
     options_.mtime = squashfs::clamp_time(spec.time);
     header_ = fresh_header(time_, spec.uuid);
@@ -64,7 +65,8 @@ void SifWriter::part(std::string_view type, std::string_view name, std::string_v
         throw Error(Code::unsupported, "a new SIF cannot hold a part of type '" + std::string(type) + "'",
                     "add it to the finished file with `singularity sif add`");
     Descriptor d = object(word);
-    if (name.size() > d.name.size()) throw Error(Code::invalid, "the name of a SIF object has at most 128 bytes: " + std::string(name));
+    if (name.size() > d.name.size())
+        throw Error(Code::invalid, "the name of a SIF object has at most 128 bytes: " + std::string(name));
     std::copy(name.begin(), name.end(), d.name.begin());
     if (partition_)
         late_.emplace_back(d, bytes);  // where the partition ends is known at `finish`

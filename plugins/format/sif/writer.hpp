@@ -18,7 +18,8 @@ public:
     SifWriter(const singularity::CreateSpec& spec, const singularity::Host& host);
 
     void part(std::string_view type, std::string_view name, std::string_view bytes) override;
-    uint64_t content(const char* hint, uint64_t size, singularity::Stream& data, const singularity::Host& host) override;
+    uint64_t content(const char* hint, uint64_t size, singularity::Stream& data,
+                     const singularity::Host& host) override;
     uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node) override;
     void finish(const singularity::ForeignRoot& tree, const singularity::Host& host) override;
 

@@ -1,12 +1,11 @@
 // A directory read as a root file system: nothing outside of it is ever reached.
-#include <boost/test/unit_test.hpp>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
 #include <thread>
 
 #include "folder.hpp"
@@ -76,7 +75,8 @@ BOOST_AUTO_TEST_CASE(files_have_their_attributes_and_bytes) {
     BOOST_TEST((root->stat(root->find("etc/fifo")).mode & S_IFMT) == static_cast<uint32_t>(S_IFIFO));
     BOOST_TEST(content(*root, root->find("etc/passwd")) == "root:x\n");
     BOOST_TEST((code_of([&] { root->read(root->find("etc/link"), 0, nullptr, 0); }) != Code{}));
-    BOOST_TEST((code_of([&] { root->read(root->find("etc/fifo"), 0, nullptr, 0); }) == Code::invalid));  // and does not block
+    BOOST_TEST(
+        (code_of([&] { root->read(root->find("etc/fifo"), 0, nullptr, 0); }) == Code::invalid));  // and does not block
     BOOST_TEST((code_of([&] { root->stat(99999); }) == Code::not_found));
 }
 
@@ -88,7 +88,8 @@ BOOST_AUTO_TEST_CASE(no_name_and_no_link_leads_out) {
     sandbox::DirectoryRoot reader(folder.path());
     const testing::Foreign root(reader);
     BOOST_TEST(root->find("out/secret") == SG_NO_NODE);
-    for (const char* name : {"..", ".", "", "dir/..", "../x", "/"}) BOOST_TEST(root->lookup(root->root(), name) == SG_NO_NODE, name);
+    for (const char* name : {"..", ".", "", "dir/..", "../x", "/"})
+        BOOST_TEST(root->lookup(root->root(), name) == SG_NO_NODE, name);
     BOOST_TEST(root->lookup(root->root(), std::string_view("a\0b", 3)) == SG_NO_NODE);
     BOOST_CHECK_THROW(root->lookup(root->find("out"), "secret"), Error);
 }
@@ -149,12 +150,15 @@ BOOST_AUTO_TEST_CASE(a_listing_goes_on_at_its_cursor) {
     for (;;) {
         Arg arg{&all, cursor, 7};
         const size_t before = all.size();
-        reader.list(0, cursor, [](void* a, const char* name, uint64_t length, uint64_t, uint32_t, uint64_t next) -> int32_t {
-            auto& to = *static_cast<Arg*>(a);
-            to.all->emplace_back(name, length);
-            to.cursor = next;
-            return --to.left == 0;
-        }, &arg);
+        reader.list(
+            0, cursor,
+            [](void* a, const char* name, uint64_t length, uint64_t, uint32_t, uint64_t next) -> int32_t {
+                auto& to = *static_cast<Arg*>(a);
+                to.all->emplace_back(name, length);
+                to.cursor = next;
+                return --to.left == 0;
+            },
+            &arg);
         if (all.size() == before) break;
         cursor = arg.cursor;
     }
@@ -207,7 +211,9 @@ BOOST_AUTO_TEST_CASE(paths_longer_than_the_kernel_takes_are_read) {
 
 BOOST_AUTO_TEST_CASE(many_threads_read_at_once) {
     const Folder folder;
-    for (int i = 0; i < 50; ++i) write_file(folder / std::to_string(i), std::string(static_cast<size_t>(i) * 1000, static_cast<char>('a' + i % 26)));
+    for (int i = 0; i < 50; ++i)
+        write_file(folder / std::to_string(i),
+                   std::string(static_cast<size_t>(i) * 1000, static_cast<char>('a' + i % 26)));
     sandbox::DirectoryRoot reader(folder.path());
     const testing::Foreign root(reader);
     std::atomic<int> wrong{0};
@@ -215,7 +221,8 @@ BOOST_AUTO_TEST_CASE(many_threads_read_at_once) {
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
             for (int i = 0; i < 50; ++i)
-                wrong += content(*root, root->find(std::to_string(i))) != std::string(static_cast<size_t>(i) * 1000, static_cast<char>('a' + i % 26));
+                wrong += content(*root, root->find(std::to_string(i))) !=
+                         std::string(static_cast<size_t>(i) * 1000, static_cast<char>('a' + i % 26));
         });
     for (auto& t : threads) t.join();
     BOOST_TEST(wrong == 0);

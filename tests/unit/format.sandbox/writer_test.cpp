@@ -1,5 +1,5 @@
 // A tree becomes a directory, with every attribute that the user may set.
-#include <boost/test/unit_test.hpp>
+#include "sandbox/writer.hpp"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -9,12 +9,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
 #include <functional>
 
 #include "folder.hpp"
 #include "memory_tree.hpp"
 #include "sandbox/reader.hpp"
-#include "sandbox/writer.hpp"
 
 using namespace sandbox_test;
 using sandbox::DirectoryWriter;
@@ -36,7 +36,7 @@ uint64_t store(DirectoryWriter& writer, const std::string& bytes) {
 }
 
 struct stat stat_of(const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     BOOST_REQUIRE(::lstat(path.c_str(), &st) == 0);
     return st;
 }
@@ -110,7 +110,8 @@ BOOST_AUTO_TEST_CASE(every_type_of_file_has_its_place_and_attributes) {
         char value[16];
         BOOST_TEST(::getxattr((folder / "etc/empty").c_str(), "user.note", value, sizeof value) == 4);
     }
-    BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == (std::filesystem::exists(folder / "null") ? 5 : 4));
+    BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder.path()), {}) ==
+               (std::filesystem::exists(folder / "null") ? 5 : 4));
 }
 
 BOOST_AUTO_TEST_CASE(what_was_written_is_read_as_it_was) {
@@ -140,10 +141,11 @@ BOOST_AUTO_TEST_CASE(as_a_user_devices_are_skipped_and_counted) {
         tree.link("dev/d", "dev/a");
         auto& file = tree.file("f", 1, store(writer, "x"), 0100444);
         file.attr.uid = 5;
-        file.xattrs = {{"security.capability", std::string("\1\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)}, {"user.ok", "yes"}};
+        file.xattrs = {{"security.capability", std::string("\1\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
+                       {"user.ok", "yes"}};
         // The root of a MemoryTree is not the user's to own.
         tree.at("").attr.mode = 040755;
-        struct stat st{};
+        struct stat st {};
         // The folder is the other user's: only what is in it is made here.
         try {
             writer.finish(tree.foreign(), Host());
@@ -151,7 +153,8 @@ BOOST_AUTO_TEST_CASE(as_a_user_devices_are_skipped_and_counted) {
             if (e.message().find("cannot set the mode of") == std::string::npos) throw;
         }
         return writer.skipped().devices == 3 && writer.skipped().owners == 0 && writer.skipped().xattrs >= 1 &&
-               ::lstat((folder / "f").c_str(), &st) == 0 && (st.st_mode & 07777) == 0444 && ::access((folder / "dev/d").c_str(), F_OK) != 0;
+               ::lstat((folder / "f").c_str(), &st) == 0 && (st.st_mode & 07777) == 0444 &&
+               ::access((folder / "dev/d").c_str(), F_OK) != 0;
     }));
 }
 
@@ -212,9 +215,9 @@ BOOST_AUTO_TEST_CASE(the_image_may_use_the_name_of_the_staging_folder) {
 
 BOOST_AUTO_TEST_CASE(a_very_deep_tree_needs_few_descriptors) {
     const Folder folder;
-    struct rlimit old{};
+    struct rlimit old {};
     ::getrlimit(RLIMIT_NOFILE, &old);
-    const struct rlimit low{std::min<rlim_t>(400, old.rlim_max), old.rlim_max};
+    const struct rlimit low { std::min<rlim_t>(400, old.rlim_max), old.rlim_max };
     ::setrlimit(RLIMIT_NOFILE, &low);
     testing::MemoryTree tree;
     std::string path;

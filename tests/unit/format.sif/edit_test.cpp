@@ -1,10 +1,9 @@
 // Adding, deleting and making primary (SIF fact sheet, section 4, "Rules").
-#include <boost/test/unit_test.hpp>
-
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -136,7 +135,8 @@ BOOST_AUTO_TEST_CASE(a_source_that_breaks_changes_nothing) {
     const std::string before = sample();
     write_file(path, before);
     Broken broken;
-    BOOST_TEST(message_of([&] { sif::SifImage(path, true).add_part(generic("x"), broken, singularity::Host()); }) == "the source broke");
+    BOOST_TEST(message_of([&] { sif::SifImage(path, true).add_part(generic("x"), broken, singularity::Host()); }) ==
+               "the source broke");
     BOOST_TEST((read_file(path) == before));
 }
 
@@ -165,11 +165,13 @@ BOOST_AUTO_TEST_CASE(only_one_partition_is_primary) {
     write_file(path, sample());
     singularity::PartInfo p;
     p.type = "partition", p.group = 1, p.attributes = {{"fs", "Squashfs"}, {"part", "*System"}, {"arch", "arm64"}};
-    BOOST_TEST(message_of([&] { add(path, p, "x"); }).find("has a primary system partition already (object 3)") != std::string::npos);
+    BOOST_TEST(message_of([&] { add(path, p, "x"); }).find("has a primary system partition already (object 3)") !=
+               std::string::npos);
     p.attributes[1].second = "System";
     BOOST_TEST(add(path, p, "second") == 4);
     BOOST_TEST(Container::open(path, false).need(4).offset % 4096 == 0);
-    BOOST_TEST(message_of([&] { sif::SifImage(path, true).set_primary(2); }).find("object 2 is no system partition") != std::string::npos);
+    BOOST_TEST(message_of([&] { sif::SifImage(path, true).set_primary(2); }).find("object 2 is no system partition") !=
+               std::string::npos);
     sif::SifImage(path, true).set_primary(4);
     const auto c = Container::open(path, false);
     BOOST_TEST(c.primary_partition()->id == 4u);
@@ -202,7 +204,8 @@ BOOST_AUTO_TEST_CASE(a_signature_of_a_group_stays_right_when_another_group_grows
     const auto c = Container::open(path, false);
     BOOST_TEST(c.need(id).group == 0xF0000000u);
     BOOST_TEST(c.need(id).link == 0xF0000001u);
-    BOOST_TEST(sif::info_text(c.need(id)).find("Entity:     12045C8C0B1004D058DE4BEDA20C27EE7FF7BA84\n") != std::string::npos);
+    BOOST_TEST(sif::info_text(c.need(id)).find("Entity:     12045C8C0B1004D058DE4BEDA20C27EE7FF7BA84\n") !=
+               std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_full_table_says_so) {
@@ -210,7 +213,8 @@ BOOST_AUTO_TEST_CASE(a_full_table_says_so) {
     const std::string path = folder / "x.sif";
     write_file(path, sample());
     for (int i = 3; i < 48; ++i) add(path, generic("n" + std::to_string(i)), "x");
-    BOOST_TEST(message_of([&] { add(path, generic("no"), "x"); }).find("has no free descriptor: all 48 are used") != std::string::npos);
+    BOOST_TEST(message_of([&] { add(path, generic("no"), "x"); }).find("has no free descriptor: all 48 are used") !=
+               std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(wrong_descriptions_of_an_object_are_refused) {
@@ -252,7 +256,8 @@ BOOST_AUTO_TEST_CASE(two_editors_do_not_meet) {
     const std::string path = folder / "x.sif";
     write_file(path, sample());
     const sif::SifImage first(path, true);
-    BOOST_TEST(message_of([&] { sif::SifImage(path, true); }).find("is being changed by another process") != std::string::npos);
+    BOOST_TEST(message_of([&] { sif::SifImage(path, true); }).find("is being changed by another process") !=
+               std::string::npos);
     BOOST_TEST(message_of([&] { sif::SifImage(path, false); }) == "");
 }
 

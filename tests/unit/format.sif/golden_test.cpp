@@ -1,6 +1,5 @@
 // What the verb prints for images of the reference library equals what that library's tool prints.
 #include <boost/test/unit_test.hpp>
-
 #include <filesystem>
 
 #include "sif/image.hpp"
@@ -35,7 +34,8 @@ BOOST_AUTO_TEST_CASE(list_and_header_equal_every_golden_file) {
     if (!data) return;
     int compared = 0;
     for (const std::string verb : {"list", "header"}) {
-        const std::string folder = *data + "/sif/siftool-golden/testdata/TestApp_" + (verb == "list" ? "List" : "Header");
+        const std::string folder =
+            *data + "/sif/siftool-golden/testdata/TestApp_" + (verb == "list" ? "List" : "Header");
         for (const auto& golden : std::filesystem::directory_iterator(folder)) {
             const std::string image = *data + "/sif/images/" + image_name(golden.path().stem().string());
             BOOST_TEST_CONTEXT(verb << " " << image) {
@@ -66,9 +66,12 @@ BOOST_AUTO_TEST_CASE(info_equals_every_golden_file) {
                  {"SBOM", "one-object-sbom", "1"},
                  {"Time", "one-object-time", "1"}};
     const std::string folder = *data + "/sif/siftool-golden/testdata/TestApp_Info";
-    BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder), {}) == static_cast<ptrdiff_t>(std::size(cases)));
+    BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder), {}) ==
+               static_cast<ptrdiff_t>(std::size(cases)));
     for (const auto& c : cases)
-        BOOST_TEST(run_sif("info", {c.id, *data + "/sif/images/" + c.image + ".sif"}).out == read_file(folder + "/" + c.golden + ".golden"), c.golden);
+        BOOST_TEST(run_sif("info", {c.id, *data + "/sif/images/" + c.image + ".sif"}).out ==
+                       read_file(folder + "/" + c.golden + ".golden"),
+                   c.golden);
 }
 
 BOOST_AUTO_TEST_CASE(dump_equals_every_golden_file) {
@@ -104,17 +107,21 @@ BOOST_AUTO_TEST_CASE(every_sif_of_other_tools_is_accepted) {
 BOOST_AUTO_TEST_CASE(the_digests_of_a_real_signature_are_found_again) {
     const auto data = test_data();
     if (!data) return;
-    for (const auto& [name, group, signature] : {std::tuple{"one-group-signed-pgp", 1u, 3u}, {"two-groups-signed-pgp", 1u, 4u}, {"two-groups-signed-pgp", 2u, 5u}}) {
+    for (const auto& [name, group, signature] : {std::tuple{"one-group-signed-pgp", 1u, 3u},
+                                                 {"two-groups-signed-pgp", 1u, 4u},
+                                                 {"two-groups-signed-pgp", 2u, 5u}}) {
         BOOST_TEST_CONTEXT(name << " group " << group) {
             sif::SifImage image(*data + "/sif/images/" + name + ".sif", false);
             const std::string message = all_of(*image.read_part(signature, singularity::Host()));
             std::vector<singularity::PartedImageFile::Covered> parts;
-            std::string expected = "{\"version\":1,\"header\":{\"digest\":\"sha256:" + sha256(image.covered(group, parts)) + "\"},\"objects\":[";
+            std::string expected =
+                "{\"version\":1,\"header\":{\"digest\":\"sha256:" + sha256(image.covered(group, parts)) +
+                "\"},\"objects\":[";
             for (size_t i = 0; i < parts.size(); ++i) {
                 const auto object = image.read_part(parts[i].id, singularity::Host());
                 expected += std::string(i ? "," : "") + "{\"relativeId\":" + std::to_string(parts[i].relative_id) +
-                            ",\"descriptorDigest\":\"sha256:" + sha256(parts[i].descriptor) + "\",\"objectDigest\":\"sha256:" +
-                            sha256(all_of(*object)) + "\"}";
+                            ",\"descriptorDigest\":\"sha256:" + sha256(parts[i].descriptor) +
+                            "\",\"objectDigest\":\"sha256:" + sha256(all_of(*object)) + "\"}";
             }
             BOOST_TEST(message.find(expected + "]}") != std::string::npos);
         }

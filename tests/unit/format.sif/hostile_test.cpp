@@ -1,6 +1,5 @@
 // Damaged and hostile containers: every check of the fact sheet, sections 2 and 4, and each field at its extremes.
 #include <boost/test/unit_test.hpp>
-
 #include <cstring>
 
 #include "memory_tree.hpp"
@@ -49,7 +48,9 @@ struct Change {
 
 BOOST_AUTO_TEST_SUITE(hostile)
 
-BOOST_AUTO_TEST_CASE(the_sample_itself_is_sound) { BOOST_TEST(message_of([] { use(sample()); }) == ""); }
+BOOST_AUTO_TEST_CASE(the_sample_itself_is_sound) {
+    BOOST_TEST(message_of([] { use(sample()); }) == "");
+}
 
 BOOST_AUTO_TEST_CASE(each_check_says_what_failed) {
     const Change changes[] = {
@@ -58,7 +59,8 @@ BOOST_AUTO_TEST_CASE(each_check_says_what_failed) {
         {"free negative", 80, ~0ull, 8, "descriptors free in the header is negative (-1)"},
         {"free above total", 80, 49, 8, "more descriptors are free (49) than there are (48)"},
         {"total negative", 88, 1ull << 63, 8, "descriptors total in the header is negative"},
-        {"total too many for the table", 88, 49, 8, "49 descriptors do not fit into the descriptors size of 28080 bytes"},
+        {"total too many for the table", 88, 49, 8,
+         "49 descriptors do not fit into the descriptors size of 28080 bytes"},
         {"total absurd", 88, 0xffffffff, 8, "more than the limit of 65536"},
         {"table over the header", 96, 100, 8, "the descriptors lie over the header"},
         {"table past the end", 96, 1ull << 40, 8, "lie past the end of the file"},
@@ -74,12 +76,14 @@ BOOST_AUTO_TEST_CASE(each_check_says_what_failed) {
         {"offset negative", slot(0) + 17, ~0ull, 8, "object 1 (Def.FILE) has a negative offset or size"},
         {"size negative", slot(1) + 25, ~0ull, 8, "object 2 (FS) has a negative offset or size"},
         {"padding negative", slot(2) + 33, ~0ull, 8, "object 3 (FS) has a negative offset or size"},
-        {"object past the end", slot(2) + 25, 4097, 8, "object 3 (FS) (offset 36864, 4097 bytes) lies past the end of the file"},
+        {"object past the end", slot(2) + 25, 4097, 8,
+         "object 3 (FS) (offset 36864, 4097 bytes) lies past the end of the file"},
         {"offset overflows", slot(2) + 17, INT64_MAX, 8, "lies past the end of the file"},
         {"object over the header", slot(0) + 17, 0, 8, "overlaps"},
         {"object over the table", slot(0) + 17, 4090, 8, "overlaps"},
         {"objects overlap", slot(1) + 17, 36866, 8, "object 2 (FS) overlaps object 3 (FS) at byte 36866"},
-        {"two primary partitions", slot(1) + 201 + 4, 2, 4, "two primary system partitions, object 2 (FS) and object 3 (FS)"},
+        {"two primary partitions", slot(1) + 201 + 4, 2, 4,
+         "two primary system partitions, object 2 (FS) and object 3 (FS)"},
     };
     for (const Change& c : changes) {
         std::string bytes = sample();
@@ -94,11 +98,44 @@ BOOST_AUTO_TEST_CASE(every_field_at_its_extremes_gives_an_error_or_a_result) {
     std::vector<std::pair<size_t, size_t>> fields = {{0, 32}, {32, 10}, {42, 3}, {45, 3}, {48, 16}};
     for (size_t at = 64; at < 128; at += 8) fields.emplace_back(at, 8);
     for (size_t n = 0; n < 4; ++n)
-        for (const auto& [at, size] : {std::pair<size_t, size_t>{0, 4}, {4, 1}, {5, 4}, {9, 4}, {13, 4}, {17, 8}, {25, 8}, {33, 8}, {41, 8}, {49, 8},
-                                       {57, 8}, {65, 8}, {73, 128}, {201, 4}, {205, 4}, {209, 3}, {201, 384}})
+        for (const auto& [at, size] : {std::pair<size_t, size_t>{0, 4},
+                                       {4, 1},
+                                       {5, 4},
+                                       {9, 4},
+                                       {13, 4},
+                                       {17, 8},
+                                       {25, 8},
+                                       {33, 8},
+                                       {41, 8},
+                                       {49, 8},
+                                       {57, 8},
+                                       {65, 8},
+                                       {73, 128},
+                                       {201, 4},
+                                       {205, 4},
+                                       {209, 3},
+                                       {201, 384}})
             fields.emplace_back(slot(n) + at, size);
-    const uint64_t extremes[] = {0, 1, 2, 127, 128, 4095, 4096, 32176, 36864, good.size() - 1, good.size(), good.size() + 1,
-                                 INT32_MAX, 0x80000000ull, UINT32_MAX, INT64_MAX - 1, INT64_MAX, 1ull << 63, UINT64_MAX - 1, UINT64_MAX};
+    const uint64_t extremes[] = {0,
+                                 1,
+                                 2,
+                                 127,
+                                 128,
+                                 4095,
+                                 4096,
+                                 32176,
+                                 36864,
+                                 good.size() - 1,
+                                 good.size(),
+                                 good.size() + 1,
+                                 INT32_MAX,
+                                 0x80000000ull,
+                                 UINT32_MAX,
+                                 INT64_MAX - 1,
+                                 INT64_MAX,
+                                 1ull << 63,
+                                 UINT64_MAX - 1,
+                                 UINT64_MAX};
     for (const auto& [at, size] : fields)
         for (const uint64_t value : extremes) {
             std::string bytes = good;
@@ -117,8 +154,9 @@ BOOST_AUTO_TEST_CASE(every_field_at_its_extremes_gives_an_error_or_a_result) {
 
 BOOST_AUTO_TEST_CASE(every_truncation_is_noticed) {
     const std::string good = sample();
-    for (size_t size : {size_t{0}, size_t{1}, size_t{32}, size_t{42}, size_t{127}, size_t{128}, size_t{4096}, size_t{10000}, size_t{32175}, size_t{32176},
-                        size_t{32180}, size_t{32770}, size_t{36864}, good.size() - 1})
+    for (size_t size :
+         {size_t{0}, size_t{1}, size_t{32}, size_t{42}, size_t{127}, size_t{128}, size_t{4096}, size_t{10000},
+          size_t{32175}, size_t{32176}, size_t{32180}, size_t{32770}, size_t{36864}, good.size() - 1})
         BOOST_TEST(message_of([&] { use(good.substr(0, size)); }) != "", size);
 }
 
@@ -148,8 +186,8 @@ BOOST_AUTO_TEST_CASE(a_hostile_name_does_not_reach_the_terminal) {
 BOOST_AUTO_TEST_CASE(an_old_file_with_another_data_offset_is_read) {
     std::string bytes = sample();
     put(bytes, 112, 32768, 8);
-    put(bytes, slot(0) + 4, 0, 1);             // no object before it
-    put(bytes, slot(1) + 57, 1000, 8);         // uid and gid of the builder
+    put(bytes, slot(0) + 4, 0, 1);      // no object before it
+    put(bytes, slot(1) + 57, 1000, 8);  // uid and gid of the builder
     put(bytes, slot(1) + 65, 100, 8);
     BOOST_TEST(message_of([&] { use(bytes); }) == "");
 }

@@ -23,7 +23,9 @@ BOOST_AUTO_TEST_SUITE(image)
 BOOST_AUTO_TEST_CASE(the_magic_makes_it_a_sif) {
     sif::SifFormat format;
     const std::string bytes = sample();
-    const auto head = [](const std::string& s) { return std::span(reinterpret_cast<const uint8_t*>(s.data()), std::min<size_t>(s.size(), 4096)); };
+    const auto head = [](const std::string& s) {
+        return std::span(reinterpret_cast<const uint8_t*>(s.data()), std::min<size_t>(s.size(), 4096));
+    };
     BOOST_TEST(format.probe("x", false, head(bytes)) == 100);
     BOOST_TEST(format.probe("x", true, head(bytes)) == 0);
     BOOST_TEST(format.probe("x", false, head(bytes.substr(0, 41))) == 0);
@@ -35,7 +37,8 @@ BOOST_AUTO_TEST_CASE(ext3_is_mounted_but_not_read) {
     write_file(folder / "x.sif", with_fs(sif::fs::ext3));
     sif::SifImage image(folder / "x.sif", false);
     BOOST_TEST(std::string(image.mount_plan().type) == "ext3");
-    BOOST_TEST(message_of([&] { image.root(); }).find("ext3, which can be mounted by root but not read") != std::string::npos);
+    BOOST_TEST(message_of([&] { image.root(); }).find("ext3, which can be mounted by root but not read") !=
+               std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(an_encrypted_root_is_refused_both_ways) {
@@ -54,7 +57,8 @@ BOOST_AUTO_TEST_CASE(other_root_file_systems_are_named) {
     write_file(folder / "x.sif", with_fs(sif::fs::raw));
     sif::SifImage image(folder / "x.sif", false);
     BOOST_TEST(message_of([&] { image.root(); }).find("of type Raw, which cannot be read") != std::string::npos);
-    BOOST_TEST(message_of([&] { image.mount_plan(); }).find("cannot mount a root file system of type Raw") != std::string::npos);
+    BOOST_TEST(message_of([&] { image.mount_plan(); }).find("cannot mount a root file system of type Raw") !=
+               std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_partition_that_is_no_squashfs_is_corrupt) {
@@ -82,7 +86,8 @@ BOOST_AUTO_TEST_CASE(images_from_the_field_can_be_read) {
     const struct {
         const char *file, *arch, *path;
         uint32_t type;
-    } cases[] = {{"exit_37.sif.X86_64", "amd64", "exit_37", 0100000}, {"exit_37.sif.AARCH64", "arm64", "exit_37", 0100000}};
+    } cases[] = {{"exit_37.sif.X86_64", "amd64", "exit_37", 0100000},
+                 {"exit_37.sif.AARCH64", "arm64", "exit_37", 0100000}};
     for (const auto& c : cases) {
         sif::SifImage image(*data + "/sif-field/" + c.file, false);
         BOOST_TEST(std::string(image.info().arch) == c.arch);

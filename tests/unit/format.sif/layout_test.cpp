@@ -1,9 +1,9 @@
 // The bytes of headers and descriptors, and what a signature covers of them (SIF fact sheet, sections 2 to 6, 8.2, 12).
-#include <boost/test/unit_test.hpp>
+#include "sif/layout.hpp"
 
+#include <boost/test/unit_test.hpp>
 #include <cstring>
 
-#include "sif/layout.hpp"
 #include "support.hpp"
 
 using namespace sif;
@@ -14,11 +14,14 @@ namespace {
 
 std::string unhex(std::string_view text) {
     std::string out;
-    for (size_t i = 0; i + 1 < text.size(); i += 2) out += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
+    for (size_t i = 0; i + 1 < text.size(); i += 2)
+        out += static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16));
     return out;
 }
 
-std::span<const uint8_t> bytes(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+std::span<const uint8_t> bytes(const std::string& text) {
+    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 template <size_t N>
 std::string text(const std::array<uint8_t, N>& from) {
@@ -60,13 +63,15 @@ BOOST_AUTO_TEST_CASE(the_header_of_the_test_vector_is_read_and_written_as_it_is)
 
 BOOST_AUTO_TEST_CASE(the_descriptor_of_the_test_vector_is_read_and_written_as_it_is) {
     const std::string begin = unhex(
-        "044000000101000000010000f00000000000800000000000000400000000000000540200000000000000096e88f1ffffff00096e88f1ffffff00000000000000");
+        "044000000101000000010000f00000000000800000000000000400000000000000540200000000000000096e88f1ffffff00096e88f1ff"
+        "ffff00000000000000");
     const std::string raw = text(encode(vector_descriptor()));
     BOOST_TEST(raw.size() == descriptor_bytes);
     BOOST_TEST(hex(raw.substr(0, begin.size())) == hex(begin));
     BOOST_TEST(hex(raw.substr(201, 11)) == "0400000001000000303100");
     BOOST_TEST(text(encode(decode_descriptor(bytes(raw)))) == raw);
-    BOOST_TEST(sha256(covered_bytes(vector_descriptor(), 0)) == "3634ad01db0dd5482ecf685267b53d6201690438ca27c3d7ea91c971a1f41f92");
+    BOOST_TEST(sha256(covered_bytes(vector_descriptor(), 0)) ==
+               "3634ad01db0dd5482ecf685267b53d6201690438ca27c3d7ea91c971a1f41f92");
     Descriptor second = vector_descriptor();
     second.size = 4096;
     second.set_extra_number(0, fs::squashfs), second.set_extra_number(4, part::primary);
@@ -86,7 +91,8 @@ BOOST_AUTO_TEST_CASE(a_fresh_header_describes_an_empty_container) {
 }
 
 BOOST_AUTO_TEST_CASE(architectures_have_the_codes_of_the_table) {
-    const char* names[] = {"386", "amd64", "arm", "arm64", "ppc64", "ppc64le", "mips", "mipsle", "mips64", "mips64le", "s390x", "riscv64", "loong64"};
+    const char* names[] = {"386",    "amd64",  "arm",      "arm64", "ppc64",   "ppc64le", "mips",
+                           "mipsle", "mips64", "mips64le", "s390x", "riscv64", "loong64"};
     int number = 1;
     for (const char* name : names) {
         const auto code = arch_code(name);
@@ -131,26 +137,28 @@ BOOST_AUTO_TEST_CASE(the_covered_bytes_equal_the_golden_ones) {
     if (!data) return;
     const std::string folder = *data + "/sif/integrity-golden/TestDescriptor_GetIntegrityReader/";
     const auto read = [&](const std::string& name) { return sif_test::read_file(folder + name + ".golden"); };
-    for (const char* name : {"DataType", "Used", "ID", "GroupID", "LinkedID", "Offset", "Size", "SizeWithPadding", "CreatedAt", "ModifiedAt",
-                             "UID", "GID", "Name", "Extra", "RelativeID"}) {
+    for (const char* name : {"DataType", "Used", "ID", "GroupID", "LinkedID", "Offset", "Size", "SizeWithPadding",
+                             "CreatedAt", "ModifiedAt", "UID", "GID", "Name", "Extra", "RelativeID"}) {
         const std::string golden = read(name);
         BOOST_REQUIRE(golden.size() == 557);
         // Put the covered members where a descriptor has them and nonsense into the others.
         std::string raw(descriptor_bytes, '\x5a');
-        raw.replace(0, 5, golden, 0, 5);         // type, used
-        raw.replace(13, 4, golden, 9, 4);        // link
-        raw.replace(25, 8, golden, 13, 8);       // size
-        raw.replace(41, 8, golden, 21, 8);       // created
-        raw.replace(57, 528, golden, 29, 528);   // uid, gid, name, extra
+        raw.replace(0, 5, golden, 0, 5);        // type, used
+        raw.replace(13, 4, golden, 9, 4);       // link
+        raw.replace(25, 8, golden, 13, 8);      // size
+        raw.replace(41, 8, golden, 21, 8);      // created
+        raw.replace(57, 528, golden, 29, 528);  // uid, gid, name, extra
         const auto relative = static_cast<uint32_t>(static_cast<unsigned char>(golden[5]));
         BOOST_TEST(covered_bytes(decode_descriptor(bytes(raw)), relative) == golden, name);
     }
     // Members that are not covered change nothing.
-    for (const char* name : {"GroupID", "Offset", "SizeWithPadding", "ModifiedAt"}) BOOST_TEST(read(name) == read("ID"), name);
+    for (const char* name : {"GroupID", "Offset", "SizeWithPadding", "ModifiedAt"})
+        BOOST_TEST(read(name) == read("ID"), name);
 
     const std::string header_folder = *data + "/sif/integrity-golden/TestHeader_GetIntegrityReader/";
-    for (const char* name : {"Arch", "CreatedAt", "DataOffset", "DataSize", "DescriptorsFree", "DescriptorsOffset", "DescriptorsSize",
-                             "DescriptorsTotal", "ID", "LaunchScript", "Magic", "ModifiedAt", "Version"}) {
+    for (const char* name :
+         {"Arch", "CreatedAt", "DataOffset", "DataSize", "DescriptorsFree", "DescriptorsOffset", "DescriptorsSize",
+          "DescriptorsTotal", "ID", "LaunchScript", "Magic", "ModifiedAt", "Version"}) {
         const std::string golden = sif_test::read_file(header_folder + name + ".golden");
         BOOST_REQUIRE(golden.size() == 61);
         std::string raw(header_bytes, '\x5a');

@@ -4,12 +4,11 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <boost/test/unit_test.hpp>
 
 #include "memory_tree.hpp"
 #include "sif/command.hpp"
@@ -88,15 +87,16 @@ std::string sample() {
     return file.bytes();
 }
 
-Ran run_sif(const std::string& verb, std::vector<std::string> arguments, std::vector<std::pair<std::string, std::string>> options,
-        const std::string& directory) {
+Ran run_sif(const std::string& verb, std::vector<std::string> arguments,
+            std::vector<std::pair<std::string, std::string>> options, const std::string& directory) {
     const testing::TemporaryFile file;
     const int saved = ::dup(STDOUT_FILENO);
     ::dup2(file.fd(), STDOUT_FILENO);
     Ran ran;
     try {
-        ran.code = ::sif::SifCommand().run({"sif" + (verb.empty() ? "" : " " + verb), directory, std::move(options), std::move(arguments)},
-                                           singularity::Host());
+        ran.code = ::sif::SifCommand().run(
+            {"sif" + (verb.empty() ? "" : " " + verb), directory, std::move(options), std::move(arguments)},
+            singularity::Host());
     } catch (const singularity::Error& e) {
         ran.code = static_cast<int>(e.code());
         ran.error = e.message();

@@ -61,6 +61,6 @@ struct Ran {
     std::string out, error, hint;
 };
 Ran run_sif(const std::string& verb, std::vector<std::string> arguments,
-        std::vector<std::pair<std::string, std::string>> options = {}, const std::string& directory = "/");
+            std::vector<std::pair<std::string, std::string>> options = {}, const std::string& directory = "/");
 
 }  // namespace sif_test

@@ -1,6 +1,5 @@
 // A new SIF (fact sheet, sections 4 and 7): order and place of its objects, times, and the same bytes each time.
 #include <boost/test/unit_test.hpp>
-
 #include <cstdlib>
 #include <cstring>
 
@@ -132,14 +131,17 @@ BOOST_AUTO_TEST_CASE(an_image_that_was_not_finished_is_no_sif) {
         testing::BytesStream data("x");
         writer.content("x", 1, data, Host());
     }
-    BOOST_TEST(message_of([&] { sif::Container::parse(sif::File(::dup(file.fd())), "x.sif", file.size()); }).find("no SIF") != std::string::npos);
+    BOOST_TEST(message_of([&] {
+                   sif::Container::parse(sif::File(::dup(file.fd())), "x.sif", file.size());
+               }).find("no SIF") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(what_a_sif_cannot_hold_is_refused) {
     const testing::TemporaryFile file;
     auto spec = spec_of(file.fd());
     spec.arch = "pdp11";
-    BOOST_TEST(message_of([&] { sif::SifWriter(spec, Host()); }).find("'pdp11' is no architecture") != std::string::npos);
+    BOOST_TEST(message_of([&] { sif::SifWriter(spec, Host()); }).find("'pdp11' is no architecture") !=
+               std::string::npos);
     spec = spec_of(file.fd());
     spec.compress = "rar";
     BOOST_TEST((code_of([&] { sif::SifWriter(spec, Host()); }) == Code::invalid));

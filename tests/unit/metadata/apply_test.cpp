@@ -1,7 +1,7 @@
 // What a build adds to a root file system (image-metadata fact sheet, sections 1, 4 and 5).
-#include <boost/test/unit_test.hpp>
-
 #include <sys/stat.h>
+
+#include <boost/test/unit_test.hpp>
 
 #include "metadata/oci.hpp"
 #include "metadata/oci_scripts.hpp"
@@ -25,7 +25,8 @@ void describe(Tree& tree, const std::string& path, std::string& out) {
         const auto attr = tree.find(full);
         char mode[16];
         std::snprintf(mode, sizeof mode, "%o", attr->mode);
-        out += full + " " + mode + " " + std::to_string(attr->uid) + ":" + std::to_string(attr->gid) + " " + std::to_string(attr->mtime) + " " +
+        out += full + " " + mode + " " + std::to_string(attr->uid) + ":" + std::to_string(attr->gid) + " " +
+               std::to_string(attr->mtime) + " " +
                (S_ISLNK(attr->mode) ? *tree.link_target(full) : std::to_string(attr->size)) + "\n";
         if (S_ISDIR(attr->mode)) describe(tree, full, out);
     }
@@ -40,12 +41,16 @@ BOOST_AUTO_TEST_CASE(an_oci_image_gets_every_file_of_the_sheet) {
     Recorder recorder;
     const Metadata m = Metadata::for_image(facts_of(config_of({"/bin/cow"}, {"moo"}, {"A=b"})));
     m.apply(tree, recorder.writer(), nullptr);
-    for (const char* script : {"actions/exec", "actions/run", "actions/shell", "actions/start", "actions/test", "env/01-base.sh", "env/10-docker2singularity.sh",
-                               "env/90-environment.sh", "env/94-appsbase.sh", "env/95-apps.sh", "env/99-base.sh", "env/99-runtimevars.sh", "runscript", "startscript"})
+    for (const char* script :
+         {"actions/exec", "actions/run", "actions/shell", "actions/start", "actions/test", "env/01-base.sh",
+          "env/10-docker2singularity.sh", "env/90-environment.sh", "env/94-appsbase.sh", "env/95-apps.sh",
+          "env/99-base.sh", "env/99-runtimevars.sh", "runscript", "startscript"})
         BOOST_TEST(mode_of(tree, std::string(".singularity.d/") + script) == 0100755u, script);
-    for (const char* file : {".singularity.d/labels.json", ".singularity.d/Singularity", "etc/hosts", "etc/resolv.conf"})
+    for (const char* file :
+         {".singularity.d/labels.json", ".singularity.d/Singularity", "etc/hosts", "etc/resolv.conf"})
         BOOST_TEST(mode_of(tree, file) == 0100644u, file);
-    for (const char* directory : {".singularity.d", ".singularity.d/libs", ".singularity.d/actions", ".singularity.d/env", "dev", "proc", "root", "var/tmp", "tmp", "etc", "sys", "home"})
+    for (const char* directory : {".singularity.d", ".singularity.d/libs", ".singularity.d/actions",
+                                  ".singularity.d/env", "dev", "proc", "root", "var/tmp", "tmp", "etc", "sys", "home"})
         BOOST_TEST(mode_of(tree, directory) == 040755u, directory);
     BOOST_TEST(*tree.link_target("singularity") == ".singularity.d/runscript");
     BOOST_TEST(*tree.link_target(".run") == ".singularity.d/actions/run");
@@ -87,7 +92,8 @@ BOOST_AUTO_TEST_CASE(the_parts_of_a_file_have_their_order) {
     BOOST_TEST(a.runscript == without_trailing_newlines(oci_runscript(*facts.config)));
     BOOST_TEST(a.startscript == "#!/bin/sh");
     BOOST_TEST(a.environment.size() == 2u);
-    BOOST_TEST(a.environment.at("/.singularity.d/env/10-docker2singularity.sh") == "#!/bin/sh\nexport A=\"${A:-\"b\"}\"");
+    BOOST_TEST(a.environment.at("/.singularity.d/env/10-docker2singularity.sh") ==
+               "#!/bin/sh\nexport A=\"${A:-\"b\"}\"");
     BOOST_TEST(a.labels.at("org.label-schema.schema-version") == "1.0");
     BOOST_TEST(parts[1].bytes.back() == '}');
     BOOST_TEST(parts[2].name == "oci-config.json");
@@ -113,8 +119,8 @@ BOOST_AUTO_TEST_CASE(what_the_image_has_is_respected) {
     Recorder recorder;
     put(tree, recorder, "etc/hosts", "127.0.0.1 x\n", 0600);
     tree.put_directory("var/lib", 0700, 5);
-    tree.put_symlink("var/tmp", "lib", 5);        // a directory that is a link stays one
-    tree.put_symlink("tmp", "/nowhere", 5);       // also one that leads nowhere yet
+    tree.put_symlink("var/tmp", "lib", 5);   // a directory that is a link stays one
+    tree.put_symlink("tmp", "/nowhere", 5);  // also one that leads nowhere yet
     put(tree, recorder, "environment", "the image's own");
     tree.put_directory("singularity", 0755, 5);
     tree.put_symlink(".run", "elsewhere", 5);
@@ -141,9 +147,9 @@ BOOST_AUTO_TEST_CASE(no_link_of_the_image_leads_out_of_it) {
     tree.put_symlink("real/hosts", "/real/target", 0);
     tree.put_symlink("real/resolv.conf", "../../run/absent/resolv.conf", 0);
     Metadata::for_image(facts_of(config_of({"/bin/cow"}, {}))).apply(tree, recorder.writer(), nullptr);
-    BOOST_TEST(text_of(tree, recorder, "real/target") == "");               // what the link leads to is emptied
+    BOOST_TEST(text_of(tree, recorder, "real/target") == "");  // what the link leads to is emptied
     BOOST_TEST(*tree.link_target("real/hosts") == "/real/target");
-    BOOST_TEST(mode_of(tree, "real/resolv.conf") == 0100644u);              // a dangling link gives way
+    BOOST_TEST(mode_of(tree, "real/resolv.conf") == 0100644u);  // a dangling link gives way
     BOOST_TEST(text_of(tree, recorder, ".singularity.d/runscript") == oci_runscript(config_of({"/bin/cow"}, {})));
 }
 
@@ -203,7 +209,8 @@ BOOST_AUTO_TEST_CASE(without_a_config_there_are_stubs_and_the_images_hosts_stay)
 BOOST_AUTO_TEST_CASE(a_base_image_keeps_what_it_has) {
     Tree tree;
     Recorder recorder;
-    put(tree, recorder, ".singularity.d/labels.json", R"({"maintainer":"me","org.label-schema.usage.singularity.deffile.bootstrap":"docker"})");
+    put(tree, recorder, ".singularity.d/labels.json",
+        R"({"maintainer":"me","org.label-schema.usage.singularity.deffile.bootstrap":"docker"})");
     put(tree, recorder, ".singularity.d/runscript", "#!/bin/sh\nthe base's\n", 0755);
     put(tree, recorder, ".singularity.d/env/90-environment.sh", "export BASE=1\n", 0755);
     put(tree, recorder, ".singularity.d/env/10-docker2singularity.sh", "export D=1\n", 0755);

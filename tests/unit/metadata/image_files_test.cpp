@@ -1,8 +1,9 @@
 // Metadata files of a hostile image: links stay inside, nothing but files is read, sizes are limited.
+#include "metadata/image_files.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "base/error.hpp"
-#include "metadata/image_files.hpp"
 #include "support.hpp"
 
 using namespace sg;
@@ -24,7 +25,8 @@ BOOST_AUTO_TEST_CASE(links_are_followed_inside_the_root_only) {
     const auto root = image.foreign();
     for (const char* path : {"etc/passwd", "/etc//./passwd", "a", "b", "d/c", "dir/passwd", "dir/../dir/passwd"})
         BOOST_TEST(read_text_file(root, path).value_or("nothing") == "the image's", path);
-    for (const char* path : {"loop", "out", "etc", "etc/passwd/x", "absent", "loop/x"}) BOOST_TEST(!read_text_file(root, path), path);
+    for (const char* path : {"loop", "out", "etc", "etc/passwd/x", "absent", "loop/x"})
+        BOOST_TEST(!read_text_file(root, path), path);
 }
 
 BOOST_AUTO_TEST_CASE(a_huge_file_is_refused_and_a_fifo_not_read) {
@@ -61,12 +63,13 @@ BOOST_AUTO_TEST_CASE(everything_that_inspect_shows_is_found) {
     put(tree, recorder, "scif/apps/file", "no app");
     Readable image(tree, recorder);
     const Attributes a = read_attributes(image.foreign());
-    BOOST_TEST(attributes_json(a) ==
-               R"({"data":{"attributes":{"apps":{"foo":{"environment":{"/scif/apps/foo/scif/env/90-environment.sh":"foo env"},)"
-               R"("labels":{"SCIF_APP_NAME":"foo"},"runscript":"foo run"}},)"
-               R"("environment":{"/.singularity.d/env/10-docker.sh":"old","/.singularity.d/env/10-docker2singularity.sh":"docker",)"
-               R"("/.singularity.d/env/90-environment.sh":"ninety","/.singularity.d/env/91-environment.sh":"ninetyone"},)"
-               R"("labels":{"k":"v"},"runscript":"run","test":"test","helpfile":"help","deffile":"bootstrap: x","startscript":"start"}},"type":"container"})");
+    BOOST_TEST(
+        attributes_json(a) ==
+        R"({"data":{"attributes":{"apps":{"foo":{"environment":{"/scif/apps/foo/scif/env/90-environment.sh":"foo env"},)"
+        R"("labels":{"SCIF_APP_NAME":"foo"},"runscript":"foo run"}},)"
+        R"("environment":{"/.singularity.d/env/10-docker.sh":"old","/.singularity.d/env/10-docker2singularity.sh":"docker",)"
+        R"("/.singularity.d/env/90-environment.sh":"ninety","/.singularity.d/env/91-environment.sh":"ninetyone"},)"
+        R"("labels":{"k":"v"},"runscript":"run","test":"test","helpfile":"help","deffile":"bootstrap: x","startscript":"start"}},"type":"container"})");
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_that_is_no_image_gives_nothing) {

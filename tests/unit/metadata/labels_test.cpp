@@ -1,8 +1,9 @@
 // Labels (image-metadata fact sheet, section 4).
+#include "metadata/labels.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "base/error.hpp"
-#include "metadata/labels.hpp"
 
 using namespace sg;
 
@@ -36,8 +37,11 @@ BOOST_AUTO_TEST_CASE(labels_json_is_read_again) {
 }
 
 BOOST_AUTO_TEST_CASE(a_build_records_itself) {
-    Labels all{{"maintainer", "me"}, {"org.label-schema.build-date", "old"}, {"org.label-schema.usage.singularity.deffile.from", "older"}};
-    add_build_labels(all, {{"Bootstrap", "docker-archive"}, {"From", "lolcow.tar"}, {"namespace", ""}}, "arm64", 1544117389, "4.0.0");
+    Labels all{{"maintainer", "me"},
+               {"org.label-schema.build-date", "old"},
+               {"org.label-schema.usage.singularity.deffile.from", "older"}};
+    add_build_labels(all, {{"Bootstrap", "docker-archive"}, {"From", "lolcow.tar"}, {"namespace", ""}}, "arm64",
+                     1544117389, "4.0.0");
     BOOST_TEST((all == Labels{{"maintainer", "me"},
                               {"org.label-schema.schema-version", "1.0"},
                               {"org.label-schema.build-date", "Thursday_6_December_2018_17:29:49_UTC"},

@@ -1,8 +1,7 @@
 // The scripts do what they are for: each is run with every shell of this machine.
-#include <boost/test/unit_test.hpp>
-
 #include <sys/stat.h>
 
+#include <boost/test/unit_test.hpp>
 #include <filesystem>
 
 #include "metadata/oci_scripts.hpp"
@@ -21,7 +20,8 @@ const std::string printer = "/usr/bin/printf";
 const Environment plain{{"PATH", "/usr/bin:/bin"}, {"HOME", "/home/me"}};
 
 // Words that a shell would like to change.
-const Words wild = {"$HOME", "`id`", "$(id)", "it's", "a\"b", "\\", "\\n", "new\nline", "*", "a b", "", "~", "{x}", "!", "#no", "a;b", "&", "tab\there", "\xc3\xa9"};
+const Words wild = {"$HOME", "`id`", "$(id)", "it's", "a\"b", "\\",  "\\n", "new\nline", "*",       "a b",
+                    "",      "~",    "{x}",   "!",    "#no",  "a;b", "&",   "tab\there", "\xc3\xa9"};
 
 std::string shown(const Words& words) {
     std::string out;
@@ -35,12 +35,14 @@ Words operator+(Words a, const Words& b) {
 }
 
 // Runs `script` with each shell and compares what it prints.
-void expect(const std::string& script, const Words& arguments, const std::string& out, Environment environment = plain) {
+void expect(const std::string& script, const Words& arguments, const std::string& out,
+            Environment environment = plain) {
     const Folder folder;
     write_file(folder / "script", script);
     for (const Words& shell : shells()) {
         const Ran ran = run(shell + Words{folder / "script"} + arguments, environment);
-        BOOST_TEST(ran.out == out, shell[0] << (shell.size() > 1 ? " " + shell[1] : "") << " printed '" << ran.out << "' instead of '" << out << "': " << ran.error);
+        BOOST_TEST(ran.out == out, shell[0] << (shell.size() > 1 ? " " + shell[1] : "") << " printed '" << ran.out
+                                            << "' instead of '" << out << "': " << ran.error);
         BOOST_TEST(ran.status == 0);
     }
 }
@@ -69,7 +71,8 @@ public:
             }
         write_file(folder_ / path, text, true);
     }
-    void expect(const std::string& action, const Words& arguments, const std::string& out, Environment environment = plain, int status = 0, const std::string& error = "") {
+    void expect(const std::string& action, const Words& arguments, const std::string& out,
+                Environment environment = plain, int status = 0, const std::string& error = "") {
         for (const Words& shell : shells()) {
             const Ran ran = run(shell + Words{folder_ / (".singularity.d/actions/" + action)} + arguments, environment);
             BOOST_TEST(ran.out == out, shell[0] << ": '" << ran.out << "', " << ran.error);
@@ -154,7 +157,8 @@ BOOST_AUTO_TEST_CASE(values_of_the_environment_arrive_unchanged) {
 }
 
 BOOST_AUTO_TEST_CASE(a_value_that_is_set_already_wins_but_for_path) {
-    const std::string script = oci_environment(config_of({}, {}, {"A=image", "B", "PATH=/image"})) + printer + " '<%s>' \"$A\" \"$B\" \"$PATH\"\n";
+    const std::string script = oci_environment(config_of({}, {}, {"A=image", "B", "PATH=/image"})) + printer +
+                               " '<%s>' \"$A\" \"$B\" \"$PATH\"\n";
     expect(script, {}, "<mine><too></image>", {{"A", "mine"}, {"B", "too"}, {"PATH", "/mine"}});
     expect(script, {}, "<image><></image>", {{"A", ""}, {"PATH", "/mine"}});
     const std::string exported = oci_environment(config_of({}, {}, {"A=image"})) + "/usr/bin/printenv A\n";
@@ -165,7 +169,8 @@ BOOST_AUTO_TEST_CASE(exec_runs_a_command_in_the_images_environment) {
     Root root;
     root.put(".singularity.d/env/10-docker2singularity.sh", oci_environment(config_of({}, {}, {"COW=moo moo"})));
     root.put(".singularity.d/env/90-environment.sh", "export MINE=yes\n");
-    root.expect("exec", {"/bin/sh", "-c", "echo \"$COW,$MINE,$PS1,$1\"", "x", "a  b"}, "moo moo,yes,Singularity> ,a  b\n");
+    root.expect("exec", {"/bin/sh", "-c", "echo \"$COW,$MINE,$PS1,$1\"", "x", "a  b"},
+                "moo moo,yes,Singularity> ,a  b\n");
     root.expect("exec", {"/bin/sh", "-c", "exit 42"}, "", plain, 42);
 }
 
@@ -179,7 +184,10 @@ BOOST_AUTO_TEST_CASE(the_library_path_is_appended) {
 BOOST_AUTO_TEST_CASE(the_users_path_has_the_last_word) {
     Root root;
     root.put(".singularity.d/env/10-docker2singularity.sh", "export PATH=/image:/usr/bin:/bin\n");
-    const Words print{"/bin/sh", "-c", "echo \"$PATH,${SING_USER_DEFINED_PATH-unset}${SING_USER_DEFINED_PREPEND_PATH-unset}${SING_USER_DEFINED_APPEND_PATH-unset}\""};
+    const Words print{"/bin/sh", "-c",
+                      "echo "
+                      "\"$PATH,${SING_USER_DEFINED_PATH-unset}${SING_USER_DEFINED_PREPEND_PATH-unset}${SING_USER_"
+                      "DEFINED_APPEND_PATH-unset}\""};
     root.expect("exec", print, "/image:/usr/bin:/bin,unsetunsetunset\n");
     Environment e = plain;
     e["SING_USER_DEFINED_PREPEND_PATH"] = "/first", e["SING_USER_DEFINED_APPEND_PATH"] = "/last";
@@ -203,7 +211,8 @@ BOOST_AUTO_TEST_CASE(an_app_has_its_own_scripts_and_environment) {
     root.put("scif/apps/foo/scif/test", "#!/bin/sh\necho \"test foo\"\n");
     root.put("scif/apps/foo/scif/env/90-environment.sh", "export FOO=bar\n");
     root.put("scif/apps/foo/bin/tool", "#!/bin/sh\necho tool\n");
-    const Environment foo = with("SINGULARITY_APPNAME", "foo"), none = with("SINGULARITY_APPNAME", "none"), bare = with("SINGULARITY_APPNAME", "bare");
+    const Environment foo = with("SINGULARITY_APPNAME", "foo"), none = with("SINGULARITY_APPNAME", "none"),
+                      bare = with("SINGULARITY_APPNAME", "bare");
     root.expect("run", {"x y"}, "run foo " + (root / "scif/apps/foo") + " bar x y\n", foo);
     root.expect("test", {}, "test foo\n", foo);
     root.expect("exec", {"tool"}, "tool\n", foo);

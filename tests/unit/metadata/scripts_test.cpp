@@ -1,8 +1,9 @@
 // The texts of the scripts (image-metadata fact sheet, sections 1 to 3).
+#include "metadata/scripts.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "metadata/oci_scripts.hpp"
-#include "metadata/scripts.hpp"
 #include "support.hpp"
 
 using namespace sg;
@@ -41,7 +42,10 @@ BOOST_AUTO_TEST_CASE(words_are_escaped_for_both_quotes) {
 
 BOOST_AUTO_TEST_CASE(the_environment_has_the_three_forms_of_line) {
     std::vector<std::string> skipped;
-    BOOST_TEST(oci_environment(config_of({}, {}, {"PATH=/a:/b", "LANG=C", "BARE", "EMPTY=", "Q=a\"b$c`d\\e", "1X=no", "A B=no", "=no", "A-B=c"}), &skipped) ==
+    BOOST_TEST(oci_environment(config_of({}, {},
+                                         {"PATH=/a:/b", "LANG=C", "BARE", "EMPTY=", "Q=a\"b$c`d\\e", "1X=no", "A B=no",
+                                          "=no", "A-B=c"}),
+                               &skipped) ==
                "#!/bin/sh\n"
                "export PATH=\"/a:/b\"\n"
                "export LANG=\"${LANG:-\"C\"}\"\n"
@@ -58,8 +62,9 @@ BOOST_AUTO_TEST_CASE(every_image_has_these_scripts) {
         BOOST_TEST(s.text.substr(0, 10) == "#!/bin/sh\n");
         BOOST_TEST(s.text.back() == '\n');
     }
-    const char* expected[] = {"actions/exec", "actions/run", "actions/shell", "actions/start", "actions/test", "env/01-base.sh", "env/90-environment.sh",
-                              "env/94-appsbase.sh", "env/95-apps.sh", "env/99-base.sh", "env/99-runtimevars.sh"};
+    const char* expected[] = {"actions/exec",   "actions/run",    "actions/shell",         "actions/start",
+                              "actions/test",   "env/01-base.sh", "env/90-environment.sh", "env/94-appsbase.sh",
+                              "env/95-apps.sh", "env/99-base.sh", "env/99-runtimevars.sh"};
     BOOST_REQUIRE(paths.size() == std::size(expected));
     for (size_t i = 0; i < paths.size(); ++i) BOOST_TEST(paths[i] == std::string(".singularity.d/") + expected[i]);
 }

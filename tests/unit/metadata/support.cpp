@@ -5,9 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/test/unit_test.hpp>
-
 #include <algorithm>
+#include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -23,11 +22,14 @@ struct Recorder::Calls {
                 singularity::ForeignStream stream(data);
                 return singularity::guard(err, [&] {
                     std::string bytes = singularity::read_all(stream, 1 << 24, "content");
-                    if (bytes.size() != size) throw singularity::Error(singularity::Code::internal, "the size was wrong");
+                    if (bytes.size() != size)
+                        throw singularity::Error(singularity::Code::internal, "the size was wrong");
                     *id = of(w).add(std::move(bytes));
                 });
             },
-            [](sg_writer*, const sg_root_v1*, sg_root*, uint64_t, uint64_t*, sg_error*) -> int32_t { return SG_EUNSUPPORTED; },
+            [](sg_writer*, const sg_root_v1*, sg_root*, uint64_t, uint64_t*, sg_error*) -> int32_t {
+                return SG_EUNSUPPORTED;
+            },
             [](sg_writer*, const sg_root_v1*, sg_root*, const sg_call*, sg_error*) -> int32_t { return SG_OK; },
             [](sg_writer*) {}};
         return &t;
@@ -76,7 +78,8 @@ uint64_t Readable::read(uint64_t node, uint64_t offset, void* data, uint64_t cap
     return n;
 }
 
-sg::ImageConfig config_of(std::vector<std::string> entrypoint, std::vector<std::string> cmd, std::vector<std::string> env) {
+sg::ImageConfig config_of(std::vector<std::string> entrypoint, std::vector<std::string> cmd,
+                          std::vector<std::string> env) {
     sg::ImageConfig c;
     c.entrypoint = std::move(entrypoint), c.cmd = std::move(cmd), c.env = std::move(env);
     c.config = "{\"Env\":[]}";
@@ -158,7 +161,8 @@ Folder::~Folder() {
 }
 
 void write_file(const std::string& path, std::string_view bytes, bool executable) {
-    std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(path, std::ios::binary | std::ios::trunc)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     if (executable) ::chmod(path.c_str(), 0755);
 }
 

@@ -51,7 +51,8 @@ private:
     singularity::detail::RootBox box_{this};
 };
 
-sg::ImageConfig config_of(std::vector<std::string> entrypoint, std::vector<std::string> cmd, std::vector<std::string> env = {});
+sg::ImageConfig config_of(std::vector<std::string> entrypoint, std::vector<std::string> cmd,
+                          std::vector<std::string> env = {});
 sg::BuildFacts facts_of(sg::ImageConfig config);
 
 // Shells of this machine: sh, dash, bash, bash --posix, busybox sh; those that are missing are left out with a message.
