@@ -14,11 +14,24 @@ struct Name {
     std::string_view go, machine;
 };
 // The first machine of a Go name is the one to give back for it.
-constexpr std::array<Name, 18> names{{{"amd64", "x86_64"},   {"386", "i686"},         {"386", "i586"},     {"386", "i486"},
-                                      {"386", "i386"},       {"arm64", "aarch64"},    {"arm", "armv7l"},   {"arm", "armv6l"},
-                                      {"arm", "armv5tel"},   {"arm", "armv8l"},       {"ppc64le", "ppc64le"}, {"ppc64", "ppc64"},
-                                      {"s390x", "s390x"},    {"riscv64", "riscv64"},  {"loong64", "loongarch64"},
-                                      {"mips64le", "mips64"}, {"mipsle", "mips"},     {"arm64", "arm64"}}};
+constexpr std::array<Name, 18> names{{{"amd64", "x86_64"},
+                                      {"386", "i686"},
+                                      {"386", "i586"},
+                                      {"386", "i486"},
+                                      {"386", "i386"},
+                                      {"arm64", "aarch64"},
+                                      {"arm", "armv7l"},
+                                      {"arm", "armv6l"},
+                                      {"arm", "armv5tel"},
+                                      {"arm", "armv8l"},
+                                      {"ppc64le", "ppc64le"},
+                                      {"ppc64", "ppc64"},
+                                      {"s390x", "s390x"},
+                                      {"riscv64", "riscv64"},
+                                      {"loong64", "loongarch64"},
+                                      {"mips64le", "mips64"},
+                                      {"mipsle", "mips"},
+                                      {"arm64", "arm64"}}};
 
 // The value after "KEY : " of the first line with that key, as /proc/cpuinfo has it.
 std::string_view field(std::string_view text, std::string_view key) {
@@ -28,7 +41,8 @@ std::string_view field(std::string_view text, std::string_view key) {
         text.remove_prefix(std::min(end + 1, text.size()));
         if (line.substr(0, key.size()) != key) continue;
         const size_t colon = line.find(':');
-        if (colon == std::string_view::npos || line.substr(key.size(), colon - key.size()).find_first_not_of(" \t") != std::string_view::npos)
+        if (colon == std::string_view::npos ||
+            line.substr(key.size(), colon - key.size()).find_first_not_of(" \t") != std::string_view::npos)
             continue;
         line.remove_prefix(colon + 1);
         const size_t begin = std::min(line.find_first_not_of(" \t"), line.size());
@@ -66,7 +80,8 @@ std::string variant_from_cpuinfo(std::string_view go, std::string_view cpuinfo) 
     const std::string_view level = field(cpuinfo, "CPU architecture");
     if (level == "8" || level == "AArch64" || level == "aarch64") return "v8";
     // The first Raspberry Pi says 7 although its processor is an ARMv6.
-    if (level.substr(0, 1) == "7") return field(cpuinfo, "model name").substr(0, 16) == "ARMv6-compatible" ? "v6" : "v7";
+    if (level.substr(0, 1) == "7")
+        return field(cpuinfo, "model name").substr(0, 16) == "ARMv6-compatible" ? "v6" : "v7";
     if (level.substr(0, 1) == "6") return "v6";
     if (level.substr(0, 1) == "5") return "v5";
     return {};

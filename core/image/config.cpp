@@ -11,7 +11,8 @@ namespace json = singularity::json;
 
 // A list of words, or a single word as images from before 2014 have it.
 std::vector<std::string> words(const json::Value& value) {
-    if (value.is_text()) return value.text().empty() ? std::vector<std::string>{} : std::vector<std::string>{value.text()};
+    if (value.is_text())
+        return value.text().empty() ? std::vector<std::string>{} : std::vector<std::string>{value.text()};
     return value.texts();
 }
 

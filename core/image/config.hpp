@@ -14,7 +14,7 @@ struct ImageConfig {
     // Values are as stored; lists are empty when absent.
     std::vector<std::string> env;  // "NAME=value"
     std::vector<std::string> entrypoint, cmd;
-    bool has_entrypoint = false, has_cmd = false;  // false: absent or null; an empty list counts as there
+    bool has_entrypoint = false, has_cmd = false;             // false: absent or null; an empty list counts as there
     std::vector<std::pair<std::string, std::string>> labels;  // sorted by name, each once
     std::string user, workdir;
     std::string architecture, os, variant;  // Go's names; "" when not said

@@ -34,9 +34,9 @@ int64_t days_from_civil(int64_t y, int64_t m, int64_t d) {
 
 std::optional<int64_t> parse_rfc3339(std::string_view text) {
     int64_t year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0;
-    if (!digits(text, 4, year) || !skip(text, "-") || !digits(text, 2, month) || !skip(text, "-") || !digits(text, 2, day) ||
-        !skip(text, "Tt ") || !digits(text, 2, hour) || !skip(text, ":") || !digits(text, 2, minute) || !skip(text, ":") ||
-        !digits(text, 2, second))
+    if (!digits(text, 4, year) || !skip(text, "-") || !digits(text, 2, month) || !skip(text, "-") ||
+        !digits(text, 2, day) || !skip(text, "Tt ") || !digits(text, 2, hour) || !skip(text, ":") ||
+        !digits(text, 2, minute) || !skip(text, ":") || !digits(text, 2, second))
         return std::nullopt;
     if (skip(text, ".,")) {
         int64_t ignored;
@@ -54,7 +54,8 @@ std::optional<int64_t> parse_rfc3339(std::string_view text) {
     static constexpr int64_t lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (!text.empty() || year < 1 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] ||
-        (month == 2 && day == 29 && !leap) || hour > 23 || minute > 59 || second > 60 || zone_hour > 23 || zone_minute > 59)
+        (month == 2 && day == 29 && !leap) || hour > 23 || minute > 59 || second > 60 || zone_hour > 23 ||
+        zone_minute > 59)
         return std::nullopt;
     return days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
            sign * (zone_hour * 3600 + zone_minute * 60);

@@ -9,12 +9,17 @@ namespace docker_archive {
 
 using namespace sources;
 
-constexpr const char* if_directory = "It reads the file that \"docker save\" writes; use oci: for the directory of an OCI image layout.";
+constexpr const char* if_directory =
+    "It reads the file that \"docker save\" writes; use oci: for the directory of an OCI image layout.";
 
 singularity::Blob describe_layer(const ArchivedImage& image, uint64_t index) {
     if (index >= image.layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
     const ArchivedLayer& l = image.layers[index];
-    return {l.media_type.empty() ? std::string(singularity::media_type::docker_layer) : l.media_type, l.digest, l.diff_id, l.size, {}};
+    return {l.media_type.empty() ? std::string(singularity::media_type::docker_layer) : l.media_type,
+            l.digest,
+            l.diff_id,
+            l.size,
+            {}};
 }
 
 class TarMembers final : public MemberSource {
@@ -40,7 +45,8 @@ public:
     uint64_t count() override { return image_.layers.size(); }
     singularity::Blob describe(uint64_t index) override { return describe_layer(image_, index); }
     std::unique_ptr<Stream> layer(uint64_t index, const Host& host) override {
-        if (index >= image_.layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
+        if (index >= image_.layers.size())
+            throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
         const std::string& name = image_.layers[index].member;
         return tar_->stream(*tar_->file_through_links(name), name, host);
     }
@@ -59,7 +65,8 @@ public:
     uint64_t count() override { return image_ ? image_->layers.size() : 0; }
     singularity::Blob describe(uint64_t index) override { return describe_layer(image(), index); }
     uint64_t part(uint64_t index) override {
-        if (index >= image().layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
+        if (index >= image().layers.size())
+            throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
         return part_of(image().layers[index].member);
     }
 
@@ -75,10 +82,13 @@ private:
     public:
         explicit Kept(StreamedImage& image) : image_(image) {}
         const std::string& where() const override { return image_.path(); }
-        std::optional<uint64_t> size_of(const std::string& name) override { return image_.SequentialArchive::size_of(name); }
+        std::optional<uint64_t> size_of(const std::string& name) override {
+            return image_.SequentialArchive::size_of(name);
+        }
         std::string read(const std::string& name, uint64_t) override {
             if (const std::string* text = image_.document(name)) return *text;
-            throw Error(Code::invalid, where() + ": \"" + name + "\" is not a JSON document of at most " + std::to_string(max_document) + " bytes");
+            throw Error(Code::invalid, where() + ": \"" + name + "\" is not a JSON document of at most " +
+                                           std::to_string(max_document) + " bytes");
         }
 
     private:
@@ -132,4 +142,4 @@ private:
 
 }  // namespace docker_archive
 
-SINGULARITY_PLUGIN(docker-archive, docker_archive::Source)
+SINGULARITY_PLUGIN(docker - archive, docker_archive::Source)

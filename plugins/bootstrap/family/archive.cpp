@@ -22,12 +22,14 @@ bool begins(std::string_view bytes, std::string_view magic) { return bytes.subst
 
 bool is_compressed(std::string_view bytes) {
     using namespace std::string_view_literals;
-    for (std::string_view magic : {"\x1f\x8b"sv, "\xfd"
-                                                 "7zXZ\0"sv,
+    for (std::string_view magic : {"\x1f\x8b"sv,
+                                   "\xfd"
+                                   "7zXZ\0"sv,
                                    "\x28\xb5\x2f\xfd"sv, "BZh"sv, "\x04\x22\x4d\x18"sv, "\x5d\0\0"sv})
         if (begins(bytes, magic)) return true;
     // A skippable zstd frame may come first.
-    return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0) == 0x50 && bytes.substr(1, 3) == "\x2a\x4d\x18";
+    return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0) == 0x50 &&
+           bytes.substr(1, 3) == "\x2a\x4d\x18";
 }
 
 bool looks_like_json(std::string_view bytes) {
@@ -39,14 +41,16 @@ bool looks_like_json(std::string_view bytes) {
 std::string part_key(const std::string& name) {
     const size_t slash = name.rfind('/');
     if (name.substr(0, 6) == "blobs/" && slash > 6)
-        if (const auto d = Digest::try_parse(name.substr(6, slash - 6) + ":" + name.substr(slash + 1))) return d->text();
+        if (const auto d = Digest::try_parse(name.substr(6, slash - 6) + ":" + name.substr(slash + 1)))
+            return d->text();
     return name;
 }
 
 struct stat examine(const std::string& path, const std::string& if_directory) {
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) throw_errno("cannot open", path);
-    if (S_ISDIR(st.st_mode)) throw Error(Code::invalid, path + " is a directory, and an archive file is expected", if_directory);
+    if (S_ISDIR(st.st_mode))
+        throw Error(Code::invalid, path + " is a directory, and an archive file is expected", if_directory);
     if (S_ISBLK(st.st_mode)) throw Error(Code::invalid, path + " is a block device, and an archive file is expected");
     if (S_ISSOCK(st.st_mode)) throw Error(Code::invalid, path + " is a socket, and an archive file is expected");
     return st;
@@ -62,7 +66,8 @@ OpenedArchive open_archive(const std::string& path, const std::string& if_direct
     if (!out.fd) throw_errno("cannot open", path);
     struct stat now {};
     if (::fstat(out.fd.get(), &now) != 0) throw_errno("cannot examine", path);
-    if (now.st_dev != st.st_dev || now.st_ino != st.st_ino) throw Error(Code::io, path + " was replaced while it was opened");
+    if (now.st_dev != st.st_dev || now.st_ino != st.st_ino)
+        throw Error(Code::io, path + " was replaced while it was opened");
     if (!S_ISREG(now.st_mode)) return out;
     out.size = static_cast<uint64_t>(now.st_size);
     if (out.size == 0) throw Error(Code::corrupt, path + " is empty", "Copy or download the archive again.");
@@ -130,7 +135,8 @@ singularity::Part SequentialArchive::next_part(const Host& host) {
         if (!link && e.type != TarType::file) continue;
         name_bytes_ += e.name.size() + e.link.size();
         if (name_bytes_ > max_names)
-            throw Error(Code::limit, path_ + ": the names in it take more than " + std::to_string(max_names) + " bytes: that is no image archive");
+            throw Error(Code::limit, path_ + ": the names in it take more than " + std::to_string(max_names) +
+                                         " bytes: that is no image archive");
         if (link) {
             m.kind = Member::Kind::link;
             m.text = resolve_member_link(e.name, e.link, e.type == TarType::symlink);
@@ -138,7 +144,8 @@ singularity::Part SequentialArchive::next_part(const Host& host) {
             continue;
         }
         if ((e.name == "manifest.json" || e.name == "index.json") && e.size > max_document)
-            throw Error(Code::limit, path_ + ": \"" + e.name + "\" is larger than the limit of " + std::to_string(max_document) + " bytes");
+            throw Error(Code::limit, path_ + ": \"" + e.name + "\" is larger than the limit of " +
+                                         std::to_string(max_document) + " bytes");
         const std::string_view head = input_.peek(std::min<uint64_t>(512, e.size)).substr(0, e.size);
         if (e.size <= max_document && looks_like_json(head)) {
             m.kind = Member::Kind::document;
@@ -156,7 +163,9 @@ singularity::Part SequentialArchive::next_part(const Host& host) {
             continue;
         }
         if (parts_ >= max_parts)
-            throw Error(Code::limit, path_ + " has more than " + std::to_string(max_parts) + " members that could be layers: that is no image archive",
+            throw Error(Code::limit,
+                        path_ + " has more than " + std::to_string(max_parts) +
+                            " members that could be layers: that is no image archive",
                         "Decompress the archive first: a plain tar is read in place.");
         m.kind = Member::Kind::part;
         m.part = parts_++;
@@ -190,7 +199,8 @@ const std::string* SequentialArchive::document(const std::string& name) const {
 uint64_t SequentialArchive::part_of(const std::string& name) const {
     const Member* m = find(name);
     if (m && m->kind == Member::Kind::part) return m->part;
-    throw Error(Code::unsupported, path_ + ": the layer \"" + singularity::json::printable(name) + "\" is not a tar archive",
+    throw Error(Code::unsupported,
+                path_ + ": the layer \"" + singularity::json::printable(name) + "\" is not a tar archive",
                 "Decompress the archive first: a plain tar is read in place.");
 }
 

@@ -24,7 +24,8 @@ bool is_plain_archive(const std::string& path, const std::string& if_directory);
 // the order of coming; JSON documents are kept (4 MiB each, 64 MiB in all); the rest is passed over.
 class SequentialArchive : public singularity::SequentialImage {
 public:
-    SequentialArchive(Fd fd, const std::string& path) : path_(path), input_(std::move(fd), path), reader_(input_, path) {}
+    SequentialArchive(Fd fd, const std::string& path)
+        : path_(path), input_(std::move(fd), path), reader_(input_, path) {}
 
     // Key: the digest when the member is named by one ("blobs/sha256/HEX"), else its name.
     singularity::Part next_part(const Host& host) final;

@@ -14,7 +14,10 @@ constexpr size_t input_step = 1 << 20;
 }
 
 DecompressedInput::DecompressedInput(Fd fd, std::string where)
-    : fd_(std::move(fd)), where_(std::move(where)), archive_(::archive_read_new()), buffer_(std::make_unique_for_overwrite<char[]>(input_step)) {
+    : fd_(std::move(fd)),
+      where_(std::move(where)),
+      archive_(::archive_read_new()),
+      buffer_(std::make_unique_for_overwrite<char[]>(input_step)) {
     if (!archive_) throw std::bad_alloc();
     ::archive_read_support_filter_gzip(archive_);
     ::archive_read_support_filter_xz(archive_);
@@ -31,8 +34,10 @@ DecompressedInput::~DecompressedInput() { ::archive_read_free(archive_); }
 void DecompressedInput::fail(const char* doing) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     const char* why = ::archive_error_string(archive_);
-    throw Error(Code::corrupt, where_ + " is damaged or truncated: " + std::string(doing) + (why ? std::string(": ") + why : std::string()),
-                "Copy or download the archive again.");
+    throw Error(
+        Code::corrupt,
+        where_ + " is damaged or truncated: " + std::string(doing) + (why ? std::string(": ") + why : std::string()),
+        "Copy or download the archive again.");
 }
 
 bool DecompressedInput::refill() {
@@ -56,7 +61,8 @@ bool DecompressedInput::refill() {
                 return -1;
             }
         };
-        if (::archive_read_open(archive_, this, nullptr, read, nullptr) != ARCHIVE_OK) fail("cannot begin to decompress it");
+        if (::archive_read_open(archive_, this, nullptr, read, nullptr) != ARCHIVE_OK)
+            fail("cannot begin to decompress it");
         archive_entry* entry = nullptr;
         const int rc = ::archive_read_next_header(archive_, &entry);
         if (rc == ARCHIVE_EOF) {

@@ -25,14 +25,16 @@ std::vector<Item> parse_items(std::string_view text, const std::string& where) {
     const json::Document document(text, where, max_document);
     std::vector<Item> out;
     const auto list = document.root().list();
-    if (list.size() > max_items) throw Error(Code::limit, where + " lists more than " + std::to_string(max_items) + " images");
+    if (list.size() > max_items)
+        throw Error(Code::limit, where + " lists more than " + std::to_string(max_items) + " images");
     for (const json::Value& v : list) {
         if (!v.is_object()) v.fail("is not an object");
         Item item;
         item.config = v["Config"].text();
         item.tags = v["RepoTags"].texts();
         item.layers = v["Layers"].texts();
-        if (item.layers.size() > max_layers) throw Error(Code::limit, where + " has more than " + std::to_string(max_layers) + " layers");
+        if (item.layers.size() > max_layers)
+            throw Error(Code::limit, where + " has more than " + std::to_string(max_layers) + " layers");
         for (const auto& [diff_id, d] : v["LayerSources"].members())
             item.layer_types.emplace_back(diff_id, singularity::media_type::essence(d["mediaType"].text_or()));
         out.push_back(std::move(item));
@@ -58,7 +60,8 @@ std::string read_manifest(MemberSource& source) {
     if (source.size_of("index.json") || source.size_of("oci-layout"))
         throw Error(Code::not_found, where + " has no manifest.json: it is an OCI archive", "Use oci-archive: for it.");
     if (source.size_of("repositories"))
-        throw Error(Code::unsupported, where + " has no manifest.json: it was saved by a Docker older than 1.10 (before 2016)",
+        throw Error(Code::unsupported,
+                    where + " has no manifest.json: it was saved by a Docker older than 1.10 (before 2016)",
                     "Load it into a current Docker or Podman and save it again.");
     throw Error(Code::not_found, where + " has no manifest.json: it is not the output of \"docker save\"",
                 "\"docker export\" writes a container's files and not an image; use \"docker save\".");
@@ -67,7 +70,8 @@ std::string read_manifest(MemberSource& source) {
 const Item& select(const std::vector<Item>& items, const std::string& ref, std::string& tag, const std::string& where) {
     if (ref.empty()) {
         if (items.size() != 1)
-            fail(items.empty() ? Code::not_found : Code::invalid, "Unexpected tar manifest.json: expected 1 item, got " + std::to_string(items.size()),
+            fail(items.empty() ? Code::not_found : Code::invalid,
+                 "Unexpected tar manifest.json: expected 1 item, got " + std::to_string(items.size()),
                  where + what_there_is(items));
         if (!items[0].tags.empty()) tag = items[0].tags[0];
         return items[0];
@@ -80,16 +84,20 @@ const Item& select(const std::vector<Item>& items, const std::string& ref, std::
             n = n * 10 + static_cast<size_t>(c - '0');
         }
         if (!good)
-            throw Error(Code::invalid, "\"" + json::printable(ref) + "\" is not a reference into an archive", "The forms are NAME[:TAG] and @N, where N counts from 0.");
+            throw Error(Code::invalid, "\"" + json::printable(ref) + "\" is not a reference into an archive",
+                        "The forms are NAME[:TAG] and @N, where N counts from 0.");
         if (n >= items.size())
-            fail(Code::not_found, "Invalid source index " + ref + ", only " + std::to_string(items.size()) + " manifest items available",
+            fail(Code::not_found,
+                 "Invalid source index " + ref + ", only " + std::to_string(items.size()) + " manifest items available",
                  where + what_there_is(items));
         if (!items[n].tags.empty()) tag = items[n].tags[0];
         return items[n];
     }
     const ImageReference wanted = parse_image_reference(ref);
     if (!wanted.digest.empty())
-        throw Error(Code::invalid, "\"" + json::printable(ref) + "\": an archive of \"docker save\" does not know digests", "Name the image by its tag or as @N.");
+        throw Error(Code::invalid,
+                    "\"" + json::printable(ref) + "\": an archive of \"docker save\" does not know digests",
+                    "Name the image by its tag or as @N.");
     for (const Item& item : items)
         for (const std::string& t : item.tags) {
             try {
@@ -121,20 +129,24 @@ ArchivedImage choose_archived_image(MemberSource& source, const std::string& ref
 
     const std::string config_name = clean_member_name(item.config, where + ": manifest.json");
     if (!source.size_of(config_name))
-        throw Error(Code::not_found, where + ": the image's config \"" + json::printable(item.config) + "\" is missing", "The archive is incomplete: save the image again.");
+        throw Error(Code::not_found, where + ": the image's config \"" + json::printable(item.config) + "\" is missing",
+                    "The archive is incomplete: save the image again.");
     std::string config = source.read(config_name, max_document);
     const std::string config_where = where + ": config \"" + json::printable(config_name) + "\"";
-    if (const std::string named = digest_of_name(config_name); !named.empty()) verify(*Digest::try_parse(named), config, config_where);
+    if (const std::string named = digest_of_name(config_name); !named.empty())
+        verify(*Digest::try_parse(named), config, config_where);
     ArchivedImage out{config, hash(Digest::Algorithm::sha256, config), parse_config(config, config_where), {}, tag, {}};
     if (item.layers.size() != out.facts.diff_ids.size())
-        throw Error(Code::corrupt, where + ": manifest.json lists " + std::to_string(item.layers.size()) + " layers and the config " +
-                                       std::to_string(out.facts.diff_ids.size()) + " diff_ids");
+        throw Error(Code::corrupt, where + ": manifest.json lists " + std::to_string(item.layers.size()) +
+                                       " layers and the config " + std::to_string(out.facts.diff_ids.size()) +
+                                       " diff_ids");
     for (size_t i = 0; i < item.layers.size(); ++i) {
         ArchivedLayer layer;
         layer.member = clean_member_name(item.layers[i], where + ": manifest.json");
         const auto size = source.size_of(layer.member);
         if (!size)
-            throw Error(Code::not_found, where + ": the layer \"" + json::printable(layer.member) + "\" is missing", "The archive is incomplete: save the image again.");
+            throw Error(Code::not_found, where + ": the layer \"" + json::printable(layer.member) + "\" is missing",
+                        "The archive is incomplete: save the image again.");
         layer.size = *size;
         layer.diff_id = out.facts.diff_ids[i];
         layer.digest = digest_of_name(layer.member);

@@ -10,7 +10,7 @@ namespace sources {
 class MemberSource {
 public:
     virtual ~MemberSource() = default;
-    virtual const std::string& where() const = 0;  // the archive's path, for messages
+    virtual const std::string& where() const = 0;                          // the archive's path, for messages
     virtual std::optional<uint64_t> size_of(const std::string& name) = 0;  // nullopt: no such file
     virtual std::string read(const std::string& name, uint64_t limit) = 0;
 };

@@ -35,7 +35,8 @@ class FileStream final : public Stream {
 public:
     FileStream(Fd fd, uint64_t offset, uint64_t size, std::string where, const Host& host)
         : fd_(std::move(fd)), offset_(offset), left_(size), where_(std::move(where)), host_(host) {
-        if (size > 0) ::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_SEQUENTIAL);
+        if (size > 0)
+            ::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_SEQUENTIAL);
     }
     Slice next() override {
         host_.poll();
@@ -44,7 +45,8 @@ public:
         if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(want);
         const uint64_t got = pread_full(fd_.get(), buffer_.get(), want, offset_, where_);
         if (got < want)
-            throw Error(Code::corrupt, where_ + " ends " + std::to_string(left_ - got) + " bytes early: it was cut, or changed while it was read");
+            throw Error(Code::corrupt, where_ + " ends " + std::to_string(left_ - got) +
+                                           " bytes early: it was cut, or changed while it was read");
         offset_ += got;
         left_ -= got;
         return Slice::borrowed(buffer_.get(), got);
@@ -104,7 +106,8 @@ std::optional<std::string> read_small(const std::string& path, uint64_t limit) {
     uint64_t size = 0;
     const auto fd = open_if_there(path, size);
     if (!fd) return std::nullopt;
-    if (size > limit) throw Error(Code::limit, path + " is larger than the limit of " + std::to_string(limit) + " bytes");
+    if (size > limit)
+        throw Error(Code::limit, path + " is larger than the limit of " + std::to_string(limit) + " bytes");
     return read_at(fd->get(), 0, size, path);
 }
 

@@ -23,7 +23,7 @@ struct ChosenImage {
     ImageManifest manifest;
     std::string config;  // verified
     ConfigFacts facts;   // as many diff_ids as the manifest has layers
-    std::string name;    // ref.name (or containerd's name) of the index entry it was reached by, or ""
+    std::string name;    // containerd's name or ref.name of the index entry it was reached by, or ""
     std::vector<std::string> warnings;
 };
 

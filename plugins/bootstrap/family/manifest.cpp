@@ -19,13 +19,21 @@ std::optional<std::string> decode_base64(std::string_view text) {
     size_t padding = 0;
     for (char c : text) {
         uint32_t v;
-        if (c >= 'A' && c <= 'Z') v = static_cast<uint32_t>(c - 'A');
-        else if (c >= 'a' && c <= 'z') v = static_cast<uint32_t>(c - 'a' + 26);
-        else if (c >= '0' && c <= '9') v = static_cast<uint32_t>(c - '0' + 52);
-        else if (c == '+') v = 62;
-        else if (c == '/') v = 63;
-        else if (c == '=') { ++padding; continue; }
-        else return std::nullopt;
+        if (c >= 'A' && c <= 'Z')
+            v = static_cast<uint32_t>(c - 'A');
+        else if (c >= 'a' && c <= 'z')
+            v = static_cast<uint32_t>(c - 'a' + 26);
+        else if (c >= '0' && c <= '9')
+            v = static_cast<uint32_t>(c - '0' + 52);
+        else if (c == '+')
+            v = 62;
+        else if (c == '/')
+            v = 63;
+        else if (c == '=') {
+            ++padding;
+            continue;
+        } else
+            return std::nullopt;
         if (padding > 0) return std::nullopt;
         bits = (bits << 6) | v;
         if ((have += 6) >= 8) {
@@ -81,7 +89,8 @@ ImageManifest manifest_of(const json::Value& root, const std::string& where) {
 }  // namespace
 
 std::string Platform::text() const {
-    std::string out = json::printable(os.empty() ? "any" : os, 40) + "/" + json::printable(architecture.empty() ? "any" : architecture, 40);
+    std::string out = json::printable(os.empty() ? "any" : os, 40) + "/" +
+                      json::printable(architecture.empty() ? "any" : architecture, 40);
     if (!variant.empty()) out += "/" + json::printable(variant, 40);
     return out;
 }
@@ -97,7 +106,8 @@ bool Descriptor::is_attestation() const {
            (platform && platform->os == "unknown" && platform->architecture == "unknown");
 }
 
-std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::string_view declared, const std::string& where) {
+std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::string_view declared,
+                                              const std::string& where) {
     const json::Document document(bytes, where, max_document);
     const json::Value root = document.root();
     if (!root.is_object()) root.fail("is not an object");
@@ -126,15 +136,18 @@ std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::strin
 
     switch (media_type::kind(type)) {
         case Kind::index:
-            if (has_layers || has_config) throw Error(Code::invalid, where + " is listed as an index but is a manifest");
+            if (has_layers || has_config)
+                throw Error(Code::invalid, where + " is listed as an index but is a manifest");
             return index_of(root, where);
         case Kind::manifest:
             if (has_manifests) throw Error(Code::invalid, where + " is listed as a manifest but is an index");
             if (!has_config && !has_layers)
-                throw Error(Code::invalid, where + " is neither a manifest nor an index: it has no layers and lists no manifests");
+                throw Error(Code::invalid,
+                            where + " is neither a manifest nor an index: it has no layers and lists no manifests");
             return manifest_of(root, where);
         default:
-            throw Error(Code::unsupported, where + " is of type \"" + json::printable(type) + "\", which is not an image");
+            throw Error(Code::unsupported,
+                        where + " is of type \"" + json::printable(type) + "\", which is not an image");
     }
 }
 
@@ -151,19 +164,22 @@ void require_image(const ImageManifest& m, const std::string& where) {
     for (const Descriptor& l : m.layers)
         any_layer = any_layer || l.media_type.find("vnd.oci.image.layer.") != std::string::npos ||
                     l.media_type.find("vnd.docker.image.rootfs.") != std::string::npos;
-    // The first tools of schema 2 gave the config no type of its own; its layers then tell. A config alone does not make
-    // an image of other things.
+    // The first tools of schema 2 gave the config no type of its own; its layers then tell. A config alone does not
+    // make an image of other things.
     const bool untyped = m.config.media_type.empty() || m.config.media_type == "application/octet-stream";
     const bool image = config == Kind::config ? any_layer || m.layers.empty() : untyped && any_layer;
     if (!image) {
         std::string type = m.artifact_type;
         if (type.empty()) type = m.config.media_type;
-        if (m.artifact_type.empty() && !m.layers.empty() && (type.empty() || config == Kind::empty || config == Kind::config))
+        if (m.artifact_type.empty() && !m.layers.empty() &&
+            (type.empty() || config == Kind::empty || config == Kind::config))
             type = m.layers[0].media_type;
         const bool sif = type.find("sylabs.sif") != std::string::npos || type.find("singularity") != std::string::npos;
         throw Error(Code::unsupported,
-                    where + " is an artifact of type \"" + json::printable(type) + "\": no extractable OCI/Docker tar layers found in this image",
-                    sif ? "It holds a SIF file: use oras:// for it." : "Only container images can be converted; other artifacts are read with oras://.");
+                    where + " is an artifact of type \"" + json::printable(type) +
+                        "\": no extractable OCI/Docker tar layers found in this image",
+                    sif ? "It holds a SIF file: use oras:// for it."
+                        : "Only container images can be converted; other artifacts are read with oras://.");
     }
     for (const Descriptor& l : m.layers) {
         const Kind k = media_type::kind(l.media_type);
@@ -182,7 +198,8 @@ ConfigFacts parse_config(std::string_view bytes, const std::string& where) {
     if (!root.is_object()) root.fail("is not an object");
     ConfigFacts out;
     out.platform = {root["os"].text_or(), root["architecture"].text_or(), root["variant"].text_or()};
-    for (const json::Value& id : root["rootfs"]["diff_ids"].list()) out.diff_ids.push_back(Digest::parse(id.text(), where).text());
+    for (const json::Value& id : root["rootfs"]["diff_ids"].list())
+        out.diff_ids.push_back(Digest::parse(id.text(), where).text());
     return out;
 }
 

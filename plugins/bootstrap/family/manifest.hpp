@@ -47,7 +47,8 @@ struct ImageManifest {
 
 // `declared` is the type that a descriptor or HTTP header gave, "" when none did; it must not contradict the body.
 // `where` names the document in messages. Throws Code::invalid, corrupt, limit; Code::unsupported for schema 1.
-std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::string_view declared, const std::string& where);
+std::variant<Index, ImageManifest> parse_body(std::string_view bytes, std::string_view declared,
+                                              const std::string& where);
 // The same for a body that must be an index (index.json).
 Index parse_index(std::string_view bytes, const std::string& where);
 

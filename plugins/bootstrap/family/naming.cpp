@@ -17,7 +17,7 @@ bool strip(std::string_view& text, std::string_view suffix) {
 }
 
 std::string_view without_archive_suffixes(std::string_view base) {
-    for (std::string_view s : {".gz", ".xz", ".zst", ".zstd", ".bz2"})
+    for (std::string_view s : {".gz", ".xz", ".zst", ".zstd", ".bz2", ".lz4"})
         if (strip(base, s)) break;
     for (std::string_view s : {".tar", ".tgz", ".txz", ".tzst", ".tbz2"})
         if (strip(base, s)) break;

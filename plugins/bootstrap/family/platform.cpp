@@ -37,12 +37,14 @@ std::vector<const Descriptor*> entries_for(std::span<const Descriptor> entries, 
     std::vector<const Descriptor*> out;
     for (const std::string& variant : variants_that_serve(wanted))
         for (const Descriptor& d : entries)
-            if (d.platform && !d.is_attestation() && *d.platform == Platform{"linux", wanted.architecture, variant}) out.push_back(&d);
+            if (d.platform && !d.is_attestation() && *d.platform == Platform{"linux", wanted.architecture, variant})
+                out.push_back(&d);
     if (!out.empty()) return out;
     const Descriptor* only = nullptr;
     size_t count = 0;
     for (const Descriptor& d : entries) {
-        if (d.is_attestation() || (d.platform && !(d.platform->os.empty() && d.platform->architecture.empty()))) continue;
+        if (d.is_attestation() || (d.platform && !(d.platform->os.empty() && d.platform->architecture.empty())))
+            continue;
         only = &d;
         ++count;
     }
@@ -66,12 +68,15 @@ std::string list_platforms(std::span<const Descriptor> entries) {
 
 std::string check_platform(const Platform& image, const Wanted& wanted, const std::string& where) {
     if (!image.os.empty() && image.os != "linux")
-        throw Error(Code::unsupported, where + " is an image for " + Platform{image.os, image.architecture, {}}.text() + ": only Linux images can be run");
+        throw Error(Code::unsupported, where + " is an image for " + Platform{image.os, image.architecture, {}}.text() +
+                                           ": only Linux images can be run");
     if (image.architecture.empty() || image.architecture == wanted.architecture) return {};
     const std::string has = Platform{"linux", image.architecture, image.variant}.text();
     if (wanted.is_wish)
-        throw Error(Code::not_found, where + ": the image's architecture (" + has + ") is not the one asked for (" + wanted.text() + ")");
-    return where + ": the image's architecture (" + has + ") is not this machine's (" + wanted.text() + "): its programs may not run here";
+        throw Error(Code::not_found, where + ": the image's architecture (" + has + ") is not the one asked for (" +
+                                         wanted.text() + ")");
+    return where + ": the image's architecture (" + has + ") is not this machine's (" + wanted.text() +
+           "): its programs may not run here";
 }
 
 }  // namespace sources

@@ -17,7 +17,8 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 bool alnum(char c) { return lower(c) || upper(c) || digit(c); }
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
-    throw Error(Code::invalid, "invalid reference \"" + printable(text) + "\": " + why, "The form is [HOST[:PORT]/]NAME[:TAG][@DIGEST].");
+    throw Error(Code::invalid, "invalid reference \"" + printable(text) + "\": " + why,
+                "The form is [HOST[:PORT]/]NAME[:TAG][@DIGEST].");
 }
 
 bool domain_ok(std::string_view text) {
@@ -94,13 +95,15 @@ ImageReference parse_image_reference(std::string_view text) {
         rest = rest.substr(0, at);
     }
     const size_t slash = rest.rfind('/');
-    if (const size_t colon = rest.rfind(':'); colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
+    if (const size_t colon = rest.rfind(':');
+        colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
         out.tag = rest.substr(colon + 1);
         if (!tag_ok(out.tag)) refuse(text, "invalid tag \"" + printable(out.tag) + "\"");
         rest = rest.substr(0, colon);
     }
     if (rest.empty()) refuse(text, "it names no repository");
-    if (rest.size() == 64 && std::all_of(rest.begin(), rest.end(), [](char c) { return digit(c) || (c >= 'a' && c <= 'f'); }))
+    if (rest.size() == 64 &&
+        std::all_of(rest.begin(), rest.end(), [](char c) { return digit(c) || (c >= 'a' && c <= 'f'); }))
         refuse(text, "a name of 64 hexadecimal digits cannot be told from an image's id");
 
     const size_t first = rest.find('/');
@@ -108,7 +111,8 @@ ImageReference parse_image_reference(std::string_view text) {
     out.domain = "docker.io";
     if (first != std::string_view::npos) {
         const std::string_view head = rest.substr(0, first);
-        if (head == "localhost" || head.find_first_of(".:") != std::string_view::npos || std::any_of(head.begin(), head.end(), upper)) {
+        if (head == "localhost" || head.find_first_of(".:") != std::string_view::npos ||
+            std::any_of(head.begin(), head.end(), upper)) {
             if (!domain_ok(head)) refuse(text, "invalid host \"" + printable(head) + "\"");
             out.domain = head == "index.docker.io" ? "docker.io" : std::string(head);
             path = rest.substr(first + 1);
@@ -119,7 +123,8 @@ ImageReference parse_image_reference(std::string_view text) {
     if (out.domain == "docker.io" && path.find('/') == std::string_view::npos) out.path = "library/" + out.path;
     for (size_t begin = 0; begin <= out.path.size();) {
         const size_t end = std::min(out.path.find('/', begin), out.path.size());
-        if (!path_part_ok(std::string_view(out.path).substr(begin, end - begin))) refuse(text, "invalid repository name");
+        if (!path_part_ok(std::string_view(out.path).substr(begin, end - begin)))
+            refuse(text, "invalid repository name");
         begin = end + 1;
     }
     if (out.name().size() > 255) refuse(text, "the repository name is longer than 255 characters");

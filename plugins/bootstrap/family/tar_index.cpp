@@ -38,7 +38,8 @@ private:
 
 }  // namespace
 
-TarIndex::TarIndex(Fd fd, uint64_t size, std::string path, const Host& host) : fd_(std::move(fd)), path_(std::move(path)) {
+TarIndex::TarIndex(Fd fd, uint64_t size, std::string path, const Host& host)
+    : fd_(std::move(fd)), path_(std::move(path)) {
     FileInput input(fd_.get(), size, path_);
     TarReader reader(input, path_);
     TarEntry entry;
@@ -49,7 +50,8 @@ TarIndex::TarIndex(Fd fd, uint64_t size, std::string path, const Host& host) : f
         if (entry.name.empty() || entry.type == TarType::other) continue;
         names += entry.name.size() + entry.link.size();
         if (names > max_names)
-            throw Error(Code::limit, path_ + ": the names in it take more than " + std::to_string(max_names) + " bytes: that is no image archive");
+            throw Error(Code::limit, path_ + ": the names in it take more than " + std::to_string(max_names) +
+                                         " bytes: that is no image archive");
         members_.insert_or_assign(entry.name, Member{entry.type, input.position(), entry.size, entry.link});
     }
 }
@@ -75,7 +77,8 @@ const TarIndex::Member* TarIndex::file_through_links(const std::string& name) co
 
 std::string TarIndex::read(const Member& member, const std::string& name, uint64_t limit) const {
     if (member.size > limit)
-        throw Error(Code::limit, path_ + ": \"" + name + "\" is larger than the limit of " + std::to_string(limit) + " bytes");
+        throw Error(Code::limit,
+                    path_ + ": \"" + name + "\" is larger than the limit of " + std::to_string(limit) + " bytes");
     return read_at(fd_.get(), member.offset, member.size, path_);
 }
 

@@ -28,7 +28,8 @@ public:
     size_t count() const { return members_.size(); }
 
     std::string read(const Member& member, const std::string& name, uint64_t limit) const;  // any thread
-    std::unique_ptr<Stream> stream(const Member& member, const std::string& name, const Host& host) const;  // any thread
+    std::unique_ptr<Stream> stream(const Member& member, const std::string& name,
+                                   const Host& host) const;  // any thread
 
 private:
     Fd fd_;

@@ -65,8 +65,11 @@ struct Pax {
         while (!data.empty()) {
             uint64_t length = 0;
             size_t i = 0;
-            for (; i < data.size() && data[i] >= '0' && data[i] <= '9' && i < 10; ++i) length = length * 10 + static_cast<uint64_t>(data[i] - '0');
-            if (i == 0 || i >= data.size() || data[i] != ' ' || length <= i + 1 || length > data.size() || data[length - 1] != '\n') return false;
+            for (; i < data.size() && data[i] >= '0' && data[i] <= '9' && i < 10; ++i)
+                length = length * 10 + static_cast<uint64_t>(data[i] - '0');
+            if (i == 0 || i >= data.size() || data[i] != ' ' || length <= i + 1 || length > data.size() ||
+                data[length - 1] != '\n')
+                return false;
             const std::string_view record = data.substr(i + 1, length - i - 2);
             data.remove_prefix(length);
             const size_t equal = record.find('=');
@@ -97,7 +100,8 @@ struct Pax {
 }  // namespace
 
 void TarReader::truncated(const std::string& name) const {
-    throw Error(Code::corrupt, where_ + " is truncated: it ends inside " + (name.empty() ? "a header" : "\"" + printable(name) + "\""),
+    throw Error(Code::corrupt,
+                where_ + " is truncated: it ends inside " + (name.empty() ? "a header" : "\"" + printable(name) + "\""),
                 "Copy or download the archive again.");
 }
 
@@ -121,14 +125,17 @@ bool TarReader::header(char* block) {
         first_ = false;
         return true;
     }
-    if (first_) throw Error(Code::corrupt, where_ + " is not a tar archive", "Expected is what \"docker save\", podman, skopeo or tar wrote.");
+    if (first_)
+        throw Error(Code::corrupt, where_ + " is not a tar archive",
+                    "Expected is what \"docker save\", podman, skopeo or tar wrote.");
     if (got < block_size) truncated({});
     throw Error(Code::corrupt, where_ + " is damaged: there is no valid tar header at byte " + std::to_string(at));
 }
 
 std::string TarReader::long_text(uint64_t size, uint64_t limit) {
     if (size > limit)
-        throw Error(Code::limit, where_ + " has a tar header of " + std::to_string(size) + " bytes; the limit is " + std::to_string(limit));
+        throw Error(Code::limit, where_ + " has a tar header of " + std::to_string(size) + " bytes; the limit is " +
+                                     std::to_string(limit));
     std::string out(size, '\0');
     if (input_.read(out.data(), size) != size) truncated({});
     input_.skip((block_size - size % block_size) % block_size);
@@ -144,10 +151,12 @@ bool TarReader::next(TarEntry& entry) {
         if (!header(block)) return false;
         // Headers that hold no entry count too, so that an archive of nothing else ends somewhere.
         if (++entries_ > max_entries)
-            throw Error(Code::limit, where_ + " has more than " + std::to_string(max_entries) + " entries: that is no image archive");
+            throw Error(Code::limit, where_ + " has more than " + std::to_string(max_entries) +
+                                         " entries: that is no image archive");
         uint64_t size = 0;
         if (!number(block + 124, 12, size))
-            throw Error(Code::corrupt, where_ + ": the size of \"" + printable(text(block, 100)) + "\" is no number in range");
+            throw Error(Code::corrupt,
+                        where_ + ": the size of \"" + printable(text(block, 100)) + "\" is no number in range");
         const char type = block[156];
         if (type == 'L' || type == 'K') {
             std::string t = long_text(size, max_name + 1);
@@ -178,7 +187,8 @@ bool TarReader::next(TarEntry& entry) {
             if (std::memcmp(block + 257, "ustar\0", 6) == 0 && !prefix.empty()) name = std::string(prefix) + "/" + name;
         }
         if (name.size() > max_name)
-            throw Error(Code::limit, where_ + " has a name of " + std::to_string(name.size()) + " bytes; the limit is " + std::to_string(max_name));
+            throw Error(Code::limit, where_ + " has a name of " + std::to_string(name.size()) +
+                                         " bytes; the limit is " + std::to_string(max_name));
         if (name.find('\0') != std::string::npos) throw Error(Code::invalid, where_ + " has a name with a NUL inside");
         const bool slash = !name.empty() && name.back() == '/';
 
@@ -192,14 +202,22 @@ bool TarReader::next(TarEntry& entry) {
             case '1': entry.type = TarType::hardlink; break;
             case '2': entry.type = TarType::symlink; break;
             case '5': entry.type = TarType::directory; break;
-            case 'S': pax.sparse = true; entry.type = TarType::file; break;
+            case 'S':
+                pax.sparse = true;
+                entry.type = TarType::file;
+                break;
             default: entry.type = TarType::other; break;
         }
         if (pax.sparse && entry.type == TarType::file)
-            throw Error(Code::unsupported, where_ + ": \"" + printable(name) + "\" is stored as a sparse file", "Write the archive again without tar's --sparse.");
+            throw Error(Code::unsupported, where_ + ": \"" + printable(name) + "\" is stored as a sparse file",
+                        "Write the archive again without tar's --sparse.");
         if (entry.type == TarType::hardlink || entry.type == TarType::symlink)
-            entry.link = pax.has_link ? pax.linkpath : !long_link.empty() ? long_link : std::string(text(block + 157, 100));
-        if (entry.link.size() > max_name) throw Error(Code::limit, where_ + ": the link \"" + printable(name) + "\" has a target of over " + std::to_string(max_name) + " bytes");
+            entry.link = pax.has_link         ? pax.linkpath
+                         : !long_link.empty() ? long_link
+                                              : std::string(text(block + 157, 100));
+        if (entry.link.size() > max_name)
+            throw Error(Code::limit, where_ + ": the link \"" + printable(name) + "\" has a target of over " +
+                                         std::to_string(max_name) + " bytes");
         // Links, devices and directories have no data, whatever the field says (as Go's archive/tar reads them).
         const bool no_data = (type >= '1' && type <= '6');
         if (!no_data) {

@@ -14,12 +14,16 @@ using singularity::Host;
 
 // The absolute path of what `spec` names, which is there, is a file or a directory, and may be read.
 std::string locate(const singularity::SourceSpec& spec) {
-    if (spec.reference.empty()) throw Error(Code::invalid, "no image is named", "The form is localimage:PATH, or \"From: PATH\" in a definition file.");
+    if (spec.reference.empty())
+        throw Error(Code::invalid, "no image is named",
+                    "The form is localimage:PATH, or \"From: PATH\" in a definition file.");
     const std::string path = spec.absolute(spec.reference);
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) {
         const int e = errno;
-        throw Error(e == ENOENT || e == ENOTDIR ? Code::not_found : e == EACCES ? Code::permission : Code::io,
+        throw Error(e == ENOENT || e == ENOTDIR ? Code::not_found
+                    : e == EACCES               ? Code::permission
+                                                : Code::io,
                     "cannot open the image " + path + ": " + std::strerror(e));
     }
     const bool directory = S_ISDIR(st.st_mode);
@@ -27,7 +31,8 @@ std::string locate(const singularity::SourceSpec& spec) {
     if (!directory && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
         throw Error(Code::invalid, path + " is neither a file nor a directory, so it is no image");
     if (::access(path.c_str(), directory ? R_OK | X_OK : R_OK) != 0)
-        throw Error(errno == EACCES ? Code::permission : Code::io, "cannot read the image " + path + ": " + std::strerror(errno));
+        throw Error(errno == EACCES ? Code::permission : Code::io,
+                    "cannot read the image " + path + ": " + std::strerror(errno));
     return path;
 }
 

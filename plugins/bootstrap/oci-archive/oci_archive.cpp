@@ -9,7 +9,9 @@ using namespace sources;
 
 constexpr const char* if_directory = "Use oci: for the directory of an OCI image layout.";
 
-std::string member_of(const Digest& digest) { return "blobs/" + std::string(digest.algorithm_name()) + "/" + digest.hex(); }
+std::string member_of(const Digest& digest) {
+    return "blobs/" + std::string(digest.algorithm_name()) + "/" + digest.hex();
+}
 
 // A layout in a plain tar. Only regular members count: a link could not stand for a blob in a layout either.
 class TarLayout final : public BlobSource {
@@ -35,7 +37,8 @@ private:
 
 class TarImage final : public LayoutImage {
 public:
-    TarImage(ChosenImage chosen, std::unique_ptr<TarIndex> tar) : LayoutImage(std::move(chosen)), tar_(std::move(tar)) {}
+    TarImage(ChosenImage chosen, std::unique_ptr<TarIndex> tar)
+        : LayoutImage(std::move(chosen)), tar_(std::move(tar)) {}
 
 protected:
     std::unique_ptr<Stream> open_blob(const Descriptor& layer, const Host& host) override {
@@ -83,10 +86,13 @@ private:
             const std::string* text = image_.SequentialArchive::document(name);
             return text ? std::optional(*text) : std::nullopt;
         }
-        std::optional<uint64_t> size_of(const Digest& digest) override { return image_.SequentialArchive::size_of(member_of(digest)); }
+        std::optional<uint64_t> size_of(const Digest& digest) override {
+            return image_.SequentialArchive::size_of(member_of(digest));
+        }
         std::string read(const Digest& digest, uint64_t) override {
             if (const std::string* text = image_.SequentialArchive::document(member_of(digest))) return *text;
-            throw Error(Code::invalid, where() + ": " + digest.text() + " is not a JSON document of at most " + std::to_string(max_document) + " bytes");
+            throw Error(Code::invalid, where() + ": " + digest.text() + " is not a JSON document of at most " +
+                                           std::to_string(max_document) + " bytes");
         }
 
     private:
@@ -134,4 +140,4 @@ private:
 
 }  // namespace oci_archive
 
-SINGULARITY_PLUGIN(oci-archive, oci_archive::Source)
+SINGULARITY_PLUGIN(oci - archive, oci_archive::Source)

@@ -17,8 +17,9 @@ public:
         struct stat st {};
         if (::stat(path_.c_str(), &st) != 0) throw_errno("cannot open", path_);
         if (!S_ISDIR(st.st_mode))
-            throw Error(Code::invalid, path_ + " is a file, and the directory of an OCI image layout is expected",
-                        "Use oci-archive: for a layout in a tar file, docker-archive: for the output of \"docker save\".");
+            throw Error(
+                Code::invalid, path_ + " is a file, and the directory of an OCI image layout is expected",
+                "Use oci-archive: for a layout in a tar file, docker-archive: for the output of \"docker save\".");
     }
     const std::string& where() const override { return path_; }
     std::optional<std::string> document(const std::string& name, uint64_t limit) override {
@@ -32,7 +33,8 @@ public:
         uint64_t size = 0;
         const Fd fd = open_regular(file_of(digest), size);
         if (size > limit)
-            throw Error(Code::limit, path_ + ": blob " + digest.text() + " is larger than the limit of " + std::to_string(limit) + " bytes");
+            throw Error(Code::limit, path_ + ": blob " + digest.text() + " is larger than the limit of " +
+                                         std::to_string(limit) + " bytes");
         return read_at(fd.get(), 0, size, file_of(digest));
     }
     std::string file_of(const Digest& digest) const {
@@ -45,7 +47,8 @@ private:
 
 class DirectoryImage final : public LayoutImage {
 public:
-    DirectoryImage(ChosenImage chosen, Directory directory) : LayoutImage(std::move(chosen)), directory_(std::move(directory)) {}
+    DirectoryImage(ChosenImage chosen, Directory directory)
+        : LayoutImage(std::move(chosen)), directory_(std::move(directory)) {}
 
 protected:
     std::unique_ptr<Stream> open_blob(const Descriptor& layer, const Host& host) override {

@@ -20,7 +20,9 @@ constexpr uint64_t step = 1 << 20;
 
 [[noreturn]] void throw_errno(const std::string& what, const std::string& path) {
     const int e = errno;
-    const Code code = e == ENOENT || e == ENOTDIR ? Code::not_found : e == EACCES || e == EPERM ? Code::permission : Code::io;
+    const Code code = e == ENOENT || e == ENOTDIR ? Code::not_found
+                      : e == EACCES || e == EPERM ? Code::permission
+                                                  : Code::io;
     throw Error(code, what + " " + path + ": " + std::strerror(e));
 }
 
@@ -33,7 +35,9 @@ int hex_digit(char c) {
 
 // The absolute path of a file URL: "file:///PATH", "file://localhost/PATH" or "file:/PATH", with %XX decoded.
 std::string path_of(const std::string& url) {
-    const auto bad = [&](const std::string& why) { return Error(Code::invalid, "the URL " + url + " " + why, "The form is file:///absolute/path."); };
+    const auto bad = [&](const std::string& why) {
+        return Error(Code::invalid, "the URL " + url + " " + why, "The form is file:///absolute/path.");
+    };
     std::string_view rest = url;
     if (rest.substr(0, 5) != "file:") throw bad("is not a file URL");
     rest.remove_prefix(5);
@@ -41,7 +45,8 @@ std::string path_of(const std::string& url) {
         rest.remove_prefix(2);
         const size_t slash = std::min(rest.find('/'), rest.size());
         const std::string_view host = rest.substr(0, slash);
-        if (!host.empty() && host != "localhost") throw bad("names the host " + std::string(host) + "; only files of this machine can be read");
+        if (!host.empty() && host != "localhost")
+            throw bad("names the host " + std::string(host) + "; only files of this machine can be read");
         rest.remove_prefix(slash);
     }
     if (rest.empty() || rest.front() != '/') throw bad("has no absolute path");
@@ -49,7 +54,8 @@ std::string path_of(const std::string& url) {
     for (size_t i = 0; i < rest.size(); ++i) {
         char c = rest[i];
         if (c == '%') {
-            const int high = i + 1 < rest.size() ? hex_digit(rest[i + 1]) : -1, low = i + 2 < rest.size() ? hex_digit(rest[i + 2]) : -1;
+            const int high = i + 1 < rest.size() ? hex_digit(rest[i + 1]) : -1,
+                      low = i + 2 < rest.size() ? hex_digit(rest[i + 2]) : -1;
             if (high < 0 || low < 0) throw bad("has a % that two hexadecimal digits do not follow");
             c = static_cast<char>(high * 16 + low);
             i += 2;
@@ -78,7 +84,8 @@ class Body final : public singularity::Stream {
 public:
     Body(std::shared_ptr<File> file, std::string path, uint64_t offset, uint64_t size, const Host& host)
         : file_(std::move(file)), path_(std::move(path)), offset_(offset), left_(size), host_(host) {
-        if (size > 0) ::posix_fadvise(file_->get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_SEQUENTIAL);
+        if (size > 0)
+            ::posix_fadvise(file_->get(), static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_SEQUENTIAL);
     }
     Slice next() override {
         host_.poll();
@@ -105,8 +112,16 @@ private:
 
 class Answer final : public singularity::Response {
 public:
-    Answer(std::string url, std::shared_ptr<File> file, std::string path, unsigned status, uint64_t offset, uint64_t size, bool head, const Host& host)
-        : url_(std::move(url)), file_(std::move(file)), path_(std::move(path)), status_(status), offset_(offset), size_(size), head_(head), host_(host),
+    Answer(std::string url, std::shared_ptr<File> file, std::string path, unsigned status, uint64_t offset,
+           uint64_t size, bool head, const Host& host)
+        : url_(std::move(url)),
+          file_(std::move(file)),
+          path_(std::move(path)),
+          status_(status),
+          offset_(offset),
+          size_(size),
+          head_(head),
+          host_(host),
           length_(std::to_string(size)) {}
     unsigned status() const override { return status_; }
     const char* header(const char* name, uint64_t i) const override {

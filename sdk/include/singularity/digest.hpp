@@ -4,10 +4,9 @@
 // Grammar: OCI image-spec, descriptor.md "Digests". Only the two registered algorithms that are in use
 // are accepted, with exactly their number of lower-case hex digits, so that hex() is safe as a file name.
 #pragma once
-#include <singularity/error.hpp>
-
 #include <compare>
 #include <optional>
+#include <singularity/error.hpp>
 
 namespace singularity {
 
@@ -44,7 +43,8 @@ public:
             hex += digits[hash[i] & 15];
         }
         if (auto d = from_hex(algorithm, hex)) return *std::move(d);
-        throw Error(Code::internal, "a hash of " + std::to_string(size) + " bytes is none of " + std::string(name(algorithm)));
+        throw Error(Code::internal,
+                    "a hash of " + std::to_string(size) + " bytes is none of " + std::string(name(algorithm)));
     }
 
     Algorithm algorithm() const { return algorithm_; }

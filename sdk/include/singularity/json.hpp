@@ -9,9 +9,8 @@
 // as absent, as Go programs, which write these documents, have it. Texts with a NUL inside are refused:
 // they would be cut at the C boundary.
 #pragma once
-#include <singularity/error.hpp>
-
 #include <cstdint>
+#include <singularity/error.hpp>
 #include <vector>
 
 // RapidJSON 1.1 adds to a null pointer while its stack is empty, which does no harm but stops a sanitizer's run.
@@ -142,11 +141,14 @@ public:
     Document(std::string_view text, std::string what, uint64_t limit = max_bytes) : what_(std::move(what)) {
         if (text.size() > limit)
             throw Error(Code::limit, what_ + " is larger than the limit of " + std::to_string(limit) + " bytes");
-        if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) throw Error(Code::corrupt, what_ + " is empty");
+        if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+            throw Error(Code::corrupt, what_ + " is empty");
         check_depth(text);
-        document_.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(), text.size());
+        document_.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(),
+                                                                                                text.size());
         if (document_.HasParseError())
-            throw Error(Code::corrupt, what_ + " is not JSON: " + rapidjson::GetParseError_En(document_.GetParseError()) +
+            throw Error(Code::corrupt, what_ +
+                                           " is not JSON: " + rapidjson::GetParseError_En(document_.GetParseError()) +
                                            " (at byte " + std::to_string(document_.GetErrorOffset()) + ")");
     }
     Document(const Document&) = delete;

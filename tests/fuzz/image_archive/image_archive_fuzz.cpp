@@ -20,7 +20,9 @@ public:
         const auto* m = tar_.file_through_links(name);
         return m ? std::optional(m->size) : std::nullopt;
     }
-    std::string read(const std::string& name, uint64_t limit) override { return tar_.read(*tar_.file_through_links(name), name, limit); }
+    std::string read(const std::string& name, uint64_t limit) override {
+        return tar_.read(*tar_.file_through_links(name), name, limit);
+    }
 
 private:
     const TarIndex& tar_;

@@ -23,15 +23,17 @@ public:
     }
     // A descriptor of a stored blob.
     std::string descriptor(const std::string& type, const std::string& digest, const std::string& more = {}) {
-        return R"({"mediaType":")" + type + R"(","digest":")" + digest + R"(","size":)" + std::to_string(blobs[digest].size()) + more + "}";
+        return R"({"mediaType":")" + type + R"(","digest":")" + digest + R"(","size":)" +
+               std::to_string(blobs[digest].size()) + more + "}";
     }
     // An image of one layer; gives the descriptor of its manifest.
     std::string image(const std::string& arch, const std::string& more = {}, const std::string& mark = {}) {
         const std::string layer = fixture::a_layer(arch + mark), diff = fixture::sha256(layer);
-        const std::string config =
-            put(R"({"architecture":")" + arch + R"(","os":"linux","rootfs":{"type":"layers","diff_ids":[")" + diff + R"("]}})");
-        const std::string manifest = put(R"({"schemaVersion":2,"config":)" + descriptor("application/vnd.oci.image.config.v1+json", config) + R"(,"layers":[)" +
-                                         descriptor("application/vnd.oci.image.layer.v1.tar", put(layer)) + "]}");
+        const std::string config = put(R"({"architecture":")" + arch +
+                                       R"(","os":"linux","rootfs":{"type":"layers","diff_ids":[")" + diff + R"("]}})");
+        const std::string manifest =
+            put(R"({"schemaVersion":2,"config":)" + descriptor("application/vnd.oci.image.config.v1+json", config) +
+                R"(,"layers":[)" + descriptor("application/vnd.oci.image.layer.v1.tar", put(layer)) + "]}");
         last = manifest;
         return descriptor("application/vnd.oci.image.manifest.v1+json", manifest, more);
     }
@@ -51,18 +53,26 @@ public:
     std::optional<std::string> document(const std::string& name, uint64_t) override {
         return documents.count(name) ? std::optional(documents[name]) : std::nullopt;
     }
-    std::optional<uint64_t> size_of(const Digest& d) override { return blobs.count(d.text()) ? std::optional<uint64_t>(blobs[d.text()].size()) : std::nullopt; }
+    std::optional<uint64_t> size_of(const Digest& d) override {
+        return blobs.count(d.text()) ? std::optional<uint64_t>(blobs[d.text()].size()) : std::nullopt;
+    }
     std::string read(const Digest& d, uint64_t) override { return blobs.at(d.text()); }
 
 private:
     std::string where_ = "MEM";
 };
 
-std::string ref_name(const std::string& name) { return R"(,"annotations":{"org.opencontainers.image.ref.name":")" + name + R"("})"; }
-std::string platform(const std::string& arch) { return R"(,"platform":{"os":"linux","architecture":")" + arch + R"("})"; }
+std::string ref_name(const std::string& name) {
+    return R"(,"annotations":{"org.opencontainers.image.ref.name":")" + name + R"("})";
+}
+std::string platform(const std::string& arch) {
+    return R"(,"platform":{"os":"linux","architecture":")" + arch + R"("})";
+}
 const Wanted amd64{"amd64", "", false}, arm64{"arm64", "", false};
 
-std::string arch_of(Memory& m, const std::string& ref, const Wanted& w = amd64) { return choose_image(m, ref, w).facts.platform.architecture; }
+std::string arch_of(Memory& m, const std::string& ref, const Wanted& w = amd64) {
+    return choose_image(m, ref, w).facts.platform.architecture;
+}
 Error refused(Memory& m, const std::string& ref, const Wanted& w = amd64) {
     return error_of([&] { choose_image(m, ref, w); });
 }
@@ -83,7 +93,8 @@ BOOST_AUTO_TEST_CASE(the_only_image_needs_no_name) {
 
 BOOST_AUTO_TEST_CASE(several_images_need_a_choice_with_the_message_of_old) {
     Memory m;
-    m.index({m.image("amd64", ref_name("one"), "1"), m.image("amd64", ref_name("two"), "2"), m.image("amd64", "", "3")});
+    m.index(
+        {m.image("amd64", ref_name("one"), "1"), m.image("amd64", ref_name("two"), "2"), m.image("amd64", "", "3")});
     const Error e = refused(m, "");
     BOOST_TEST(e.message() == "conveyor failed to get: more than one image in oci, choose an image");
     BOOST_TEST(contains(e.hint(), "\"one\", \"two\", @2 (sha256:"));
@@ -102,10 +113,18 @@ BOOST_AUTO_TEST_CASE(several_images_need_a_choice_with_the_message_of_old) {
 
 BOOST_AUTO_TEST_CASE(the_name_that_containerd_writes_is_found_too) {
     Memory m;
-    m.index({m.image("amd64", R"(,"annotations":{"io.containerd.image.name":"docker.io/lab/x:1","org.opencontainers.image.ref.name":"1"})", "1"),
-             m.image("arm64", R"(,"annotations":{"io.containerd.image.name":"docker.io/lab/y:2","org.opencontainers.image.ref.name":"2"})", "2")});
+    m.index(
+        {m.image(
+             "amd64",
+             R"(,"annotations":{"io.containerd.image.name":"docker.io/lab/x:1","org.opencontainers.image.ref.name":"1"})",
+             "1"),
+         m.image(
+             "arm64",
+             R"(,"annotations":{"io.containerd.image.name":"docker.io/lab/y:2","org.opencontainers.image.ref.name":"2"})",
+             "2")});
     BOOST_TEST(arch_of(m, "docker.io/lab/x:1") == "amd64");
     BOOST_TEST(arch_of(m, "2") == "arm64");
+    BOOST_TEST(choose_image(m, "2", arm64).name == "docker.io/lab/y:2");
 }
 
 BOOST_AUTO_TEST_CASE(one_image_for_several_platforms_is_no_choice_of_images) {
@@ -130,12 +149,14 @@ BOOST_AUTO_TEST_CASE(one_image_for_several_platforms_is_no_choice_of_images) {
 BOOST_AUTO_TEST_CASE(an_index_is_chosen_from_by_platform_also_nested) {
     Memory m;
     const std::string attestation = m.image("unknown", R"(,"platform":{"os":"unknown","architecture":"unknown"})");
-    const std::string inner = m.index_blob({attestation, m.image("arm64", platform("arm64")), m.image("amd64", platform("amd64"))});
+    const std::string inner =
+        m.index_blob({attestation, m.image("arm64", platform("arm64")), m.image("amd64", platform("amd64"))});
     m.index({m.index_blob({inner}, ref_name("x"))});
     BOOST_TEST(arch_of(m, "x", arm64) == "arm64");
     BOOST_TEST(arch_of(m, "") == "amd64");
     const Error e = refused(m, "", {"s390x", "", true});
-    BOOST_TEST(e.message() == "conveyor failed to get: no image for linux/s390x in MEM; there is linux/arm64, linux/amd64");
+    BOOST_TEST(e.message() ==
+               "conveyor failed to get: no image for linux/s390x in MEM; there is linux/arm64, linux/amd64");
     BOOST_TEST((e.code() == Code::not_found));
 }
 
@@ -164,8 +185,10 @@ BOOST_AUTO_TEST_CASE(entries_of_unknown_types_are_skipped_in_an_index) {
 BOOST_AUTO_TEST_CASE(signatures_and_attestations_beside_an_image_do_not_make_a_choice) {
     Memory m;
     const std::string hex(64, 'a');
-    m.index({m.image("amd64", "", "1"), m.image("amd64", ref_name("sha256-" + hex + ".sig"), "2"), m.image("amd64", ref_name("_cosign:sha256-" + hex + ".att"), "3"),
-             m.image("amd64", ref_name("sha256-" + hex), "4"), m.image("amd64", R"(,"annotations":{"vnd.docker.reference.type":"attestation-manifest"})", "5")});
+    m.index({m.image("amd64", "", "1"), m.image("amd64", ref_name("sha256-" + hex + ".sig"), "2"),
+             m.image("amd64", ref_name("_cosign:sha256-" + hex + ".att"), "3"),
+             m.image("amd64", ref_name("sha256-" + hex), "4"),
+             m.image("amd64", R"(,"annotations":{"vnd.docker.reference.type":"attestation-manifest"})", "5")});
     BOOST_TEST(arch_of(m, "") == "amd64");
     BOOST_TEST(arch_of(m, "sha256-" + hex + ".sig") == "amd64");
 }
@@ -205,9 +228,11 @@ BOOST_AUTO_TEST_CASE(documents_that_do_not_match_their_digest_are_refused) {
 
 BOOST_AUTO_TEST_CASE(as_many_diff_ids_as_layers_are_needed) {
     Memory m;
-    const std::string config = m.put(R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})");
-    const std::string manifest = m.put(R"({"schemaVersion":2,"config":)" + m.descriptor("application/vnd.oci.image.config.v1+json", config) + R"(,"layers":[)" +
-                                       m.descriptor("application/vnd.oci.image.layer.v1.tar", m.put("x")) + "]}");
+    const std::string config =
+        m.put(R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}})");
+    const std::string manifest =
+        m.put(R"({"schemaVersion":2,"config":)" + m.descriptor("application/vnd.oci.image.config.v1+json", config) +
+              R"(,"layers":[)" + m.descriptor("application/vnd.oci.image.layer.v1.tar", m.put("x")) + "]}");
     m.index({m.descriptor("application/vnd.oci.image.manifest.v1+json", manifest)});
     const Error e = refused(m, "");
     BOOST_TEST(contains(e.message(), "1 layers and the config 0 diff_ids"));
@@ -248,11 +273,15 @@ BOOST_AUTO_TEST_CASE(embedded_content_stands_for_a_blob_that_is_not_there) {
     std::string encoded;
     {
         std::vector<unsigned char> out(config.size() * 2);
-        encoded.assign(reinterpret_cast<char*>(out.data()),
-                       static_cast<size_t>(EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(config.data()), static_cast<int>(config.size()))));
+        encoded.assign(
+            reinterpret_cast<char*>(out.data()),
+            static_cast<size_t>(EVP_EncodeBlock(out.data(), reinterpret_cast<const unsigned char*>(config.data()),
+                                                static_cast<int>(config.size()))));
     }
-    const std::string manifest = m.put(R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" + fixture::sha256(config) +
-                                       R"(","size":)" + std::to_string(config.size()) + R"(,"data":")" + encoded + R"("},"layers":[]})");
+    const std::string manifest =
+        m.put(R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
+              fixture::sha256(config) + R"(","size":)" + std::to_string(config.size()) + R"(,"data":")" + encoded +
+              R"("},"layers":[]})");
     m.index({m.descriptor("application/vnd.oci.image.manifest.v1+json", manifest)});
     BOOST_TEST(choose_image(m, "", amd64).config == config);
 }

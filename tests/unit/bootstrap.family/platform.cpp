@@ -23,8 +23,9 @@ std::string chosen(const std::vector<Descriptor>& entries, const Wanted& w) {
 BOOST_AUTO_TEST_SUITE(platforms)
 
 BOOST_AUTO_TEST_CASE(the_entry_of_the_machine_is_chosen) {
-    const std::vector<Descriptor> list{entry("linux", "arm64", "v8", 'a'), entry("linux", "amd64", "", 'b'), entry("windows", "amd64", "", 'c'),
-                                       entry("linux", "386", "", 'd'), entry("unknown", "unknown", "", 'e')};
+    const std::vector<Descriptor> list{entry("linux", "arm64", "v8", 'a'), entry("linux", "amd64", "", 'b'),
+                                       entry("windows", "amd64", "", 'c'), entry("linux", "386", "", 'd'),
+                                       entry("unknown", "unknown", "", 'e')};
     BOOST_TEST(chosen(list, {"amd64", "", false}) == "b");
     BOOST_TEST(chosen(list, {"arm64", "", false}) == "a");
     BOOST_TEST(chosen(list, {"arm64", "v8", false}) == "a");
@@ -34,7 +35,8 @@ BOOST_AUTO_TEST_CASE(the_entry_of_the_machine_is_chosen) {
 }
 
 BOOST_AUTO_TEST_CASE(a_machine_takes_its_own_variant_then_lesser_ones) {
-    const std::vector<Descriptor> list{entry("linux", "arm", "v5", '5'), entry("linux", "arm", "v6", '6'), entry("linux", "arm", "v7", '7')};
+    const std::vector<Descriptor> list{entry("linux", "arm", "v5", '5'), entry("linux", "arm", "v6", '6'),
+                                       entry("linux", "arm", "v7", '7')};
     BOOST_TEST(chosen(list, {"arm", "v8", false}) == "7");
     BOOST_TEST(chosen(list, {"arm", "v7", false}) == "7");
     BOOST_TEST(chosen(list, {"arm", "v6", false}) == "6");
@@ -46,7 +48,8 @@ BOOST_AUTO_TEST_CASE(a_machine_takes_its_own_variant_then_lesser_ones) {
 }
 
 BOOST_AUTO_TEST_CASE(levels_of_amd64_above_the_first_are_only_for_those_who_ask) {
-    const std::vector<Descriptor> list{entry("linux", "amd64", "v3", '3'), entry("linux", "amd64", "v2", '2'), entry("linux", "amd64", "v1", '1')};
+    const std::vector<Descriptor> list{entry("linux", "amd64", "v3", '3'), entry("linux", "amd64", "v2", '2'),
+                                       entry("linux", "amd64", "v1", '1')};
     BOOST_TEST(chosen(list, {"amd64", "", false}) == "1");
     BOOST_TEST(chosen(list, {"amd64", "v3", true}) == "3");
     BOOST_TEST(chosen(list, {"amd64", "v4", true}) == "3");
@@ -54,7 +57,8 @@ BOOST_AUTO_TEST_CASE(levels_of_amd64_above_the_first_are_only_for_those_who_ask)
 }
 
 BOOST_AUTO_TEST_CASE(a_single_entry_without_a_platform_is_the_last_resort) {
-    const std::vector<Descriptor> list{entry("linux", "arm64", "", 'a'), entry("", "", "", 'f'), entry("unknown", "unknown", "", 'e')};
+    const std::vector<Descriptor> list{entry("linux", "arm64", "", 'a'), entry("", "", "", 'f'),
+                                       entry("unknown", "unknown", "", 'e')};
     BOOST_TEST(chosen(list, {"amd64", "", false}) == "f");
     BOOST_TEST(chosen(list, {"arm64", "", false}) == "a");
     BOOST_TEST(chosen({entry("", "", "", 'f'), entry("", "", "", '0')}, {"amd64", "", false}) == "");
@@ -63,9 +67,16 @@ BOOST_AUTO_TEST_CASE(a_single_entry_without_a_platform_is_the_last_resort) {
 BOOST_AUTO_TEST_CASE(the_config_of_another_machine_is_a_warning_or_an_error) {
     BOOST_TEST(check_platform({"linux", "amd64", ""}, {"amd64", "", true}, "X").empty());
     BOOST_TEST(check_platform({"", "", ""}, {"amd64", "", true}, "X").empty());
-    BOOST_TEST(contains(check_platform({"linux", "arm64", "v8"}, {"amd64", "", false}, "X"), "the image's architecture (linux/arm64/v8)"));
-    BOOST_TEST(contains(error_of([] { check_platform({"linux", "arm64", ""}, {"amd64", "", true}, "X"); }).message(), "the image's architecture"));
-    BOOST_TEST(contains(error_of([] { check_platform({"windows", "amd64", ""}, {"amd64", "", false}, "X"); }).message(), "windows/amd64"));
+    BOOST_TEST(contains(check_platform({"linux", "arm64", "v8"}, {"amd64", "", false}, "X"),
+                        "the image's architecture (linux/arm64/v8)"));
+    BOOST_TEST(contains(error_of([] {
+                            check_platform({"linux", "arm64", ""}, {"amd64", "", true}, "X");
+                        }).message(),
+                        "the image's architecture"));
+    BOOST_TEST(contains(error_of([] {
+                            check_platform({"windows", "amd64", ""}, {"amd64", "", false}, "X");
+                        }).message(),
+                        "windows/amd64"));
 }
 
 BOOST_AUTO_TEST_CASE(lists_of_other_projects_are_chosen_from) {

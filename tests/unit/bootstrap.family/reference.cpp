@@ -29,11 +29,33 @@ BOOST_AUTO_TEST_CASE(names_are_completed_as_docker_does) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_reference_is_refused) {
-    for (const std::string& bad :
-         {std::string(), std::string("Upper"), std::string("a/B"), std::string(":tag"), std::string("x:"), std::string("x:-a"), std::string("x:") + std::string(129, 'a'),
-          std::string("x@sha256:ab"), std::string("a..b"), std::string("a___b"), std::string("-a"), std::string("a-"), std::string("a//b"), std::string("/a"),
-          std::string("a/"), std::string(64, 'a'), std::string("host:port/x"), std::string("host:/x"), std::string("-h.com/x"), std::string("h..com/x"),
-          std::string(256, 'a'), std::string("a b"), std::string("a\nb"), std::string("../x"), std::string("h.com./x"), std::string("[::1/x"), std::string("[]:1/x")})
+    for (const std::string& bad : {std::string(),
+                                   std::string("Upper"),
+                                   std::string("a/B"),
+                                   std::string(":tag"),
+                                   std::string("x:"),
+                                   std::string("x:-a"),
+                                   std::string("x:") + std::string(129, 'a'),
+                                   std::string("x@sha256:ab"),
+                                   std::string("a..b"),
+                                   std::string("a___b"),
+                                   std::string("-a"),
+                                   std::string("a-"),
+                                   std::string("a//b"),
+                                   std::string("/a"),
+                                   std::string("a/"),
+                                   std::string(64, 'a'),
+                                   std::string("host:port/x"),
+                                   std::string("host:/x"),
+                                   std::string("-h.com/x"),
+                                   std::string("h..com/x"),
+                                   std::string(256, 'a'),
+                                   std::string("a b"),
+                                   std::string("a\nb"),
+                                   std::string("../x"),
+                                   std::string("h.com./x"),
+                                   std::string("[::1/x"),
+                                   std::string("[]:1/x")})
         BOOST_CHECK_THROW(parse_image_reference(bad), Error);
     BOOST_TEST(contains(error_of([] { parse_image_reference("a/B"); }).message(), "repository name must be lowercase"));
 }

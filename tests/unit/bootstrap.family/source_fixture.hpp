@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <singularity/bootstrap.h>
+#include <singularity/host.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,8 +16,6 @@
 #include <fstream>
 #include <functional>
 #include <mutex>
-#include <singularity/bootstrap.h>
-#include <singularity/host.h>
 #include <singularity/stream.hpp>
 #include <string>
 #include <vector>
@@ -109,7 +109,8 @@ struct Read {
 
 class Source {
 public:
-    Source(const char* object, std::string scheme) : scheme_(std::move(scheme)), table_(load<sg_bootstrap_v1>(object, scheme_.c_str(), "bootstrap")) {}
+    Source(const char* object, std::string scheme)
+        : scheme_(std::move(scheme)), table_(load<sg_bootstrap_v1>(object, scheme_.c_str(), "bootstrap")) {}
 
     Id resolve(const std::string& reference, const Wish& wish = {}) const {
         sg_identity id{};
@@ -175,7 +176,9 @@ public:
 
 private:
     sg_source_spec spec(const std::string& reference, const Wish& w) const {
-        return {scheme_.c_str(), reference.c_str(), w.directory.c_str(), w.arch.c_str(), w.variant.c_str(), w.named ? 1 : 0, nullptr};
+        return {scheme_.c_str(), reference.c_str(), w.directory.c_str(),
+                w.arch.c_str(),  w.variant.c_str(), w.named ? 1 : 0,
+                nullptr};
     }
     std::string scheme_;
     const sg_bootstrap_v1& table_;
@@ -272,7 +275,8 @@ inline std::string tar_header(const std::string& name, uint64_t size, char type 
     h[155] = ' ';
     return h;
 }
-inline std::string tar_member(const std::string& name, const std::string& data, char type = '0', const std::string& link = {}) {
+inline std::string tar_member(const std::string& name, const std::string& data, char type = '0',
+                              const std::string& link = {}) {
     return tar_header(name, data.size(), type, link) + data + std::string((512 - data.size() % 512) % 512, '\0');
 }
 inline std::string tar_end() { return std::string(1024, '\0'); }

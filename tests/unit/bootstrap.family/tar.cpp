@@ -1,6 +1,5 @@
 // The tar archives that images come in: good ones, odd ones and hostile ones.
 #include "family/archive.hpp"
-
 #include "source_fixture.hpp"
 
 using namespace sources;
@@ -19,7 +18,9 @@ std::string pax_record(const std::string& key, const std::string& value) {
     while (std::to_string(n).size() + key.size() + value.size() + 3 != n) ++n;
     return std::to_string(n) + " " + key + "=" + value + "\n";
 }
-std::string with_pax(const std::string& records, const std::string& member) { return tar_member("pax", records, 'x') + member; }
+std::string with_pax(const std::string& records, const std::string& member) {
+    return tar_member("pax", records, 'x') + member;
+}
 
 TarIndex index_of(const std::string& bytes) {
     const fixture::Scratch dir;
@@ -41,7 +42,8 @@ std::string content(const TarIndex& tar, const std::string& name) {
 BOOST_AUTO_TEST_SUITE(tar_archives)
 
 BOOST_AUTO_TEST_CASE(members_are_found_with_and_without_a_leading_dot) {
-    const TarIndex tar = index_of(tar_member("./", "", '5') + tar_member("./a/b", "one") + tar_member("c//d", "two") + tar_member("e/", "", '5') + tar_end());
+    const TarIndex tar = index_of(tar_member("./", "", '5') + tar_member("./a/b", "one") + tar_member("c//d", "two") +
+                                  tar_member("e/", "", '5') + tar_end());
     BOOST_TEST(content(tar, "a/b") == "one");
     BOOST_TEST(content(tar, "c/d") == "two");
     BOOST_TEST(!tar.file("e"));
@@ -55,8 +57,10 @@ BOOST_AUTO_TEST_CASE(of_a_name_that_comes_twice_the_last_counts) {
 
 BOOST_AUTO_TEST_CASE(long_names_of_both_families_are_read) {
     const std::string name = std::string(90, 'd') + "/" + std::string(120, 'f');
-    BOOST_TEST(content(index_of(tar_member("././@LongLink", name + '\0', 'L') + tar_member("short", "gnu") + tar_end()), name) == "gnu");
-    BOOST_TEST(content(index_of(with_pax(pax_record("path", name), tar_member("short", "pax")) + tar_end()), name) == "pax");
+    BOOST_TEST(content(index_of(tar_member("././@LongLink", name + '\0', 'L') + tar_member("short", "gnu") + tar_end()),
+                       name) == "gnu");
+    BOOST_TEST(content(index_of(with_pax(pax_record("path", name), tar_member("short", "pax")) + tar_end()), name) ==
+               "pax");
     std::string ustar = tar_header(std::string(90, 'f'), 0);
     ustar.replace(345, 3, "pre");
     ustar.replace(148, 8, "        ");
@@ -71,7 +75,8 @@ BOOST_AUTO_TEST_CASE(long_names_of_both_families_are_read) {
 BOOST_AUTO_TEST_CASE(sizes_may_be_in_a_pax_header_or_in_base_256) {
     std::string member = tar_member("a", "hello");
     std::string header = tar_header("a", 0);
-    BOOST_TEST(content(index_of(with_pax(pax_record("size", "5"), header + member.substr(512)) + tar_end()), "a") == "hello");
+    BOOST_TEST(content(index_of(with_pax(pax_record("size", "5"), header + member.substr(512)) + tar_end()), "a") ==
+               "hello");
     header.replace(124, 12, std::string("\x80\0\0\0\0\0\0\0\0\0\0\x05", 12));
     header.replace(148, 8, "        ");
     uint64_t sum = 0;
@@ -83,9 +88,11 @@ BOOST_AUTO_TEST_CASE(sizes_may_be_in_a_pax_header_or_in_base_256) {
 }
 
 BOOST_AUTO_TEST_CASE(links_are_followed_inside_the_archive_only) {
-    const TarIndex tar = index_of(tar_member("x/layer.tar", "data") + tar_member("y/layer.tar", "", '2', "../x/layer.tar") + tar_member("z", "", '1', "./x/layer.tar") +
-                                  tar_member("loop1", "", '2', "loop2") + tar_member("loop2", "", '2', "loop1") + tar_member("out", "", '2', "../../etc/passwd") +
-                                  tar_member("abs", "", '2', "/x/layer.tar") + tar_member("self", "", '2', "self") + tar_end());
+    const TarIndex tar =
+        index_of(tar_member("x/layer.tar", "data") + tar_member("y/layer.tar", "", '2', "../x/layer.tar") +
+                 tar_member("z", "", '1', "./x/layer.tar") + tar_member("loop1", "", '2', "loop2") +
+                 tar_member("loop2", "", '2', "loop1") + tar_member("out", "", '2', "../../etc/passwd") +
+                 tar_member("abs", "", '2', "/x/layer.tar") + tar_member("self", "", '2', "self") + tar_end());
     BOOST_TEST(content(tar, "y/layer.tar") == "data");
     BOOST_TEST(content(tar, "z") == "data");
     for (const char* name : {"loop1", "out", "abs", "self"}) BOOST_TEST(!tar.file_through_links(name), name);
@@ -96,10 +103,17 @@ BOOST_AUTO_TEST_CASE(names_that_climb_or_are_absolute_are_refused) {
     BOOST_TEST(contains(refused(tar_member("../a", "x") + tar_end()).message(), "climbs"));
     BOOST_TEST(contains(refused(tar_member("a/../../b", "x") + tar_end()).message(), "climbs"));
     BOOST_TEST(contains(refused(tar_member("/etc/passwd", "x") + tar_end()).message(), "absolute name"));
-    BOOST_TEST(contains(refused(with_pax(pax_record("path", "/a"), tar_member("ok", "x")) + tar_end()).message(), "absolute name"));
-    BOOST_TEST(contains(refused(with_pax(pax_record("path", std::string("a\0b", 3)), tar_member("ok", "x")) + tar_end()).message(), "NUL"));
-    BOOST_TEST(contains(refused(with_pax(pax_record("path", std::string(5000, 'a')), tar_member("ok", "x")) + tar_end()).message(), "the limit is 4096"));
-    BOOST_TEST(contains(refused(tar_member("L", std::string(100000, 'a'), 'L') + tar_member("ok", "x") + tar_end()).message(), "the limit is 4097"));
+    BOOST_TEST(contains(refused(with_pax(pax_record("path", "/a"), tar_member("ok", "x")) + tar_end()).message(),
+                        "absolute name"));
+    BOOST_TEST(contains(
+        refused(with_pax(pax_record("path", std::string("a\0b", 3)), tar_member("ok", "x")) + tar_end()).message(),
+        "NUL"));
+    BOOST_TEST(contains(
+        refused(with_pax(pax_record("path", std::string(5000, 'a')), tar_member("ok", "x")) + tar_end()).message(),
+        "the limit is 4096"));
+    BOOST_TEST(
+        contains(refused(tar_member("L", std::string(100000, 'a'), 'L') + tar_member("ok", "x") + tar_end()).message(),
+                 "the limit is 4097"));
 }
 
 BOOST_AUTO_TEST_CASE(a_cut_archive_is_called_truncated) {
@@ -139,21 +153,27 @@ BOOST_AUTO_TEST_CASE(sizes_out_of_range_are_refused) {
     BOOST_TEST(contains(refused(with_size("77777777777\0")).message(), "truncated"));
     BOOST_TEST(contains(refused(with_size(std::string(12, '\xff'))).message(), "no number in range"));
     BOOST_TEST(contains(refused(with_size("\x80" + std::string(11, '\xff'))).message(), "no number in range"));
-    BOOST_TEST(contains(refused(with_size("\x80" + std::string(3, '\0') + "\x7f" + std::string(7, '\xff'))).message(), "no number in range"));
+    BOOST_TEST(contains(refused(with_size("\x80" + std::string(3, '\0') + "\x7f" + std::string(7, '\xff'))).message(),
+                        "no number in range"));
     BOOST_TEST(contains(refused(with_size(std::string("12x45\0\0\0\0\0\0\0", 12))).message(), "no number in range"));
-    BOOST_TEST(contains(refused(with_pax(pax_record("size", "9223372036854775807"), header) + tar_end()).message(), "pax header"));
+    BOOST_TEST(contains(refused(with_pax(pax_record("size", "9223372036854775807"), header) + tar_end()).message(),
+                        "pax header"));
     BOOST_TEST(contains(refused(with_pax(pax_record("size", "-1"), header) + tar_end()).message(), "pax header"));
 }
 
 BOOST_AUTO_TEST_CASE(damaged_pax_headers_are_refused) {
-    for (const std::string& bad : {std::string("99 path=a\n"), std::string("x path=a\n"), std::string("3 =\n"), std::string("9 path=a"), std::string("0 \n"),
-                                   std::string("99999999999999999999 path=a\n"), std::string("8 patha\n")})
-        BOOST_TEST(contains(refused(with_pax(bad, tar_member("a", "x")) + tar_end()).message(), "damaged pax header"), bad);
-    BOOST_TEST(contains(refused(tar_member("pax", std::string((1 << 20) + 1, 'x'), 'x') + tar_end()).message(), "the limit is 1048576"));
+    for (const std::string& bad :
+         {std::string("99 path=a\n"), std::string("x path=a\n"), std::string("3 =\n"), std::string("9 path=a"),
+          std::string("0 \n"), std::string("99999999999999999999 path=a\n"), std::string("8 patha\n")})
+        BOOST_TEST(contains(refused(with_pax(bad, tar_member("a", "x")) + tar_end()).message(), "damaged pax header"),
+                   bad);
+    BOOST_TEST(contains(refused(tar_member("pax", std::string((1 << 20) + 1, 'x'), 'x') + tar_end()).message(),
+                        "the limit is 1048576"));
 }
 
 BOOST_AUTO_TEST_CASE(sparse_members_are_refused_with_a_way_out) {
-    for (const std::string& bytes : {tar_member("a", "x", 'S'), with_pax(pax_record("GNU.sparse.major", "1"), tar_member("a", "x"))}) {
+    for (const std::string& bytes :
+         {tar_member("a", "x", 'S'), with_pax(pax_record("GNU.sparse.major", "1"), tar_member("a", "x"))}) {
         const Error e = refused(bytes + tar_end());
         BOOST_TEST(contains(e.message(), "sparse"));
         BOOST_TEST((e.code() == Code::unsupported));
@@ -253,7 +273,8 @@ BOOST_AUTO_TEST_CASE(compressed_archives_give_the_same_bytes_in_their_order) {
 
 BOOST_AUTO_TEST_CASE(several_gzip_members_are_one_archive) {
     const std::string bytes = tar_member("a", "one") + tar_member("b", "two") + tar_end();
-    const std::string first = fixture::compress("gzip", bytes.substr(0, 700)), second = fixture::compress("gzip", bytes.substr(700));
+    const std::string first = fixture::compress("gzip", bytes.substr(0, 700)),
+                      second = fixture::compress("gzip", bytes.substr(700));
     const fixture::Scratch dir;
     uint64_t size = 0;
     DecompressedInput in(open_regular(dir.write("x", first + second), size), "X");

@@ -1,6 +1,6 @@
-#include "bootstrap.family/source_fixture.hpp"
-
 #include <sys/stat.h>
+
+#include "bootstrap.family/source_fixture.hpp"
 
 using namespace fixture;
 

@@ -1,10 +1,10 @@
 // The source "oci-archive" as the host sees it: plain archives in place, compressed ones in their own order.
-#include "bootstrap.family/source_fixture.hpp"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <thread>
+
+#include "bootstrap.family/source_fixture.hpp"
 
 using namespace fixture;
 
@@ -16,11 +16,13 @@ Source& source() {
 }
 
 std::string descriptor(const std::string& type, const std::string& bytes, const std::string& more = {}) {
-    return R"({"mediaType":")" + type + R"(","digest":")" + sha256(bytes) + R"(","size":)" + std::to_string(bytes.size()) + more + "}";
+    return R"({"mediaType":")" + type + R"(","digest":")" + sha256(bytes) + R"(","size":)" +
+           std::to_string(bytes.size()) + more + "}";
 }
 
 struct Sample {
-    std::vector<std::string> layers{a_layer("one"), a_layer("two"), tar_member("big", std::string(2000000, 'z')) + tar_end()};
+    std::vector<std::string> layers{a_layer("one"), a_layer("two"),
+                                    tar_member("big", std::string(2000000, 'z')) + tar_end()};
     std::string config, manifest, index;
 
     Sample() {
@@ -30,14 +32,20 @@ struct Sample {
             list += (list.empty() ? "" : ",") + descriptor("application/vnd.oci.image.layer.v1.tar", l);
         }
         config = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
-        manifest = R"({"schemaVersion":2,"config":)" + descriptor("application/vnd.oci.image.config.v1+json", config) + R"(,"layers":[)" + list + "]}";
+        manifest = R"({"schemaVersion":2,"config":)" + descriptor("application/vnd.oci.image.config.v1+json", config) +
+                   R"(,"layers":[)" + list + "]}";
         index = R"({"schemaVersion":2,"manifests":[)" +
-                descriptor("application/vnd.oci.image.manifest.v1+json", manifest, R"(,"annotations":{"org.opencontainers.image.ref.name":"v1"})") + "]}";
+                descriptor("application/vnd.oci.image.manifest.v1+json", manifest,
+                           R"(,"annotations":{"org.opencontainers.image.ref.name":"v1"})") +
+                "]}";
     }
-    static std::string blob(const std::string& bytes, const std::string& prefix = {}) { return tar_member(prefix + "blobs/sha256/" + sha256(bytes).substr(7), bytes); }
+    static std::string blob(const std::string& bytes, const std::string& prefix = {}) {
+        return tar_member(prefix + "blobs/sha256/" + sha256(bytes).substr(7), bytes);
+    }
     // `prefix` before each name; the index first or last.
     std::string tar(const std::string& prefix = {}, bool index_first = false) const {
-        const std::string top = tar_member(prefix + "index.json", index) + tar_member(prefix + "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
+        const std::string top = tar_member(prefix + "index.json", index) +
+                                tar_member(prefix + "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
         std::string out = tar_member(prefix + "blobs/", "", '5');
         if (index_first) out += top;
         for (const auto& l : layers) out += blob(l, prefix);
@@ -109,7 +117,8 @@ BOOST_AUTO_TEST_CASE(a_compressed_archive_is_read_once_in_its_own_order) {
         // Nothing is known without a reading of the whole.
         BOOST_TEST(source().resolve(path).key == "");
         BOOST_TEST(contains(source().resolve(path + ":v1").name, "_v1.sif"));
-        BOOST_TEST(contains(error_of([&] { source().read(path + ":no"); }).message(), "no descriptor found for reference \"no\""));
+        BOOST_TEST(contains(error_of([&] { source().read(path + ":no"); }).message(),
+                            "no descriptor found for reference \"no\""));
     }
 }
 
@@ -169,9 +178,11 @@ BOOST_AUTO_TEST_CASE(a_layer_that_is_a_link_does_not_count) {
     const Sample s;
     const Scratch dir;
     std::string bytes = Sample::blob(s.manifest) + Sample::blob(s.config) + tar_member("index.json", s.index) +
-                        tar_member("oci-layout", R"({"imageLayoutVersion":"1.0.0"})") + tar_member("real", s.layers[0]) +
+                        tar_member("oci-layout", R"({"imageLayoutVersion":"1.0.0"})") +
+                        tar_member("real", s.layers[0]) +
                         tar_member("blobs/sha256/" + sha256(s.layers[0]).substr(7), "", '2', "../../real");
-    BOOST_TEST(contains(error_of([&] { source().read(dir.write("x.tar", bytes + tar_end())); }).message(), "blob " + sha256(s.layers[0]) + " is missing"));
+    BOOST_TEST(contains(error_of([&] { source().read(dir.write("x.tar", bytes + tar_end())); }).message(),
+                        "blob " + sha256(s.layers[0]) + " is missing"));
 }
 
 BOOST_AUTO_TEST_CASE(hostile_archives_are_refused) {
@@ -188,7 +199,8 @@ BOOST_AUTO_TEST_CASE(hostile_archives_are_refused) {
     refuses(tar_member("../index.json", s.index) + tar_end(), "climbs");
     refuses(tar_member("/index.json", s.index) + tar_end(), "absolute");
     refuses(tar_member("index.json", "{") + tar_end(), "is not JSON");
-    refuses(tar_member("index.json", "{\"x\":\"" + std::string(5 << 20, 'x') + "\"}") + tar_end(), "larger than the limit");
+    refuses(tar_member("index.json", "{\"x\":\"" + std::string(5 << 20, 'x') + "\"}") + tar_end(),
+            "larger than the limit");
     refuses(tar_member("other", "x") + tar_end(), "it has no index.json");
     refuses(tar_member("index.json", "", '2', "/etc/passwd") + tar_end(), "it has no index.json");
     refuses(tar_end(), "it has no index.json");
@@ -200,8 +212,10 @@ BOOST_AUTO_TEST_CASE(hostile_archives_are_refused) {
 BOOST_AUTO_TEST_CASE(every_cut_of_an_archive_is_an_error) {
     const Scratch dir;
     const Sample s;
-    std::string small = Sample::blob(s.manifest) + Sample::blob(s.config) + Sample::blob(s.layers[0]) + Sample::blob(s.layers[1]);
-    small += tar_member("index.json", s.index) + tar_member("oci-layout", R"({"imageLayoutVersion":"1.0.0"})") + tar_end();
+    std::string small =
+        Sample::blob(s.manifest) + Sample::blob(s.config) + Sample::blob(s.layers[0]) + Sample::blob(s.layers[1]);
+    small +=
+        tar_member("index.json", s.index) + tar_member("oci-layout", R"({"imageLayoutVersion":"1.0.0"})") + tar_end();
     const std::string packed = compress("gzip", small);
     for (size_t n = 1; n < small.size() - 1024 - 512; n += 211) {
         const std::string path = dir.write("x.tar", small.substr(0, n));
@@ -226,14 +240,17 @@ BOOST_AUTO_TEST_CASE(wrong_kinds_of_files_are_refused_with_a_way_out) {
 BOOST_AUTO_TEST_CASE(archives_of_other_projects_are_read) {
     const std::string data = shared_data();
     if (data.empty()) return;
-    for (const char* name : {"oci-name-only.tar.gz", "oci-non-docker-name.tar.gz", "oci-registry-name.tar.gz", "oci-unnamed.tar.gz"}) {
+    for (const char* name :
+         {"oci-name-only.tar.gz", "oci-non-docker-name.tar.gz", "oci-registry-name.tar.gz", "oci-unnamed.tar.gz"}) {
         const Read r = source().read(data + "/archives/libimage/" + name);
         check_digests(r);
         BOOST_TEST(r.layers.size() == 1u, name);
         BOOST_TEST(r.sequential, name);
     }
     check_digests(source().read(data + "/archives/libimage/buildkit-oci.tar"));
-    BOOST_TEST(contains(error_of([&] { source().open(data + "/archives/go-containerregistry/tarball/hello-world-v25.tar"); }).hint(), "docker-archive"));
+    BOOST_TEST(contains(
+        error_of([&] { source().open(data + "/archives/go-containerregistry/tarball/hello-world-v25.tar"); }).hint(),
+        "docker-archive"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,9 +1,9 @@
 // The source "oci" as the host sees it: over the C boundary, on directories made here and by other projects.
-#include "bootstrap.family/source_fixture.hpp"
-
 #include <sys/stat.h>
 
 #include <thread>
+
+#include "bootstrap.family/source_fixture.hpp"
 
 using namespace fixture;
 
@@ -24,8 +24,10 @@ public:
         return d;
     }
     std::string file_of(const std::string& digest) const { return dir.path() + "/blobs/sha256/" + digest.substr(7); }
-    static std::string descriptor(const std::string& type, const std::string& digest, size_t size, const std::string& more = {}) {
-        return R"({"mediaType":")" + type + R"(","digest":")" + digest + R"(","size":)" + std::to_string(size) + more + "}";
+    static std::string descriptor(const std::string& type, const std::string& digest, size_t size,
+                                  const std::string& more = {}) {
+        return R"({"mediaType":")" + type + R"(","digest":")" + digest + R"(","size":)" + std::to_string(size) + more +
+               "}";
     }
     // An image of these layers; gives its entry for the index.
     std::string image(const std::vector<std::string>& contents, const std::string& more = {}) {
@@ -33,15 +35,20 @@ public:
         for (const std::string& l : contents) {
             ids += (ids.empty() ? "" : ",") + ("\"" + sha256(l) + "\"");
             layers.push_back(blob(l));
-            list += (list.empty() ? "" : ",") + descriptor("application/vnd.oci.image.layer.v1.tar", layers.back(), l.size());
+            list += (list.empty() ? "" : ",") +
+                    descriptor("application/vnd.oci.image.layer.v1.tar", layers.back(), l.size());
         }
-        const std::string config = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
-        const std::string m = R"({"schemaVersion":2,"config":)" + descriptor("application/vnd.oci.image.config.v1+json", blob(config), config.size()) +
+        const std::string config =
+            R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[)" + ids + "]}}";
+        const std::string m = R"({"schemaVersion":2,"config":)" +
+                              descriptor("application/vnd.oci.image.config.v1+json", blob(config), config.size()) +
                               R"(,"layers":[)" + list + "]}";
         manifest = blob(m);
         return descriptor("application/vnd.oci.image.manifest.v1+json", manifest, m.size(), more);
     }
-    void index(const std::string& entries) { dir.write("index.json", R"({"schemaVersion":2,"manifests":[)" + entries + "]}"); }
+    void index(const std::string& entries) {
+        dir.write("index.json", R"({"schemaVersion":2,"manifests":[)" + entries + "]}");
+    }
 
     Scratch dir;
     std::string manifest;
@@ -55,7 +62,8 @@ BOOST_AUTO_TEST_SUITE(oci_layout_directories)
 BOOST_AUTO_TEST_CASE(an_image_is_resolved_and_read) {
     Layout l;
     l.index(l.image({a_layer("one"), a_layer("two")}, R"(,"annotations":{"org.opencontainers.image.ref.name":"v1"})"));
-    for (const std::string& ref : {l.dir.path(), l.dir.path() + "/", l.dir.path() + ":v1", l.dir.path() + ":@0", l.dir.path() + "@" + l.manifest}) {
+    for (const std::string& ref : {l.dir.path(), l.dir.path() + "/", l.dir.path() + ":v1", l.dir.path() + ":@0",
+                                   l.dir.path() + "@" + l.manifest}) {
         const Id id = source().resolve(ref);
         BOOST_TEST(id.key == l.manifest);
         BOOST_TEST(id.cache_area == "oci-tmp");
@@ -70,13 +78,15 @@ BOOST_AUTO_TEST_CASE(an_image_is_resolved_and_read) {
     }
     // As seen from where the user stands.
     const std::filesystem::path path(l.dir.path());
-    BOOST_TEST(source().resolve(path.filename().string(), {.directory = path.parent_path().string()}).key == l.manifest);
+    BOOST_TEST(source().resolve(path.filename().string(), {.directory = path.parent_path().string()}).key ==
+               l.manifest);
 }
 
 BOOST_AUTO_TEST_CASE(several_layers_are_read_at_once) {
     Layout l;
     std::vector<std::string> contents;
-    for (int i = 0; i < 4; ++i) contents.push_back(tar_member("f", std::string(3000000 + i, static_cast<char>('a' + i))) + tar_end());
+    for (int i = 0; i < 4; ++i)
+        contents.push_back(tar_member("f", std::string(3000000 + i, static_cast<char>('a' + i))) + tar_end());
     l.index(l.image(contents));
     const auto image = source().open(l.dir.path());
     std::vector<std::string> got(4);
@@ -94,8 +104,10 @@ BOOST_AUTO_TEST_CASE(several_images_and_no_name_is_the_message_of_old) {
     Layout l;
     const std::string one = l.image({a_layer("1")}, R"(,"annotations":{"org.opencontainers.image.ref.name":"one"})");
     l.index(one + "," + l.image({a_layer("2")}));
-    BOOST_TEST(error_of([&] { source().resolve(l.dir.path()); }).message() == "conveyor failed to get: more than one image in oci, choose an image");
-    BOOST_TEST(error_of([&] { source().open(l.dir.path() + ":x"); }).message() == "conveyor failed to get: no descriptor found for reference \"x\"");
+    BOOST_TEST(error_of([&] { source().resolve(l.dir.path()); }).message() ==
+               "conveyor failed to get: more than one image in oci, choose an image");
+    BOOST_TEST(error_of([&] { source().open(l.dir.path() + ":x"); }).message() ==
+               "conveyor failed to get: no descriptor found for reference \"x\"");
 }
 
 BOOST_AUTO_TEST_CASE(a_missing_or_cut_blob_is_named_by_its_digest) {
@@ -123,9 +135,15 @@ BOOST_AUTO_TEST_CASE(a_missing_or_cut_blob_is_named_by_its_digest) {
 
 BOOST_AUTO_TEST_CASE(a_foreign_layer_that_is_absent_says_where_it_can_be_had) {
     Layout l;
-    const std::string layer = a_layer("x"), config = R"({"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[")" + sha256(layer) + R"("]}})";
-    const std::string m = R"({"schemaVersion":2,"config":)" + Layout::descriptor("application/vnd.oci.image.config.v1+json", l.blob(config), config.size()) + R"(,"layers":[)" +
-                          Layout::descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar", sha256(layer), layer.size(), R"(,"urls":["https://example.invalid/x"])") + "]}";
+    const std::string layer = a_layer("x"), config = R"({"os":"linux","architecture":"amd64","rootfs":{"diff_ids":[")" +
+                                                     sha256(layer) + R"("]}})";
+    const std::string m =
+        R"({"schemaVersion":2,"config":)" +
+        Layout::descriptor("application/vnd.oci.image.config.v1+json", l.blob(config), config.size()) +
+        R"(,"layers":[)" +
+        Layout::descriptor("application/vnd.oci.image.layer.nondistributable.v1.tar", sha256(layer), layer.size(),
+                           R"(,"urls":["https://example.invalid/x"])") +
+        "]}";
     l.index(Layout::descriptor("application/vnd.oci.image.manifest.v1+json", l.blob(m), m.size()));
     const Error e = error_of([&] { source().read(l.dir.path()); });
     BOOST_TEST(contains(e.hint(), "https://example.invalid/x"));
@@ -141,9 +159,12 @@ BOOST_AUTO_TEST_CASE(what_is_no_layout_is_refused_with_a_way_out) {
     BOOST_TEST((e.code() == Code::not_found));
     BOOST_CHECK_THROW(source().open(""), Error);
     dir.write("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
-    for (const std::string& bad : {std::string("{"), std::string(""), std::string("[]"), std::string("{}"), std::string("null"), std::string(100000, '['),
-                                   std::string(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:../../../etc/passwd","size":1}]})"),
-                                   std::string(R"({"schemaVersion":2,"manifests":{"a":1}})"), std::string("{\"manifests\":[],\"x\":\"" + std::string(5 << 20, 'x') + "\"}")}) {
+    for (const std::string& bad :
+         {std::string("{"), std::string(""), std::string("[]"), std::string("{}"), std::string("null"),
+          std::string(100000, '['),
+          std::string(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:../../../etc/passwd","size":1}]})"),
+          std::string(R"({"schemaVersion":2,"manifests":{"a":1}})"),
+          std::string("{\"manifests\":[],\"x\":\"" + std::string(5 << 20, 'x') + "\"}")}) {
         dir.write("index.json", bad);
         const Error refused = error_of([&] { source().open(dir.path()); });
         BOOST_TEST((refused.code() != Code::internal), refused.message());
@@ -188,7 +209,8 @@ BOOST_AUTO_TEST_CASE(layouts_of_other_projects_are_read) {
             BOOST_TEST(r.layers.size() == layers);
         }
     };
-    const std::string repo = "oci/regclient/testdata/testrepo", multiple = "oci/layout/fixtures/delete_image_multiple_images";
+    const std::string repo = "oci/regclient/testdata/testrepo",
+                      multiple = "oci/layout/fixtures/delete_image_multiple_images";
     for (const char* tag : {":b1", ":b2", ":b3"}) reads(repo + tag, 1);
     reads(repo + ":v1", 2);
     reads(repo + ":v2", 3);
@@ -206,12 +228,15 @@ BOOST_AUTO_TEST_CASE(layouts_of_other_projects_are_read) {
     BOOST_TEST(contains(arm.config, "\"architecture\":\"arm64\""));
 
     const auto refuses = [&](const std::string& ref, const std::string& part) {
-        BOOST_TEST_CONTEXT(ref) { BOOST_TEST(contains(error_of([&] { source().open(data + "/" + ref); }).message(), part)); }
+        BOOST_TEST_CONTEXT(ref) {
+            BOOST_TEST(contains(error_of([&] { source().open(data + "/" + ref); }).message(), part));
+        }
     };
     refuses(repo, "more than one image in oci, choose an image");
     refuses(multiple, "more than one image in oci, choose an image");
     refuses("oci/layout/fixtures/name_lookups", "more than one image in oci, choose an image");
-    for (const char* tag : {"a", "b", "c", "d"}) refuses("oci/layout/fixtures/name_lookups:" + std::string(tag), "is missing");
+    for (const char* tag : {"a", "b", "c", "d"})
+        refuses("oci/layout/fixtures/name_lookups:" + std::string(tag), "is missing");
     refuses("oci/layout/fixtures/name_lookups:invalid-mime", "x-completely-unknown");
     refuses("oci/layout/fixtures/name_lookups:e", "no descriptor found for reference \"e\"");
     // The index announces another size than the blob has.
@@ -219,12 +244,15 @@ BOOST_AUTO_TEST_CASE(layouts_of_other_projects_are_read) {
     refuses("oci/layout/fixtures/delete_image_only_one_image", "has 740 bytes, and 585 are announced");
     refuses("oci/layout/fixtures/delete_image_shared_blobs_dir", "is missing");
     refuses("oci/layout/fixtures/manifest", "is missing");
-    refuses("oci/layout/fixtures/two_images_manifest", "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270 is missing");
-    for (const char* tag : {":a1", ":a2", ":a3", ":child", ":loop", ":mirror", ":a-docker", ":a-docker-oci", ":a-example"})
+    refuses("oci/layout/fixtures/two_images_manifest",
+            "sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270 is missing");
+    for (const char* tag :
+         {":a1", ":a2", ":a3", ":child", ":loop", ":mirror", ":a-docker", ":a-docker-oci", ":a-example"})
         refuses(repo + tag, "no extractable OCI/Docker tar layers found in this image");
     refuses(repo + ":ai", "its 2 images name no platform");
     refuses("archives/go-containerregistry/layout/test_index_media_type", "application/vnd.cncf.helm.config.v1+json");
-    refuses("archives/go-containerregistry/layout/test_gc_image_unknown_mediatype", "application/vnd.oci.descriptor.v1+json");
+    refuses("archives/go-containerregistry/layout/test_gc_image_unknown_mediatype",
+            "application/vnd.oci.descriptor.v1+json");
     refuses("archives/go-containerregistry/layout/test_index:1", "but is listed as");
     refuses("archives/go-containerregistry/layout/test_index:2", "is not an image");
 }

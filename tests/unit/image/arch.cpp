@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(the_variant_of_an_arm_machine_comes_from_cpuinfo) {
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "CPU architecture\t: 8\n") == "v8");
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "CPU architecture: 5TEJ\n") == "v5");
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "CPU architecture: 6TEJ\n") == "v6");
-    BOOST_TEST(sg::variant_from_cpuinfo("arm", "model name\t: ARMv6-compatible processor rev 7 (v6l)\nCPU architecture: 7\n") == "v6");
+    BOOST_TEST(sg::variant_from_cpuinfo(
+                   "arm", "model name\t: ARMv6-compatible processor rev 7 (v6l)\nCPU architecture: 7\n") == "v6");
     BOOST_TEST(sg::variant_from_cpuinfo("arm64", "") == "v8");
     BOOST_TEST(sg::variant_from_cpuinfo("amd64", "CPU architecture: 8\n").empty());
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "").empty());
@@ -42,8 +43,9 @@ BOOST_AUTO_TEST_CASE(times_of_image_documents_are_read) {
     BOOST_TEST(*sg::parse_rfc3339("2024-02-29T14:34:56+02:00") == 1709210096);
     BOOST_TEST(*sg::parse_rfc3339("2024-02-29T10:04:56-02:30") == 1709210096);
     BOOST_TEST(*sg::parse_rfc3339("0001-01-01T00:00:00Z") == -62135596800);
-    for (const char* bad : {"", "2024", "2023-02-29T00:00:00Z", "2024-13-01T00:00:00Z", "2024-01-01T24:00:00Z", "2024-01-01T00:00:00",
-                            "2024-01-01T00:00:00Zx", "2024-01-01T00:00:00.Z", "2024-1-1T0:0:0Z", "2024-01-01T00:00:00+2", "0000-01-01T00:00:00Z"})
+    for (const char* bad : {"", "2024", "2023-02-29T00:00:00Z", "2024-13-01T00:00:00Z", "2024-01-01T24:00:00Z",
+                            "2024-01-01T00:00:00", "2024-01-01T00:00:00Zx", "2024-01-01T00:00:00.Z", "2024-1-1T0:0:0Z",
+                            "2024-01-01T00:00:00+2", "0000-01-01T00:00:00Z"})
         BOOST_TEST(!sg::parse_rfc3339(bad), bad);
 }
 

@@ -35,7 +35,8 @@ BOOST_AUTO_TEST_CASE(a_full_config_is_read) {
     const auto c = parse(R"({"created":"2024-05-01T12:00:00Z","architecture":"arm","os":"linux","variant":"v7",
         "config":{"User":"1000:1000","Env":["PATH=/bin","A=b=c"],"Entrypoint":["/e","x y"],"Cmd":["c"],"WorkingDir":"/w",
         "Labels":{"z":"1","a":"2"},"ExposedPorts":{"80/tcp":{}}},
-        "rootfs":{"type":"layers","diff_ids":[")" + id_a + R"("]},"history":[{"empty_layer":true}]})");
+        "rootfs":{"type":"layers","diff_ids":[")" +
+                         id_a + R"("]},"history":[{"empty_layer":true}]})");
     BOOST_TEST(c.created == "2024-05-01T12:00:00Z");
     BOOST_TEST(c.architecture == "arm");
     BOOST_TEST(c.variant == "v7");
@@ -51,7 +52,8 @@ BOOST_AUTO_TEST_CASE(a_full_config_is_read) {
 }
 
 BOOST_AUTO_TEST_CASE(null_and_absent_members_are_the_same) {
-    const auto c = parse(R"({"config":{"Env":null,"Entrypoint":null,"Cmd":null,"Labels":null,"User":null},"rootfs":null})");
+    const auto c =
+        parse(R"({"config":{"Env":null,"Entrypoint":null,"Cmd":null,"Labels":null,"User":null},"rootfs":null})");
     BOOST_TEST(c.env.empty());
     BOOST_TEST(!c.has_entrypoint);
     BOOST_TEST(!c.has_cmd);
@@ -90,7 +92,8 @@ BOOST_AUTO_TEST_CASE(wrong_types_are_refused_with_their_place) {
 }
 
 BOOST_AUTO_TEST_CASE(diff_ids_must_be_digests) {
-    refused(R"({"rootfs":{"diff_ids":["sha256:../../etc/passwd"]}})", sg::Code::invalid, "is not a sha256 or sha512 digest");
+    refused(R"({"rootfs":{"diff_ids":["sha256:../../etc/passwd"]}})", sg::Code::invalid,
+            "is not a sha256 or sha512 digest");
     refused(R"({"rootfs":{"diff_ids":["sha256:)" + std::string(64, 'A') + R"("]}})", sg::Code::invalid, "digest");
     refused(R"({"rootfs":{"diff_ids":[""]}})", sg::Code::invalid, "digest");
 }

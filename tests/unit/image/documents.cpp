@@ -16,9 +16,10 @@ BOOST_AUTO_TEST_CASE(only_well_formed_digests_are_digests) {
     const std::string hex(64, 'a');
     BOOST_TEST(Digest::try_parse("sha256:" + hex)->hex() == hex);
     BOOST_TEST(Digest::try_parse("sha512:" + hex + hex)->algorithm_name() == "sha512");
-    for (const std::string& bad : {std::string(), std::string("sha256:"), "sha256" + hex, "sha256:" + hex + "a", "sha256:" + hex.substr(1),
-                                   "SHA256:" + hex, "sha256:" + std::string(64, 'A'), "sha256:../" + hex.substr(3), "sha512:" + hex,
-                                   "md5:" + hex.substr(32), " sha256:" + hex, "sha256:" + hex + "\n", "sha256::" + hex.substr(1)})
+    for (const std::string& bad :
+         {std::string(), std::string("sha256:"), "sha256" + hex, "sha256:" + hex + "a", "sha256:" + hex.substr(1),
+          "SHA256:" + hex, "sha256:" + std::string(64, 'A'), "sha256:../" + hex.substr(3), "sha512:" + hex,
+          "md5:" + hex.substr(32), " sha256:" + hex, "sha256:" + hex + "\n", "sha256::" + hex.substr(1)})
         BOOST_TEST(!Digest::try_parse(bad), bad);
     BOOST_CHECK_THROW(Digest::parse("x\ny", "here"), Error);
     try {
@@ -38,11 +39,12 @@ BOOST_AUTO_TEST_CASE(media_types_tell_what_a_blob_is) {
     BOOST_TEST(kind("application/vnd.docker.distribution.manifest.v1+prettyjws") == is(Kind::schema1));
     BOOST_TEST(kind("application/vnd.docker.container.image.v1+json") == is(Kind::config));
     BOOST_TEST(kind("application/vnd.oci.empty.v1+json") == is(Kind::empty));
-    for (const char* layer : {"application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip",
-                              "application/vnd.oci.image.layer.v1.tar+zstd", "application/vnd.docker.image.rootfs.diff.tar",
-                              "application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.docker.image.rootfs.diff.tar.zstd",
-                              "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-                              "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"})
+    for (const char* layer :
+         {"application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip",
+          "application/vnd.oci.image.layer.v1.tar+zstd", "application/vnd.docker.image.rootfs.diff.tar",
+          "application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.docker.image.rootfs.diff.tar.zstd",
+          "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+          "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"})
         BOOST_TEST(kind(layer) == is(Kind::layer), layer);
     BOOST_TEST(kind("application/vnd.oci.image.layer.v1.tar+gzip+encrypted") == is(Kind::encrypted_layer));
     BOOST_TEST(kind("application/vnd.oci.image.layer.v1.tar+brotli") == is(Kind::other));

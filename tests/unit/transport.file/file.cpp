@@ -1,9 +1,9 @@
 // The transport "file" over the C boundary: URLs, ranges, and what it refuses.
-#include "bootstrap.family/source_fixture.hpp"
-
 #include <sys/stat.h>
 
 #include <singularity/transport.hpp>
+
+#include "bootstrap.family/source_fixture.hpp"
 
 using namespace fixture;
 
@@ -29,7 +29,8 @@ Got get(const std::string& url, uint64_t begin = 0, uint64_t end = SG_SIZE_UNKNO
     singularity::check([&](sg_error* e) { return table().send(&r, a_call(), &raw, e); });
     singularity::ForeignResponse response(&table(), raw);
     auto body = response.body();
-    return {response.status(), response.size(), singularity::read_all(*body, 1 << 30, "body"), response.url(), response.header("Content-Length")};
+    return {response.status(), response.size(), singularity::read_all(*body, 1 << 30, "body"), response.url(),
+            response.header("Content-Length")};
 }
 
 }  // namespace
@@ -40,7 +41,8 @@ BOOST_AUTO_TEST_CASE(a_file_is_read_whole) {
     const Scratch dir;
     const std::string bytes = std::string(3000000, 'x') + "end";
     const std::string path = dir.write("a b%c", bytes);
-    for (const std::string& url : {"file://" + dir.path() + "/a%20b%25c", "file:" + dir.path() + "/a b%25c", "file://localhost" + dir.path() + "/a%20b%25c"}) {
+    for (const std::string& url : {"file://" + dir.path() + "/a%20b%25c", "file:" + dir.path() + "/a b%25c",
+                                   "file://localhost" + dir.path() + "/a%20b%25c"}) {
         const Got g = get(url);
         BOOST_TEST(g.status == 200u);
         BOOST_TEST(g.size == bytes.size());
@@ -62,7 +64,8 @@ BOOST_AUTO_TEST_CASE(a_range_is_cut_to_the_file) {
     BOOST_TEST(get(url, 7).body == "789");
     BOOST_TEST(get(url, 8, 100).body == "89");
     BOOST_TEST(get(url, 0, 1).body == "0");
-    for (const auto& [b, e] : std::vector<std::pair<uint64_t, uint64_t>>{{10, SG_SIZE_UNKNOWN}, {5, 5}, {6, 5}, {UINT64_MAX - 1, SG_SIZE_UNKNOWN}}) {
+    for (const auto& [b, e] : std::vector<std::pair<uint64_t, uint64_t>>{
+             {10, SG_SIZE_UNKNOWN}, {5, 5}, {6, 5}, {UINT64_MAX - 1, SG_SIZE_UNKNOWN}}) {
         const Got g = get(url, b, e);
         BOOST_TEST(g.status == 416u);
         BOOST_TEST(g.body.empty());
@@ -77,7 +80,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_readable_file_is_refused) {
     BOOST_REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     BOOST_TEST(contains(error_of([&] { get("file://" + fifo); }).message(), "is not a regular file"));
     BOOST_TEST(contains(error_of([&] { get("file:///dev/null"); }).message(), "is not a regular file"));
-    for (const char* url : {"file://host/x", "file:x", "file://", "http://x/y", "file:///a%zz", "file:///a%2", "file:///a%00b", ""})
+    for (const char* url :
+         {"file://host/x", "file:x", "file://", "http://x/y", "file:///a%zz", "file:///a%2", "file:///a%00b", ""})
         BOOST_TEST((error_of([&] { get(url); }).code() == Code::invalid), url);
     BOOST_TEST((error_of([&] { get("file:///etc/passwd", 0, SG_SIZE_UNKNOWN, "PUT"); }).code() == Code::unsupported));
 }
