@@ -11,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "runtime/launch_spec.hpp"
+#include "runtime/lazy_root.hpp"
 
 namespace sg {
 namespace {
@@ -212,10 +213,16 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     const sg_launcher_v1& launcher = session.plugins.launcher(launcher_name(session));
     sg_launch_image root{nullptr, nullptr};
     const bool directory = image.format().directory;
+    runtime::LazyRoot reader([&image] {
+        const singularity::ForeignRoot r = image.root();
+        return runtime::LazyRoot::Reader{r.table(), r.handle()};
+    });
     if (!directory) {
-        const singularity::ForeignRoot reader = image.root();
-        root.table = reader.table();
-        root.root = reader.handle();
+        // Who cannot have the kernel mount it reads at once, by the reader itself.
+        if (!machine.root || g.launch.user_namespace)
+            root = {reader.reader().table, reader.reader().root};
+        else
+            root = {runtime::LazyRoot::table(), reader.handle()};
     }
     const sg_call call = session.call();
     const sg_launch what{spec.json.c_str(), &root, 1, &call};

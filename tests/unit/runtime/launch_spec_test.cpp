@@ -111,3 +111,39 @@ BOOST_FIXTURE_TEST_CASE(text_that_json_must_escape_survives, Fixture) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+#include "runtime/lazy_root.hpp"
+
+BOOST_AUTO_TEST_SUITE(lazy_root)
+
+BOOST_AUTO_TEST_CASE(a_reader_is_opened_once_when_it_is_used) {
+    static const sg_root_v1 functions = {
+        [](sg_root*) -> uint64_t { return 7; },
+        [](sg_root*, uint64_t node, sg_attr* out, sg_error*) -> int32_t {
+            out->size = node * 2;
+            return SG_OK;
+        },
+        nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+    int opened = 0;
+    LazyRoot lazy([&] {
+        ++opened;
+        return LazyRoot::Reader{&functions, nullptr};
+    });
+    BOOST_TEST(opened == 0);
+    BOOST_TEST(LazyRoot::table()->root(lazy.handle()) == 7u);
+    sg_attr a{};
+    BOOST_TEST(LazyRoot::table()->stat(lazy.handle(), 21, &a, nullptr) == SG_OK);
+    BOOST_TEST(a.size == 42u);
+    BOOST_TEST(opened == 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_that_cannot_be_opened_says_so_at_each_call) {
+    LazyRoot lazy([]() -> LazyRoot::Reader { throw Error(Code::corrupt, "damaged"); });
+    BOOST_TEST(LazyRoot::table()->root(lazy.handle()) == SG_NO_NODE);
+    sg_error e{};
+    sg_attr a{};
+    BOOST_TEST(LazyRoot::table()->stat(lazy.handle(), 1, &a, &e) == SG_ECORRUPT);
+    BOOST_TEST(std::string(e.message) == "damaged");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
