@@ -108,14 +108,19 @@ std::string_view Index::stamp() const { return bytes_.empty() ? std::string_view
 
 uint32_t Index::file_count() const { return rows(layout::files); }
 
+std::string_view Index::file_path(uint32_t i) const { return text(row(layout::files, i)[0]); }
+
 SourceFile Index::file(uint32_t i) const {
     const uint32_t* r = row(layout::files, i);
-    return {std::string(text(r[0])), r[1], wide(r + 2), wide(r + 4), static_cast<int64_t>(wide(r + 6))};
+    return {{}, r[1], wide(r + 2), wide(r + 4), static_cast<int64_t>(wide(r + 6))};
 }
 
 std::vector<SourceFile> Index::files() const {
     std::vector<SourceFile> out;
-    for (uint32_t i = 0; i < file_count(); ++i) out.push_back(file(i));
+    for (uint32_t i = 0; i < file_count(); ++i) {
+        out.push_back(file(i));
+        out.back().path = file_path(i);
+    }
     return out;
 }
 

@@ -111,7 +111,8 @@ public:
     std::string_view stamp() const;
     std::vector<SourceFile> files() const;
     uint32_t file_count() const;
-    SourceFile file(uint32_t i) const;
+    SourceFile file(uint32_t i) const;             // without its path: a start compares a thousand of them
+    std::string_view file_path(uint32_t i) const;  // ends in NUL, as every text here
     std::vector<std::string_view> warnings() const;  // to be shown at each start
 
     uint32_t key_count() const;

@@ -157,8 +157,9 @@ bool same(const SourceFile& a, const SourceFile& b) {
 
 bool index_is_current(const Index& index) {
     for (uint32_t i = 0; i < index.file_count(); ++i) {
-        const SourceFile then = index.file(i);
-        if (!same(then, state_of(then.path))) return false;
+        struct stat st {};
+        const bool there = stat(index.file_path(i).data(), &st) == 0;
+        if (!same(index.file(i), there ? state_of({}, st) : SourceFile())) return false;
     }
     return true;
 }
