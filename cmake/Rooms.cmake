@@ -58,7 +58,10 @@ function(sg_unit_test name)
   # The tests' own code needs no optimizer, and compiles in a third of the time without it.
   target_compile_options(test_${name} PRIVATE -U_FORTIFY_SOURCE -O0)
   target_link_libraries(test_${name} PRIVATE ${A_LINK} boost_unit_test_framework)
-  target_compile_definitions(test_${name} PRIVATE BOOST_TEST_DYN_LINK BOOST_TEST_MODULE=${name})
+  target_compile_definitions(test_${name} PRIVATE BOOST_TEST_DYN_LINK)
+  # The first source brings main().
+  list(GET A_SOURCES 0 first)
+  set_source_files_properties(${first} PROPERTIES COMPILE_DEFINITIONS BOOST_TEST_MODULE=${name})
   add_test(NAME unit.${name} COMMAND test_${name} --log_level=test_suite)
   set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300
     ENVIRONMENT "SINGULARITY_TEST_DATA=$ENV{SINGULARITY_TEST_DATA}")
