@@ -276,7 +276,9 @@ void Rootfs::apply(const Mount& m) {
     const std::string what = m.source.empty() || m.source[0] != '/' ? m.type : m.source;
     Fd target = open_inside(root_.get(), m.destination, !m.replace_link);
     if (!target) {
-        if (errno == EACCES) fail("cannot reach in the container", m.destination);
+        if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+            fail("while mounting " + what + ": cannot reach in the container", m.destination,
+                 errno == EIO ? "the image may be damaged: dmesg tells more" : "");
         if (m.missing == Missing::fail)
             throw Error(Code::not_found, "while mounting " + what + ": destination " + m.destination + " doesn't exist in container");
         if (m.missing == Missing::warn)
