@@ -142,4 +142,6 @@ private:
 
 }  // namespace docker_archive
 
+// clang-format off: the spelling is the name
 SINGULARITY_PLUGIN(docker - archive, docker_archive::Source)
+// clang-format on

@@ -140,4 +140,6 @@ private:
 
 }  // namespace oci_archive
 
+// clang-format off: the spelling is the name
 SINGULARITY_PLUGIN(oci - archive, oci_archive::Source)
+// clang-format on
