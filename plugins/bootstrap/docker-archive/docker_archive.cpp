@@ -142,6 +142,7 @@ private:
 
 }  // namespace docker_archive
 
-// clang-format off: the spelling is the name
-SINGULARITY_PLUGIN(docker - archive, docker_archive::Source)
+// The spelling is the name.
+// clang-format off
+SINGULARITY_PLUGIN(docker-archive, docker_archive::Source)
 // clang-format on

@@ -140,6 +140,7 @@ private:
 
 }  // namespace oci_archive
 
-// clang-format off: the spelling is the name
-SINGULARITY_PLUGIN(oci - archive, oci_archive::Source)
+// The spelling is the name.
+// clang-format off
+SINGULARITY_PLUGIN(oci-archive, oci_archive::Source)
 // clang-format on
