@@ -34,7 +34,7 @@ Context context_of(const sg_module_context& c) {
 }
 
 #if SG_HAVE_FETCH
-std::string fetch(Context& context, const std::string& uri, const Pairs& options) {
+RunnableImage fetch(Context& context, const std::string& uri, const Pairs& options) {
     Settings settings(context.index);
     settings.apply_environment(environ);
     PluginHost plugins(settings, context.index, context.mount);
@@ -42,7 +42,7 @@ std::string fetch(Context& context, const std::string& uri, const Pairs& options
     const CancelOnSignal signals(cancel);
     const std::unique_ptr<Progress> progress = terminal_progress();
     const sg_call call{cancel, progress.get()};
-    return cached_image(plugins, uri, options, &call).path;
+    return cached_image(plugins, uri, options, &call);
 }
 #endif
 
@@ -77,18 +77,19 @@ extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context
 }
 
 extern "C" int32_t sg_module_fetch(const sg_module_context* c, const char* uri, const sg_pair* options, char* path_out,
-                                   uint64_t capacity, sg_error* err) {
+                                   uint64_t capacity, int32_t* temporary, sg_error* err) {
     using namespace sg;
     return singularity::guard(err, [&] {
         Context context = context_of(*c);
         Pairs pairs;
         for (const sg_pair* p = options; p && p->key; ++p) pairs.emplace_back(p->key, p->value);
 #if SG_HAVE_FETCH
-        const std::string path = fetch(context, uri, pairs);
-        if (path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + path);
-        std::memcpy(path_out, path.c_str(), path.size() + 1);
+        const RunnableImage image = fetch(context, uri, pairs);
+        if (image.path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + image.path);
+        std::memcpy(path_out, image.path.c_str(), image.path.size() + 1);
+        *temporary = image.temporary ? 1 : 0;
 #else
-        (void)path_out, (void)capacity;
+        (void)path_out, (void)capacity, (void)temporary;
         throw Error(Code::unsupported, std::string("this build cannot fetch ") + uri);
 #endif
     });

@@ -27,11 +27,12 @@ typedef struct sg_module_context {
 typedef int32_t (*sg_module_main_fn)(int argc, char **argv, const sg_module_context *context);
 SG_EXPORT int32_t sg_module_main(int argc, char **argv, const sg_module_context *context);
 
-/* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. */
+/* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. *temporary 1: nothing
+ * keeps the image, it and the directory around it are the caller's to remove. */
 typedef int32_t (*sg_module_fetch_fn)(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                      char *path_out, uint64_t capacity, sg_error *err);
+                                      char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
 SG_EXPORT int32_t sg_module_fetch(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                  char *path_out, uint64_t capacity, sg_error *err);
+                                  char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
 
 #ifdef __cplusplus
 }

@@ -61,7 +61,7 @@ struct CContext {
 
 // What the child reports; small enough to be written in one piece.
 struct Answer {
-    int32_t code;
+    int32_t code, temporary;
     char path[PATH_MAX];
     sg_error error;
 };
@@ -83,6 +83,16 @@ bool read_all(int fd, void* to, size_t size) {
     return true;
 }
 
+// An image that nothing keeps lives as long as this process holds it open: whatever ends us, it is gone. The
+// descriptor is closed by the exec of the container's process, when the image has been mounted.
+std::string held(const std::string& path) {
+    UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) throw_errno("cannot open", path);
+    unlink(path.c_str());
+    rmdir(path.substr(0, path.rfind('/')).c_str());
+    return "/proc/self/fd/" + std::to_string(fd.release());
+}
+
 [[noreturn]] void fetch_and_exit(int out, const Context& context, const std::string& uri, const Pairs& options) {
     static Answer answer{};
     answer.code = singularity::guard(&answer.error, [&]() -> int32_t {
@@ -91,7 +101,7 @@ bool read_all(int fd, void* to, size_t size) {
         std::vector<sg_pair> pairs;
         for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
         pairs.push_back({nullptr, nullptr});
-        return fetch(&c.c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.error);
+        return fetch(&c.c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.temporary, &answer.error);
     });
     const auto* at = reinterpret_cast<const char*>(&answer);
     for (size_t done = 0; done < sizeof answer;) {
@@ -150,7 +160,7 @@ std::string fetch_in_child(const Context& context, const std::string& uri, const
     }
     if (answer.code != SG_OK)
         throw Error(static_cast<Code>(answer.code), answer.error.message, answer.error.hint, answer.error.detail);
-    return answer.path;
+    return answer.temporary ? held(answer.path) : answer.path;
 }
 
 }  // namespace sg
