@@ -46,7 +46,6 @@ public:
 
 private:
     int fd_;
-    std::vector<uint8_t> buffer_;
 };
 
 class MemoryTree final : public singularity::Root {
