@@ -62,7 +62,6 @@ check "an index gives this machine's image, and --arch another's"
 ok singularity build --force i.sif "oci:$IMAGES/index.oci"
 case $(uname -m) in x86_64) here=amd64 other=arm64 ;; aarch64) here=arm64 other=amd64 ;; *) here= ;; esac
 if [ -n "$here" ]; then
-    ok singularity exec i.sif /bin/printenv BUILT_FOR 2>/dev/null || true
     run singularity exec i.sif /bin/sh -c 'echo $BUILT_FOR'
     expect_equal "$OUT" "$here"
     ok singularity build --force --arch $other o.sif "oci:$IMAGES/index.oci"

@@ -10,12 +10,12 @@ has() { local o; for o; do knows exec "$o" || return 1; done; }
 
 callers() {
     local d=$PWD
-    me mkdir -p task home bound
+    me mkdir -p task home bound other
     me sh -c 'echo bound >bound/file; echo "echo task script" >task/.command.run'
 
     check "Nextflow"
     if has --pid; then
-        run me env - PATH="$PATH" SINGULARITYENV_TMP=/tmp SINGULARITYENV_X="a b" "$S" exec --no-home --pid -B "$d/bound" -B "$d/bound:$d/bound:ro" -B "$d/task" "$I" /bin/sh -c "cd \"$d/task\"; echo \"\$X\"; /bin/sh .command.run nxf_trace"
+        run me env - PATH="$PATH" SINGULARITYENV_TMP=/tmp SINGULARITYENV_X="a b" "$S" exec --no-home --pid -B "$d/bound" -B "$d/other:$d/other:ro" -B "$d/task" "$I" /bin/sh -c "cd \"$d/task\"; echo \"\$X\"; /bin/sh .command.run nxf_trace"
         expect_rc 0
         expect_equal "$OUT" $'a b\ntask script'
         expect_equal "$ERR" ""

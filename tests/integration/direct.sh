@@ -4,7 +4,7 @@
 direct() {
     local uri cache
     cache=$(me sh -c 'echo $HOME')/.singularity/cache
-    for uri in "oci:$IMAGES/full.oci:latest" "oci-archive://$IMAGES/full.oci.tar" "docker-archive:$IMAGES/save-new.tar"; do
+    for uri in "oci:$IMAGES/plain.oci:latest" "oci-archive://$IMAGES/full.oci.tar" "docker-archive:$IMAGES/save-new.tar"; do
         check "exec of ${uri%%:*} converts, and then does not"
         run me singularity exec "$uri" cat /etc/motd
         expect_rc 0
@@ -15,7 +15,7 @@ direct() {
         expect_equal "$OUT" "layer two"
         refuse_err '^(INFO|Copying)'
     done
-    run me singularity run "oci:$IMAGES/full.oci:latest" arg
+    run me singularity run "oci:$IMAGES/plain.oci:latest" arg
     expect_equal "$OUT" "entry arg"
     check "the cache lies where the guide says"
     [ -n "$(me find "$cache" -name '*.sif' 2>/dev/null)" ] || fail "no SIF below $cache"

@@ -22,9 +22,9 @@ diff want got >diff.txt || { fail "the trees differ"; head -30 diff.txt; }
 
 check "a SIF made by an ordinary user is byte for byte the same"
 if user_namespaces; then
-    as_user mkdir -p "$T/user/d"
-    (cd "$T/user/d" && run as_user singularity build user.sif "oci:$IMAGES/full.oci" && expect_rc 0)
-    expect_same_file root.sif "$T/user/d/user.sif"
+    as_user mkdir -p "$USER_HOME/d"
+    (cd "$USER_HOME/d" && run as_user singularity build user.sif "oci:$IMAGES/full.oci" && expect_rc 0)
+    expect_same_file root.sif "$USER_HOME/d/user.sif"
 fi
 
 check "the kernel mounts the partition and shows the same"

@@ -51,8 +51,8 @@ for compiler in "${compilers[@]}"; do
     expect_equal "$(stat -c %h m.d/bin/greeting)" 2 "links of the hard link"
     rm -rf m.d
     if user_namespaces; then
-        as_user mkdir -p "$T/user/$compiler"
-        cd "$T/user/$compiler" || exit 1
+        as_user mkdir -p "$USER_HOME/$compiler"
+        cd "$USER_HOME/$compiler" || exit 1
         run as_user singularity build u.sif memory://image
         expect_rc 0
         expect_same_file "$T/w/m.sif" u.sif

@@ -34,12 +34,10 @@ baseline
 shot() { # SIGNAL MILLISECONDS COMMAND...: starts it, sends the signal after so long, waits
     local signal=$1 after=$2
     shift 2
-    "$@" >"$T/shot.out" 2>&1 </dev/null &
-    local pid=$!
+    start "$T/shot.out" "$@"
     sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
-    kill -"$signal" $pid 2>/dev/null
-    wait $pid 2>/dev/null
-    RC=$?
+    kill -"$signal" $PID 2>/dev/null
+    ended
 }
 
 for signal in INT TERM KILL; do
@@ -93,12 +91,10 @@ kills() {
     for target in ours payload server; do
         [ $target != server ] || [ "$WHO" = user ] || continue
         check "after SIGKILL of $target everything of the container is gone"
-        me singularity exec "$T/w/tiny.sif" /bin/sh -c 'echo up; while :; do sleep 0.2; done' >"$T/up" 2>&1 &
-        local pid=$! i
-        for ((i = 0; i < 100; i++)); do grep -q up "$T/up" && break; sleep 0.1; done
-        grep -q up "$T/up" || { fail "it did not start"; cat "$T/up"; }
+        start "$T/up" me singularity exec "$T/w/tiny.sif" /bin/sh -c 'echo up; while :; do sleep 0.2; done'
+        until_says "$T/up" up
         case $target in
-        ours) pkill -KILL -f "singularity exec $T/w/tiny.sif" || kill -KILL $pid ;;
+        ours) kill -KILL $PID ;;
         payload) pkill -KILL -f 'while :; do sleep 0.2' ;;
         server)
             # Whoever of ours is left beside the container's own processes.
@@ -110,17 +106,15 @@ kills() {
             pkill -KILL -f 'while :; do sleep 0.2'
             ;;
         esac
-        wait $pid 2>/dev/null
+        ended
         expect_nothing_left
     done
     check "SIGINT and SIGTERM to a running container leave nothing"
     for signal in INT TERM HUP; do
-        me singularity exec "$T/w/tiny.sif" /bin/sh -c "trap 'exit 3' $signal; echo up; while :; do sleep 0.1; done" >"$T/up" 2>&1 &
-        local pid=$! i
-        for ((i = 0; i < 100; i++)); do grep -q up "$T/up" && break; sleep 0.1; done
-        kill -$signal $pid
-        wait $pid
-        RC=$?
+        start "$T/up" me singularity exec "$T/w/tiny.sif" /bin/sh -c "trap 'exit 3' $signal; echo up; while :; do sleep 0.1; done"
+        until_says "$T/up" up
+        kill -$signal $PID
+        ended
         [ $signal = INT ] || expect_rc 3 # a background job of a script ignores SIGINT from the start
         pkill -KILL -f 'while :; do sleep 0.1' 2>/dev/null
         expect_nothing_left

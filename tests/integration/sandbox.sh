@@ -29,7 +29,7 @@ round_trip() {
     expect_equal "$OUT" "layer two"
     run me singularity exec one /bin/sh -c 'echo x >/opt/new'
     [ "$RC" != 0 ] || fail "a sandbox could be written to without --writable"
-    run me singularity exec --writable one /bin/sh -c 'echo written >/opt/new'
+    run me singularity exec --writable --no-home --pwd / one /bin/sh -c 'echo written >/opt/new'
     expect_rc 0
     expect_equal "$(cat one/opt/new 2>/dev/null)" written
     check "inspect works on a directory"

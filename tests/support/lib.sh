@@ -38,13 +38,14 @@ fi
 mkdir -p "$SG_STAGE/work"
 T=$(mktemp -d "$SG_STAGE/work/$TEST_NAME.XXXXXX")
 chmod 755 "$T"
-mkdir "$T/home" "$T/user" "$T/tmp" "$T/w"
+mkdir "$T/home" "$T/tmp" "$T/w"
 chmod 1777 "$T/tmp"
 chmod 1777 "$T/w"
 for name in $(env | sed -n 's/^\(\(SINGULARITY\|APPTAINER\|SINGULARITYENV\|APPTAINERENV\)[A-Z0-9_a-z]*\)=.*/\1/p'); do
     [ "$name" = SINGULARITY_TEST_DATA ] || unset "$name"
 done
 unset SOURCE_DATE_EPOCH XDG_RUNTIME_DIR XDG_CACHE_HOME
+USER_HOME=$T/home
 export HOME=$T/home TMPDIR=$T/tmp LC_ALL=C NO_COLOR=1
 PREFIX=$SG_STAGE/prefix
 export PATH=$PREFIX/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -57,8 +58,16 @@ if [ "$(id -u)" = 0 ]; then
         [ -e /dev/fuse ] && mount --bind "$T/dev/fuse" /dev/fuse && (exec 3<>/dev/fuse) 2>/dev/null; then
         FUSE_FOR_USERS=yes
     fi
-    chown $USER_ID:$USER_ID "$T/user"
-    cp /etc/passwd "$T/passwd" && echo "$USER_NAME:x:$USER_ID:$USER_ID:Test user:$T/user:/bin/sh" >>"$T/passwd"
+    # The homes lie outside of /tmp, which containers share with the host.
+    HOMES=/srv
+    case $SG_SOURCE$SG_STAGE in */srv/*) HOMES=/mnt ;; esac
+    mkdir -p "$T/homes/$USER_NAME" "$T/homes/root" $HOMES
+    chown $USER_ID:$USER_ID "$T/homes/$USER_NAME"
+    mount --bind "$T/homes" $HOMES
+    USER_HOME=$HOMES/$USER_NAME
+    export HOME=$HOMES/root
+    sed "s#^\\(root:.*\\):/root:#\\1:$HOME:#" /etc/passwd >"$T/passwd"
+    echo "$USER_NAME:x:$USER_ID:$USER_ID:Test user:$USER_HOME:/bin/sh" >>"$T/passwd"
     cp /etc/group "$T/group" && echo "$USER_NAME:x:$USER_ID:" >>"$T/group"
     chmod 644 "$T/passwd" "$T/group"
     mount --bind "$T/passwd" /etc/passwd
@@ -70,7 +79,7 @@ fi
 # The words that run a command as the ordinary user; empty when the test itself is run by one.
 USER_WORDS=()
 [ "$(id -u)" != 0 ] || USER_WORDS=(setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --inh-caps=-all
-    --bounding-set=-all env "HOME=$T/user" USER=$USER_NAME)
+    --bounding-set=-all env "HOME=$USER_HOME" USER=$USER_NAME)
 as_user() { "${USER_WORDS[@]}" "$@"; }
 user_namespaces() { as_user unshare -U true 2>/dev/null; }
 
@@ -149,6 +158,32 @@ expect_equal() { [ "$1" = "$2" ] || { fail "${3:-texts differ}"; printf '    got
 expect_exists() { [ -e "$1" ] || [ -L "$1" ] || fail "there is no $1"; }
 expect_absent() { [ ! -e "$1" ] && [ ! -L "$1" ] || fail "$1 is there"; }
 expect_same_file() { cmp -s "$1" "$2" || { fail "$1 and $2 differ"; cmp "$1" "$2" | head -1; }; }
+
+# start FILE COMMAND...: runs it in the background, as `run` does, with stdout and stderr in FILE; PID is the program's
+# own, so that it can be sent signals.
+start() {
+    local file=$1 words=()
+    shift
+    COMMAND="$*"
+    case $1 in
+    me) shift; [ "$WHO" != user ] || words=("${USER_WORDS[@]}") ;;
+    as_user) shift; words=("${USER_WORDS[@]}") ;;
+    esac
+    # A shell without job control starts what is in the background with SIGINT and SIGQUIT ignored.
+    env --default-signal=INT,QUIT "${words[@]}" "$@" >"$file" 2>&1 </dev/null &
+    PID=$!
+}
+# until_says FILE TEXT: waits until it stands there; fails after 20 s.
+until_says() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        grep -q "$2" "$1" && return
+        sleep 0.1
+    done
+    fail "'$2' did not come: $(head -c 500 "$1")"
+    return 1
+}
+ended() { wait "$PID" 2>/dev/null; RC=$?; }
 
 # ok COMMAND...: must end with 0.
 ok() { run "$@"; expect_rc 0; }

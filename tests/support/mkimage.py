@@ -251,9 +251,12 @@ def main():
 
     o = Layout(out + "/index.oci")
     other = "arm64" if ARCH == "amd64" else "amd64"
+    # Programs of the other architecture: busybox with another machine in its ELF header.
+    foreign = busybox_layer(busybox[:18] + (183 if other == "arm64" else 62).to_bytes(2, "little") + busybox[20:]).done()
     entries = []
-    for arch, platform in ((other, {"os": "linux", "architecture": other}), (ARCH, {"os": "linux", "architecture": ARCH})):
-        entries.append(dict(o.image([tiny], {"Env": ["PATH=/bin", "BUILT_FOR=" + arch]}, arch=arch), platform=platform))
+    for arch, layer in ((other, foreign), (ARCH, tiny)):
+        entries.append(dict(o.image([layer], {"Env": ["PATH=/bin", "BUILT_FOR=" + arch]}, arch=arch),
+                            platform={"os": "linux", "architecture": arch}))
     entries.append(dict(o.image([tiny], {}), platform={"os": "unknown", "architecture": "unknown"},
                         annotations={"vnd.docker.reference.type": "attestation-manifest"}))
     entries.append(o.descriptor("application/x-nobody-knows", b"{}"))
