@@ -178,9 +178,11 @@ void Metadata::apply(Tree& tree, ImageWriter& writer, const sg_call* call) const
         put_empty(tree, "etc/hosts");
         put_empty(tree, "etc/resolv.conf");
     }
-    for (const auto& [name, target] : links)
-        if (const auto there = tree.find(name); !there || is_type(there, S_IFLNK))
-            tree.put_symlink(name, target, time());
+    for (const auto& [name, target] : links) {
+        const auto there = tree.find(name);
+        if (there && (!is_type(there, S_IFLNK) || tree.link_target(name) == target)) continue;
+        tree.put_symlink(name, target, time());
+    }
 }
 
 }  // namespace sg

@@ -124,6 +124,7 @@ BOOST_AUTO_TEST_CASE(what_the_image_has_is_respected) {
     put(tree, recorder, "environment", "the image's own");
     tree.put_directory("singularity", 0755, 5);
     tree.put_symlink(".run", "elsewhere", 5);
+    tree.put_symlink(".exec", ".singularity.d/actions/exec", 5);
     tree.put_directory("root", 0700, 5);
     Metadata::for_image(facts_of(config_of({}, {}))).apply(tree, recorder.writer(), nullptr);
     BOOST_TEST(text_of(tree, recorder, "etc/hosts") == "");
@@ -133,6 +134,7 @@ BOOST_AUTO_TEST_CASE(what_the_image_has_is_respected) {
     BOOST_TEST(text_of(tree, recorder, "environment") == "the image's own");
     BOOST_TEST(mode_of(tree, "singularity") == 040755u);
     BOOST_TEST(*tree.link_target(".run") == ".singularity.d/actions/run");
+    BOOST_TEST(tree.find(".exec")->mtime == 5);
     BOOST_TEST(mode_of(tree, "root") == 040700u);
     BOOST_TEST(tree.find("root")->mtime == 5);
 }
