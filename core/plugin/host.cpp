@@ -26,6 +26,8 @@ constexpr size_t head_size = 4096;
 
 std::string absolute(const std::string& path) {
     char buffer[PATH_MAX];
+    // An open descriptor may lead to a file that has no name (any more).
+    if (path.starts_with("/proc/self/fd/") && access(path.c_str(), R_OK) == 0) return path;
     if (realpath(path.c_str(), buffer)) return buffer;
     throw_errno("cannot open", path);
 }

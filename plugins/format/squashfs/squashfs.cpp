@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// squashfs.cpp: the format "squashfs": a file that is a squashfs from its first byte on.
+// squashfs.cpp: the format "squashfs": a file that is a squashfs from its first byte on, or after the launch line
+// of Singularity 2 (31 bytes, "#!/usr/bin/env run-singularity" and a newline).
 #include <family/squashfs_reader.hpp>
 #include <family/squashfs_writer.hpp>
 #include <singularity/format.hpp>
@@ -45,6 +46,15 @@ Fd open_file(const std::string& path) {
     throw Error(code, "cannot open " + path + ": " + std::strerror(e));
 }
 
+constexpr size_t launch_line = 31;
+
+// Where the squashfs begins in a file with these first bytes; SIZE_MAX: nowhere.
+size_t begin_of(std::span<const uint8_t> head) {
+    for (const size_t at : {size_t{0}, launch_line})
+        if (head.size() >= at + 4 && std::memcmp(head.data() + at, "hsqs", 4) == 0) return at;
+    return SIZE_MAX;
+}
+
 class Image final : public singularity::ImageFile {
 public:
     explicit Image(const std::string& path) : path_(path), file_(open_file(path)) {
@@ -52,7 +62,12 @@ public:
         if (fstat(file_.get(), &st) != 0) throw Error(Code::io, "cannot look at " + path + ": " + std::strerror(errno));
         if (!S_ISREG(st.st_mode)) throw Error(Code::invalid, path + " is no regular file");
         size_ = static_cast<uint64_t>(st.st_size);
-        named([&] { super_ = squashfs::read_super_block(file_.get(), 0, size_); });
+        uint8_t head[launch_line + 4];
+        const ssize_t n = pread(file_.get(), head, sizeof head, 0);
+        if (n < 0) throw Error(Code::io, "cannot read " + path + ": " + std::strerror(errno));
+        const size_t begin = begin_of({head, static_cast<size_t>(n)});
+        begin_ = begin == SIZE_MAX ? 0 : begin;
+        named([&] { super_ = squashfs::read_super_block(file_.get(), begin_, size_ - begin_); });
     }
 
     sg_image_info info() override {
@@ -64,18 +79,20 @@ public:
 
     singularity::Root& root() override {
         const std::lock_guard lock(mutex_);
-        if (!root_) named([&] { root_ = squashfs::open_squashfs(file_.get(), 0, size_); });
+        if (!root_) named([&] { root_ = squashfs::open_squashfs(file_.get(), begin_, size_ - begin_); });
         return *root_;
     }
 
     sg_mount_plan mount_plan() override {
         sg_mount_plan out{};
-        const std::unique_ptr<char, decltype(&free)> absolute(realpath(path_.c_str(), nullptr), &free);
-        if (!absolute) throw Error(Code::io, "cannot find the absolute path of " + path_ + ": " + std::strerror(errno));
-        if (std::strlen(absolute.get()) >= sizeof out.path) throw Error(Code::limit, "the path of " + path_ + " is too long");
+        // A path that leads nowhere by name is an open descriptor's in /proc, and stays as it is.
+        const std::unique_ptr<char, decltype(&free)> real(realpath(path_.c_str(), nullptr), &free);
+        const std::string absolute = real ? real.get() : path_;
+        if (absolute.size() >= sizeof out.path) throw Error(Code::limit, "the path of " + path_ + " is too long");
         singularity::detail::copy_text(out.type, "squashfs");
-        singularity::detail::copy_text(out.path, absolute.get());
-        out.size = size_;
+        singularity::detail::copy_text(out.path, absolute);
+        out.offset = begin_;
+        out.size = size_ - begin_;
         return out;
     }
 
@@ -91,7 +108,7 @@ private:
 
     const std::string path_;
     const Fd file_;
-    uint64_t size_ = 0;
+    uint64_t size_ = 0, begin_ = 0;
     squashfs::SuperBlock super_;
     std::mutex mutex_;
     std::unique_ptr<singularity::StoredRoot> root_;
@@ -114,7 +131,7 @@ private:
 class SquashfsFormat final : public singularity::Format {
 public:
     int probe(const char*, bool is_directory, std::span<const uint8_t> head) override {
-        return !is_directory && head.size() >= 4 && std::memcmp(head.data(), "hsqs", 4) == 0 ? 90 : 0;
+        return !is_directory && begin_of(head) != SIZE_MAX ? 90 : 0;
     }
 
     std::unique_ptr<singularity::ImageFile> open(const std::string& path, bool writable) override {
