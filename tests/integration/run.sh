@@ -152,6 +152,10 @@ identity() {
     me touch "$PWD/here"
     run me singularity exec "$I/full.sif" ls here
     expect_equal "$OUT" here
+    check "the container does not see the mounts that it is made of"
+    run me singularity exec "$I/full.sif" cat /proc/self/mountinfo
+    expect_rc 0
+    refuse_out 'session/(root|final)'
     check "/proc, /sys and /dev are there"
     run me singularity exec "$I/full.sif" /bin/sh -c '[ -d /proc/self ] && [ -d /sys/kernel ] && [ -c /dev/null ] && echo x >/dev/null && echo ok'
     expect_equal "$OUT" ok

@@ -314,6 +314,10 @@ void Rootfs::build() {
         const auto missing = absent(root_.get());
         if (!missing.empty() || spec_.layer == "tmpfs") lay_over(missing);
     }
+    // A recursive bind of a host directory that the session happens to lie below (an installation in /tmp, say)
+    // must not show the container itself to the container. enter() takes it back.
+    for (const std::string& path : {session_.path + "/root", root_path_})
+        if (::mount(nullptr, path.c_str(), nullptr, MS_UNBINDABLE, nullptr) != 0) fail("cannot set the propagation of", path);
     for (const auto& m : spec_.mounts) apply(m);
     ::umask(mask);
 }
@@ -329,6 +333,7 @@ void Rootfs::enter() {
         if (::chroot(".") != 0) fail("cannot change the root");
     }
     if (::chdir("/") != 0) fail("cannot enter the container's root");
+    if (::mount(nullptr, "/", nullptr, MS_PRIVATE, nullptr) != 0) fail("cannot set the propagation of", "/");
     session_.fd.reset();
     root_.reset();
     old_namespace_.reset();
