@@ -85,7 +85,10 @@ bool parse(CLI::App& app, std::vector<std::string> arguments, const std::string&
         print(help_text(*asked, full));
         return false;
     } catch (const CLI::ExtrasError& e) {
-        const std::string word = first_word(e.what(), "expected:");
+        // An unknown option makes its value, or another word, one too many: the option is what is wrong.
+        const std::vector<std::string> rest = app.remaining(true);
+        const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& r) { return r.size() > 1 && r[0] == '-'; });
+        const std::string word = option != rest.end() ? *option : rest.empty() ? first_word(e.what(), "expected:") : rest.front();
         wrong_command_line(app, name, word.starts_with("-") ? "unknown option " + word + " for '" + name + "'"
                                                             : "'" + name + "' does not take the argument '" + word + "'", word);
     } catch (const CLI::ParseError& e) {

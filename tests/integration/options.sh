@@ -91,6 +91,11 @@ options() {
     run me singularity exec -e -c --no-home "--pwd=/etc" "$I" pwd
     expect_rc 0
     expect_equal "$OUT" /etc
+    check "an unknown option with a value is what is named, not the word that is then one too many"
+    run me singularity build --compres zstd out.sif "$IMAGES/tiny.oci"
+    expect_rc 1
+    expect_err "unknown option --compres"
+    expect_err "Did you mean '--compress'"
     check "an unknown option is a usage error that names it"
     run me singularity exec --no-such-option "$I" true
     expect_rc 1
