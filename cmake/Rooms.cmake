@@ -65,7 +65,11 @@ function(sg_unit_test name)
   list(GET A_SOURCES 0 first)
   set_source_files_properties(${first} PROPERTIES COMPILE_DEFINITIONS BOOST_TEST_MODULE=${name})
   add_test(NAME unit.${name} COMMAND test_${name} --log_level=test_suite)
-  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 300
+  set(timeout 300)
+  if(SG_SANITIZE)
+    set(timeout 1500)  # without the optimizer everything takes ten times as long
+  endif()
+  set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT ${timeout}
     ENVIRONMENT "SINGULARITY_TEST_DATA=$ENV{SINGULARITY_TEST_DATA}")
 endfunction()
 

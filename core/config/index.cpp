@@ -73,7 +73,7 @@ Index Index::over(std::span<const uint8_t> bytes, std::shared_ptr<const void> ke
 Index Index::owning(std::string bytes) {
     // A copy in 64-bit words: a std::string promises no alignment.
     auto words = std::make_shared<std::vector<uint64_t>>((bytes.size() + 7) / 8);
-    std::memcpy(words->data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(words->data(), bytes.data(), bytes.size());
     const std::span<const uint8_t> view(reinterpret_cast<const uint8_t*>(words->data()), bytes.size());
     return over(view, words);
 }
