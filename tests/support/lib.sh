@@ -169,6 +169,7 @@ start() {
     me) shift; [ "$WHO" != user ] || words=("${USER_WORDS[@]}") ;;
     as_user) shift; words=("${USER_WORDS[@]}") ;;
     esac
+    : >"$file"
     # A shell without job control starts what is in the background with SIGINT and SIGQUIT ignored.
     env --default-signal=INT,QUIT "${words[@]}" "$@" >"$file" 2>&1 </dev/null &
     PID=$!
