@@ -170,6 +170,7 @@ start() {
     as_user) shift; words=("${USER_WORDS[@]}") ;;
     esac
     : >"$file"
+    : >"$file" # now: what an earlier program said there must not be taken for this one's word
     # A shell without job control starts what is in the background with SIGINT and SIGQUIT ignored.
     env --default-signal=INT,QUIT "${words[@]}" "$@" >"$file" 2>&1 </dev/null &
     PID=$!
@@ -198,7 +199,7 @@ processes() { # of this test's PID namespace, without its own shell and what mak
     local p name
     for p in /proc/[0-9]*; do
         [ "${p#/proc/}" != $$ ] && [ "${p#/proc/}" != "$BASHPID" ] || continue
-        name=$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null) || continue
+        name=$({ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null) || continue
         [ -n "$name" ] || continue # a zombie, or gone
         case $name in *"$TEST_NAME.sh"* | "sort "* | "tr "*) continue ;; esac
         echo "$name"
@@ -207,24 +208,24 @@ processes() { # of this test's PID namespace, without its own shell and what mak
 temporaries() { find "$T/tmp" "$T/w" -name '*.tmp*' -o -name '.*.part' -o -name '.sg*' 2>/dev/null | sort; find "$T/tmp" -mindepth 1 2>/dev/null | sort; }
 baseline() { MOUNTS=$(mounts) LOOPS=$(loops) PROCESSES=$(processes) TEMPORARIES=$(temporaries); }
 # Nothing of ours is left since `baseline`. What ends on its own gets SETTLE seconds for it (kernel and detached
-# servers need a moment after a kill); it must then be as before.
+# servers need a moment after a kill).
 expect_nothing_left() {
-    local i settle=${SETTLE:-10}
-    for ((i = 0; i < settle * 10; i++)); do
-        [ "$(mounts)$(loops)$(processes)" != "$MOUNTS$LOOPS$PROCESSES" ] || break
+    local i what
+    for ((i = 0; i < ${SETTLE:-10} * 10; i++)); do
+        [ -n "$(added mounts "$MOUNTS")$(added loops "$LOOPS")$(added processes "$PROCESSES")" ] || break
         sleep 0.1
     done
-    expect_as_before mounts "$MOUNTS"
-    expect_as_before loops "$LOOPS"
-    expect_as_before processes "$PROCESSES"
-    expect_as_before temporaries "$TEMPORARIES"
+    for what in mounts loops processes temporaries; do
+        local name=${what^^} left
+        left=$(added $what "${!name}")
+        [ -z "$left" ] || { fail "$what were left"; sed 's/^/    left: /' <<<"$left"; }
+    done
 }
-expect_as_before() {
+# What `$1` names now and $2 did not; what others on the machine took away does not count.
+added() {
     local now
     now=$("$1")
-    [ "$now" = "$2" ] && return
-    fail "$1 are not as before"
-    diff <(echo "$2") <(echo "$now") | grep '^[<>]' | sed 's/^</    gone:/; s/^>/    left:/'
+    comm -13 <(sort <<<"$2") <(sort <<<"$now") | grep .
 }
 
 # A copy of the prefix that the test may change: sets PREFIX and PATH.
