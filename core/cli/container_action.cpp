@@ -201,7 +201,14 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     runtime::ImageFacts facts;
     facts.path = image.path();
     facts.arch = info.arch;
-    facts.plan = image.mount_plan();
+    bool mountable = true;
+    try {
+        facts.plan = image.mount_plan();
+    } catch (const Error& e) {
+        // A format that no kernel knows has a reader, and the host's FUSE server serves that.
+        if (e.code() != Code::unsupported) throw;
+        mountable = false;
+    }
     const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir);
     const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);
     if (g.dry_run) {
@@ -219,11 +226,13 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     });
     if (!directory) {
         // Who cannot have the kernel mount it reads at once, by the reader itself.
-        if (!machine.root || g.launch.user_namespace)
+        if (!mountable || !machine.root || g.launch.user_namespace)
             root = {reader.reader().table, reader.reader().root};
         else
             root = {runtime::LazyRoot::table(), reader.handle()};
     }
+    const std::string shown_path = image.path();
+    session.plugins.notify(sg_event{"before_run", image_name.c_str(), "", shown_path.c_str(), nullptr, 0});
     const sg_call call = session.call();
     const sg_launch what{spec.json.c_str(), &root, 1, &call};
     if (g.no_umask) ::umask(0022);

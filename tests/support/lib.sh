@@ -169,7 +169,6 @@ start() {
     me) shift; [ "$WHO" != user ] || words=("${USER_WORDS[@]}") ;;
     as_user) shift; words=("${USER_WORDS[@]}") ;;
     esac
-    : >"$file"
     : >"$file" # now: what an earlier program said there must not be taken for this one's word
     # A shell without job control starts what is in the background with SIGINT and SIGQUIT ignored.
     env --default-signal=INT,QUIT "${words[@]}" "$@" >"$file" 2>&1 </dev/null &

@@ -40,7 +40,7 @@ bool Rootfs::has_reader() const {
 
 void Rootfs::prepare() {
     if (image().type == "bind") return;
-    if (!spec_.user && can_mount_in_kernel()) {
+    if (!spec_.user && !image().type.empty() && can_mount_in_kernel()) {
         try {
             loop_ = attach_loop(image().path, image().offset, image().size, image().writable && !spec_.read_only);
             old_namespace_ = Fd(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
