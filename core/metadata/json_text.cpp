@@ -67,8 +67,10 @@ std::string valid_utf8(std::string_view text) {
 
 rapidjson::Document parse_json(std::string_view text, std::string_view what) {
     if (nests_too_deeply(text)) throw Error(Code::limit, std::string(what) + " nests more than 64 levels deep");
+    // Made good before it is read: names must sort as they will be written.
+    const std::string good = valid_utf8(text);
     rapidjson::Document doc;
-    doc.Parse<rapidjson::kParseDefaultFlags>(text.data(), text.size());
+    doc.Parse<rapidjson::kParseDefaultFlags>(good.data(), good.size());
     if (doc.HasParseError())
         throw Error(Code::corrupt, std::string(what) +
                                        " is no JSON: " + rapidjson::GetParseError_En(doc.GetParseError()) + " (byte " +

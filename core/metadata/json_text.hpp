@@ -14,7 +14,7 @@ namespace sg {
 // The text with every byte that is no UTF-8 replaced by U+FFFD: files of an image hold what they like, JSON does not.
 std::string valid_utf8(std::string_view text);
 
-// At most `limit` bytes and 64 levels; Code::corrupt names `what` and the place.
+// At most 64 levels; bytes that are no UTF-8 are replaced first. Code::corrupt names `what` and the place.
 rapidjson::Document parse_json(std::string_view text, std::string_view what);
 
 // One object: `indent` "" is compact.

@@ -27,6 +27,9 @@ BOOST_AUTO_TEST_CASE(labels_json_is_sorted_and_indented_by_tabs) {
 BOOST_AUTO_TEST_CASE(labels_json_is_read_again) {
     const Labels all{{"a", "1"}, {"e\xc3\xa9", "x\ny"}};
     BOOST_TEST((parse_labels(labels_json(all)) == all));
+    // "b\xc3" sorts before "b\xc3\xa9" as bytes, and behind it once it is text.
+    const std::string odd = labels_json(parse_labels("{\"b\xc3\": \"1\", \"b\\u00e9\": \"2\"}"));
+    BOOST_TEST(labels_json(parse_labels(odd)) == odd);
     BOOST_TEST(parse_labels("").empty());
     BOOST_TEST(parse_labels(" \n").empty());
     BOOST_TEST(parse_labels("null").empty());
