@@ -42,7 +42,7 @@ mkdir "$T/home" "$T/tmp" "$T/w"
 chmod 1777 "$T/tmp"
 chmod 1777 "$T/w"
 for name in $(env | sed -n 's/^\(\(SINGULARITY\|APPTAINER\|SINGULARITYENV\|APPTAINERENV\)[A-Z0-9_a-z]*\)=.*/\1/p'); do
-    [ "$name" = SINGULARITY_TEST_DATA ] || unset "$name"
+    case $name in SINGULARITY_TEST_DATA | APPTAINER | APPTAINER_DIR) ;; *) unset "$name" ;; esac
 done
 unset SOURCE_DATE_EPOCH XDG_RUNTIME_DIR XDG_CACHE_HOME
 USER_HOME=$T/home
