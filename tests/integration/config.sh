@@ -24,6 +24,19 @@ ok singularity config show --origin build.threads
 expect_out 'config\.yaml:3'
 expect_out '5'
 
+check "a lock of the site binds users, variables and the command line, and names itself"
+printf 'build: {threads: 3}\nlocks: [build.threads]\n' >"$ETC/conf.d/25-lock.yaml"
+run singularity --set build.threads=9 config show build.threads
+expect_failure
+expect_err '25-lock\.yaml:2'
+rm "$HOME/.singularity/config.yaml"
+SINGULARITY_BUILD_THREADS=9 run singularity config show build.threads
+[ "$RC" != 0 ] || [ "$OUT" = 3 ] || fail "a variable got past the lock"
+printf 'build: {threads: 9}\n' >"$HOME/.singularity/config.yaml"
+run singularity config show build.threads
+[ "$RC" != 0 ] || [ "$OUT" = 3 ] || fail "a user's file got past the lock"
+rm "$ETC/conf.d/25-lock.yaml"
+
 check "an index is never older than the files"
 printf 'build: {threads: 6}\n' >"$HOME/.singularity/config.yaml"
 ok singularity config show build.threads
