@@ -1,10 +1,9 @@
 #include "build/cached_image.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-#include <climits>
 #include <cstdlib>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -37,6 +36,17 @@ std::string scratch_image(const std::string& directory) {
     return name;
 }
 
+// Nothing when the cache cannot be written to: one goes on without, as the seed's tools do.
+std::optional<std::string> place_in(const ImageCache& cache, const std::string& area, const std::string& key, const std::string& name) {
+    try {
+        return cache.place(area, key, name);
+    } catch (const Error& e) {
+        if (e.code() != Code::permission) throw;
+        log::warning("nothing is cached: " + e.message());
+        return std::nullopt;
+    }
+}
+
 }  // namespace
 
 RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs options, const sg_call* call) {
@@ -58,21 +68,21 @@ RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs op
     };
     if (cache.enabled()) {
         if (const auto found = cache.find(id.cache_area, key, name)) return {*found, false};
-        // Not writable: go on without, as the seed's tools do.
-        try {
-            const std::string place = cache.place(id.cache_area, key, name);
-            make(place);
-            cache.stored(place);
-            log::info("Image cached as " + shown_name(plugins.default_format()) + " at " + place);
-            return {place, false};
-        } catch (const Error& e) {
-            if (e.code() != Code::permission) throw;
-            log::warning("nothing is cached: " + e.message());
+        if (const auto place = place_in(cache, id.cache_area, key, name)) {
+            make(*place);
+            cache.stored(*place);
+            log::info("Image cached as " + shown_name(plugins.default_format()) + " at " + *place);
+            return {*place, false};
         }
     }
-    const std::string place = scratch_image(how.temporary) + "/" + name;
-    make(place);
-    return {place, true};
+    const std::string directory = scratch_image(how.temporary);
+    try {
+        make(directory + "/" + name);
+    } catch (...) {
+        rmdir(directory.c_str());
+        throw;
+    }
+    return {directory + "/" + name, true};
 }
 
 }  // namespace sg

@@ -17,6 +17,7 @@
 #include "rootfs/tree.hpp"
 #include "rootfs/writer.hpp"
 #include "store/output.hpp"
+#include "store/sha256.hpp"
 
 namespace sg {
 

@@ -17,11 +17,11 @@ namespace {
 // Version 5 of the DNS name space for "singularity": fixed for ever, or equal builds would differ.
 constexpr uint8_t kNameSpace[16] = {0x4e, 0x8a, 0x3c, 0x0b, 0x51, 0x7d, 0x5f, 0x0e, 0x9b, 0x62, 0x1f, 0x94, 0xd7, 0x20, 0xa6, 0xc3};
 
-std::string digest(const EVP_MD* kind, std::string_view bytes) {
+std::string sha1(std::string_view bytes) {
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), sum, &length, kind, nullptr) != 1)
-        throw Error(Code::internal, "a digest algorithm is not available");
+    if (EVP_Digest(bytes.data(), bytes.size(), sum, &length, EVP_sha1(), nullptr) != 1)
+        throw Error(Code::internal, "SHA-1 is not available");
     return {reinterpret_cast<char*>(sum), length};
 }
 
@@ -30,7 +30,7 @@ std::string digest(const EVP_MD* kind, std::string_view bytes) {
 std::array<uint8_t, 16> uuid_of(std::string_view name) {
     std::string input(reinterpret_cast<const char*>(kNameSpace), sizeof kNameSpace);
     input.append(name);
-    const std::string sum = digest(EVP_sha1(), input);
+    const std::string sum = sha1(input);
     std::array<uint8_t, 16> out;
     std::memcpy(out.data(), sum.data(), out.size());
     out[6] = static_cast<uint8_t>((out[6] & 0x0f) | 0x50);
@@ -47,13 +47,6 @@ std::optional<int64_t> result_time(std::string_view created) {
         return out;
     }
     return parse_rfc3339(created);
-}
-
-std::string sha256_hex(std::string_view bytes) {
-    static const char* digits = "0123456789abcdef";
-    std::string out;
-    for (const unsigned char c : digest(EVP_sha256(), bytes)) out.append({digits[c >> 4], digits[c & 15]});
-    return out;
 }
 
 }  // namespace sg

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace sg {
@@ -13,8 +12,5 @@ std::array<uint8_t, 16> uuid_of(std::string_view name);
 
 // SOURCE_DATE_EPOCH when set (throws Code::invalid when it is no number), else `created`, else nullopt.
 std::optional<int64_t> result_time(std::string_view created);
-
-// Lower-case hex of the SHA-256 of `bytes`.
-std::string sha256_hex(std::string_view bytes);
 
 }  // namespace sg

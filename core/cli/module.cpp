@@ -48,16 +48,6 @@ RunnableImage fetch(Context& context, const std::string& uri, const Pairs& optio
 
 }  // namespace
 
-std::string Session::fetch(const std::string& uri, const Pairs& source_options) {
-#if SG_HAVE_FETCH
-    const sg_call c = call();
-    return cached_image(plugins, uri, source_options, &c).path;
-#else
-    (void)source_options;
-    throw Error(Code::unsupported, "this build cannot fetch " + uri);
-#endif
-}
-
 }  // namespace sg
 
 extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context* c) {

@@ -1,7 +1,6 @@
 #include "store/image_cache.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 
@@ -12,21 +11,11 @@
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "store/output.hpp"
+#include "store/sha256.hpp"
 
 namespace sg {
 
 namespace {
-
-std::string sha256_hex(const std::string& text) {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    if (EVP_Digest(text.data(), text.size(), sum, &length, EVP_sha256(), nullptr) != 1)
-        throw Error(Code::internal, "SHA-256 is not available");
-    static const char* digits = "0123456789abcdef";
-    std::string out;
-    for (unsigned i = 0; i < length; ++i) out.append({digits[sum[i] >> 4], digits[sum[i] & 15]});
-    return out;
-}
 
 // The directory of a key: the hex of a sha256 digest as it is, of any other text its hash.
 std::string hash_of(const std::string& key) {

@@ -29,6 +29,11 @@ direct() {
     expect_rc 0
     expect_equal "$OUT" ran
     [ -z "$(me find "$PWD/unused" -type f 2>/dev/null)" ] || fail "the cache was used"
+    check "a conversion that fails leaves nothing, and does not blame the cache"
+    SINGULARITY_DISABLE_CACHE=1 run me singularity exec "oci:$IMAGES/bad-truncated.oci" true
+    expect_rc 255
+    [ -z "$(find "$TMPDIR" -mindepth 1)" ] || { fail "left in TMPDIR"; find "$TMPDIR"; }
+    refuse_err 'nothing is cached'
     check "a damaged cached file is not run"
     local sif
     sif=$(me find "$PWD/elsewhere" -name '*.sif' | head -n 1)

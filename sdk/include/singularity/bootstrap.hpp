@@ -119,18 +119,6 @@ public:
 
 namespace detail {
 
-struct PairList {
-    std::vector<std::pair<std::string, std::string>> texts;
-    std::vector<sg_pair> pairs;
-    const sg_pair* set(std::vector<std::pair<std::string, std::string>> from) {
-        texts = std::move(from);
-        pairs.clear();
-        for (const auto& [k, v] : texts) pairs.push_back({k.c_str(), v.c_str()});
-        pairs.push_back({nullptr, nullptr});
-        return pairs.data();
-    }
-};
-
 // One C image over a C++ one. Descriptions are made once, when the image is whole, so that the texts
 // they point to need no lock.
 struct ImageBox : sg_image {

@@ -258,20 +258,9 @@ inline const sg_root_v1* root_table(bool stored) {
 struct ImageFileBox {
     std::unique_ptr<ImageFile> file;
     RootBox root{nullptr};
-    struct Texts {
-        std::vector<std::pair<std::string, std::string>> texts;
-        std::vector<sg_pair> pairs;
-        const sg_pair* set(std::vector<std::pair<std::string, std::string>> from) {
-            texts = std::move(from);
-            pairs.clear();
-            for (const auto& [k, v] : texts) pairs.push_back({k.c_str(), v.c_str()});
-            pairs.push_back({nullptr, nullptr});
-            return pairs.data();
-        }
-    };
     std::vector<PartInfo> parts;
-    std::vector<std::unique_ptr<Texts>> attributes;
-    Texts header;
+    std::vector<std::unique_ptr<PairList>> attributes;
+    PairList header;
     bool listed = false;
 
     static ImageFileBox& of(sg_image_file* f) { return *reinterpret_cast<ImageFileBox*>(f); }
@@ -281,7 +270,7 @@ struct ImageFileBox {
         parts = parted().parts();
         attributes.clear();
         for (auto& p : parts) {
-            attributes.push_back(std::make_unique<Texts>());
+            attributes.push_back(std::make_unique<PairList>());
             attributes.back()->set(p.attributes);
         }
         listed = true;

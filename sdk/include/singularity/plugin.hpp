@@ -18,6 +18,19 @@
 
 namespace singularity::detail {
 
+// Pairs as values, and the array that C reads.
+struct PairList {
+    std::vector<std::pair<std::string, std::string>> texts;
+    std::vector<sg_pair> pairs;
+    const sg_pair* set(std::vector<std::pair<std::string, std::string>> from) {
+        texts = std::move(from);
+        pairs.clear();
+        for (const auto& [k, v] : texts) pairs.push_back({k.c_str(), v.c_str()});
+        pairs.push_back({nullptr, nullptr});
+        return pairs.data();
+    }
+};
+
 template <class T>
 bool serves(std::string_view capability) {
     if constexpr (requires { T::serves(capability); })

@@ -23,7 +23,3 @@ BOOST_AUTO_TEST_CASE(a_uuid_follows_from_the_name_alone) {
     BOOST_CHECK_EQUAL(a[6] >> 4, 5);
     BOOST_CHECK_EQUAL(a[8] >> 6, 2);
 }
-
-BOOST_AUTO_TEST_CASE(sha256_is_the_known_one) {
-    BOOST_CHECK_EQUAL(sg::sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
