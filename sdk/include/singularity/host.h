@@ -81,6 +81,26 @@ typedef struct sg_host_credentials_v1 {
                    sg_error *err);
 } sg_host_credentials_v1;
 
+/* ---- "credentials" 2: also a file of the user's choice, and keeping them. Any thread. ----------- */
+/*
+ * `server` is "host", "host:port" or "https://index.docker.io/v1/", with or without "/namespace/repository"
+ * behind it: the longest key that matches wins. `file` NULL or "": the usual places (docker-config.json of the
+ * user's directory, else Docker's, else Podman's, helper programs included); a path: that file alone.
+ * user "" with a secret: the secret is a registry token, sent as it is ("Authorization: Bearer").
+ */
+typedef struct sg_host_credentials_v2 {
+    int32_t (*find)(const char *server, const char *file, sg_credentials *out, sg_error *err);
+    int32_t (*ask)(const char *server, const char *user_prompt, const char *secret_prompt, sg_credentials *out,
+                   sg_error *err);
+    /* Keeps them; `where` (capacity bytes) receives the file or helper that has them now. */
+    int32_t (*store)(const char *server, const char *file, const sg_credentials *what, char *where,
+                     uint64_t capacity, sg_error *err);
+    int32_t (*erase)(const char *server, const char *file, sg_error *err); /* SG_ENOTFOUND */
+    /* `visit` returns 0 to go on; texts live during the callback. */
+    int32_t (*list)(const char *file, int32_t (*visit)(void *arg, const char *server, const char *user), void *arg,
+                    sg_error *err);
+} sg_host_credentials_v2;
+
 /* ---- "transport" 1: a transport by URL scheme (transport.h). Any thread. ----------------------- */
 struct sg_transport_v1;
 typedef struct sg_host_transport_v1 {

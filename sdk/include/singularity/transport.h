@@ -2,6 +2,9 @@
 /*
  * transport.h: how bytes travel. Registered for one or more URL schemes
  * (`provides: - transport: {scheme: https}`), table "transport" 1.
+ *
+ * HTTP over a local socket has URLs of the form "unix://SOCKET/path?query", SOCKET being the socket's path
+ * with '/' and all that is not unreserved percent-encoded ("unix://%2Fvar%2Frun%2Fdocker.sock/version").
  */
 #ifndef SINGULARITY_TRANSPORT_H
 #define SINGULARITY_TRANSPORT_H
