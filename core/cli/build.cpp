@@ -1,5 +1,4 @@
 // singularity build TARGET SOURCE
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/log.hpp"
@@ -13,8 +12,7 @@ namespace sg {
 namespace {
 
 struct Options {
-    std::string target, source, arch, compress;
-    unsigned processors = 0;
+    std::string target, source, arch;
     bool force = false;
 };
 
@@ -29,15 +27,15 @@ int run(const Options& o, Session& session) {
     return 0;
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    app.add_option("TARGET", o->target, "The image to make")->required();
-    app.add_option("SOURCE", o->source, "A URI, an image file or a directory")->required();
-    app.add_flag("-F,--force", o->force, "Replace TARGET without asking");
-    variable(app.add_option("--arch", o->arch, "Architecture to choose from an image for several, as arm64"), "ARCH");
-    sets_key(app.add_option("--compress", o->compress, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz"), "build.compress");
-    sets_key(app.add_option("--processors", o->processors, "Threads to use"), "build.threads");
-    examples(app, {"singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});
+    arguments.word("TARGET", o->target, "The image to make").required();
+    arguments.word("SOURCE", o->source, "A URI, an image file or a directory").required();
+    arguments.flag("-F,--force", o->force, "Replace TARGET without asking");
+    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.add(Argument::Kind::text, "--compress", nullptr, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz").sets_key("build.compress");
+    arguments.add(Argument::Kind::integer, "--processors", nullptr, "Threads to use").sets_key("build.threads");
+    arguments.examples({"singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});
     return [o](Session& session) { return run(*o, session); };
 }
 

@@ -1,5 +1,4 @@
 // singularity buildcfg: where things lie, as KEY=value lines (callers sheet, rule 18).
-#include <CLI/CLI.hpp>
 
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
@@ -31,8 +30,8 @@ static int run(Session& session) {
     return 0;
 }
 
-static Action declare(CLI::App& app) {
-    examples(app, {"singularity buildcfg"});
+static Action declare(Arguments& arguments) {
+    arguments.examples({"singularity buildcfg"});
     return [](Session& session) { return run(session); };
 }
 

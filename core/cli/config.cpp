@@ -1,5 +1,4 @@
 // singularity config show [--origin] [KEY] | compile
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
@@ -90,15 +89,15 @@ int show(const Options& o, Session& session) {
     return 0;
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    usage(app, "show [--origin] [--json] [KEY]");
-    app.add_option("ACTION", o->action, "show: the values in effect; compile: write the installation's index again")
-        ->required()
-        ->check(CLI::IsMember(std::vector<std::string>{"show", "compile"}));
-    app.add_option("KEY", o->key, "One key, or a group of them as 'mount'");
-    app.add_flag("--origin", o->origin, "Say which file and line, variable or option set each value, and what is locked");
-    examples(app, {"singularity config show", "singularity config show --origin build.compress", "singularity config show mount"});
+    arguments.usage("show [--origin] [--json] [KEY]");
+    arguments.word("ACTION", o->action, "show: the values in effect; compile: write the installation's index again")
+        .required()
+        .one_of({"show", "compile"});
+    arguments.word("KEY", o->key, "One key, or a group of them as 'mount'");
+    arguments.flag("--origin", o->origin, "Say which file and line, variable or option set each value, and what is locked");
+    arguments.examples({"singularity config show", "singularity config show --origin build.compress", "singularity config show mount"});
     return [o](Session& session) {
         if (o->action == "show") return show(*o, session);
         write_site_index(session.installation);

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <memory>
 
@@ -72,8 +71,7 @@ constexpr Later later_options[] = {
     throw Error(Code::unsupported, how + ": " + l.what + " are not there yet in this version");
 }
 
-// They are not declared (each option costs a start its share), so the first one on the command line ends the
-// parsing: it is the first word that remains.
+// They are not declared: each option costs a start its share.
 void refuse_later_option(const std::string& word) {
     if (word.size() < 2 || word[0] != '-') return;
     const std::string name = word[1] == '-' ? word.substr(0, word.find('=')) : word.substr(0, 2);
@@ -101,7 +99,7 @@ void refuse_later_variables() {
         }
 }
 
-// Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike variable(), the text
+// Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike Argument::variable(), the text
 // stays whole: commas may be escaped.
 std::vector<std::string> variables(std::initializer_list<const char*> names) {
     std::vector<std::string> out;
@@ -247,58 +245,53 @@ int launch(Given& g, const std::string& image_name, Session& session) {
 
 }  // namespace
 
-Action declare_container_action(CLI::App& app, const char* verb) {
+Action declare_container_action(Arguments& arguments, const char* verb) {
     auto g = std::make_shared<Given>();
     LaunchOptions& l = g->launch;
     l.action = verb;
-    app.prefix_command();
+    arguments.pass_rest();
 
-    app.add_option("-B,--bind", g->binds, "SRC[:DEST[:ro|rw]], several divided by commas [SINGULARITY_BIND]")->type_name("SPEC");
-    app.add_option("--mount", g->mounts, "type=bind,source=SRC,destination=DEST[,readonly] [SINGULARITY_MOUNT]")->type_name("SPEC");
-    variable(app.add_option("-H,--home", g->home, "SRC[:DEST]: another home directory")->take_last(), "HOME");
-    variable(app.add_flag("--no-home", l.no_home, "Do not mount the home directory"), "NO_HOME");
-    variable(app.add_option("--no-mount", g->no_mount, "Leave out: proc, sys, dev, devpts, home, tmp, hostfs, cwd, bind-paths, or a path")->type_name("LIST"), "NO_MOUNT");
-    variable(app.add_option("-S,--scratch", g->scratch, "Empty directories at these paths")->type_name("LIST"), "SCRATCH,SCRATCHDIR");
-    variable(app.add_option("-W,--workdir", l.workdir, "Where --contain and --scratch keep their directories")->take_last(), "WORKDIR");
-    variable(app.add_option("--pwd,--cwd", g->cwd, "Directory to start in")->take_last(), "CWD,TARGET_CWD,PWD,TARGET_PWD");
-    variable(app.add_flag("-w,--writable", l.writable, "Change the image itself (directories)"), "WRITABLE");
-    variable(app.add_flag("--writable-tmpfs", l.writable_tmpfs, "Writable, changes are kept in memory and lost at the end"), "WRITABLE_TMPFS");
+    arguments.list("-B,--bind", g->binds, "SRC[:DEST[:ro|rw]], several divided by commas [SINGULARITY_BIND]").shown_as("SPEC");
+    arguments.list("--mount", g->mounts, "type=bind,source=SRC,destination=DEST[,readonly] [SINGULARITY_MOUNT]").shown_as("SPEC");
+    arguments.text("-H,--home", g->home, "SRC[:DEST]: another home directory").variable("HOME");
+    arguments.flag("--no-home", l.no_home, "Do not mount the home directory").variable("NO_HOME");
+    arguments.list("--no-mount", g->no_mount, "Leave out: proc, sys, dev, devpts, home, tmp, hostfs, cwd, bind-paths, or a path").shown_as("LIST").variable("NO_MOUNT");
+    arguments.list("-S,--scratch", g->scratch, "Empty directories at these paths").shown_as("LIST").variable("SCRATCH,SCRATCHDIR");
+    arguments.text("-W,--workdir", l.workdir, "Where --contain and --scratch keep their directories").variable("WORKDIR");
+    arguments.text("--pwd,--cwd", g->cwd, "Directory to start in").variable("CWD,TARGET_CWD,PWD,TARGET_PWD");
+    arguments.flag("-w,--writable", l.writable, "Change the image itself (directories)").variable("WRITABLE");
+    arguments.flag("--writable-tmpfs", l.writable_tmpfs, "Writable, changes are kept in memory and lost at the end").variable("WRITABLE_TMPFS");
 
-    variable(app.add_flag("-c,--contain", l.contain, "Own /dev, home, /tmp instead of the host's"), "CONTAIN");
-    variable(app.add_flag("-C,--containall", g->contain_all, "--contain --pid --ipc --cleanenv"), "CONTAINALL");
-    variable(app.add_flag("--compat", g->compat, "As other container engines do: --containall --no-init --no-umask --no-eval --writable-tmpfs"), "COMPAT");
-    variable(app.add_flag("-u,--userns", l.user_namespace, "A user namespace, also for root"), "USERNS,UNSHARE_USERNS");
-    variable(app.add_flag("-p,--pid", l.pid, "A PID namespace"), "PID,UNSHARE_PID");
-    variable(app.add_flag("--no-init", l.no_init, "With --pid: the command itself is process 1"), "NOSHIMINIT");
-    variable(app.add_flag("-i,--ipc", l.ipc, "An IPC namespace"), "IPC,UNSHARE_IPC");
-    variable(app.add_flag("--uts", l.uts, "A UTS namespace"), "UTS,UNSHARE_UTS");
-    variable(app.add_option("--hostname", l.hostname, "Host name in the container")->take_last(), "HOSTNAME");
-    variable(app.add_flag("-n,--net", l.net, "A network namespace (with --network none)"), "NET,UNSHARE_NET");
-    variable(app.add_option("--network", g->network, "none: only the loopback device")->take_last(), "NETWORK");
-    variable(app.add_option("--dns", g->dns, "Name servers for /etc/resolv.conf")->take_last(), "DNS");
-    variable(app.add_flag("--no-privs", l.no_privileges, "Drop root's capabilities"), "NO_PRIVS");
-    variable(app.add_flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's"), "NO_UMASK");
+    arguments.flag("-c,--contain", l.contain, "Own /dev, home, /tmp instead of the host's").variable("CONTAIN");
+    arguments.flag("-C,--containall", g->contain_all, "--contain --pid --ipc --cleanenv").variable("CONTAINALL");
+    arguments.flag("--compat", g->compat, "As other container engines do: --containall --no-init --no-umask --no-eval --writable-tmpfs").variable("COMPAT");
+    arguments.flag("-u,--userns", l.user_namespace, "A user namespace, also for root").variable("USERNS,UNSHARE_USERNS");
+    arguments.flag("-p,--pid", l.pid, "A PID namespace").variable("PID,UNSHARE_PID");
+    arguments.flag("--no-init", l.no_init, "With --pid: the command itself is process 1").variable("NOSHIMINIT");
+    arguments.flag("-i,--ipc", l.ipc, "An IPC namespace").variable("IPC,UNSHARE_IPC");
+    arguments.flag("--uts", l.uts, "A UTS namespace").variable("UTS,UNSHARE_UTS");
+    arguments.text("--hostname", l.hostname, "Host name in the container").variable("HOSTNAME");
+    arguments.flag("-n,--net", l.net, "A network namespace (with --network none)").variable("NET,UNSHARE_NET");
+    arguments.text("--network", g->network, "none: only the loopback device").variable("NETWORK");
+    arguments.text("--dns", g->dns, "Name servers for /etc/resolv.conf").variable("DNS");
+    arguments.flag("--no-privs", l.no_privileges, "Drop root's capabilities").variable("NO_PRIVS");
+    arguments.flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's").variable("NO_UMASK");
 
-    app.add_option("--env", g->env, "NAME=VALUE, several divided by commas")->type_name("LIST");
-    variable(app.add_option("--env-file", g->env_files, "Shell assignments to take variables from")->type_name("FILE"), "ENV_FILE");
-    variable(app.add_option("--no-env", g->no_env, "Variables of the host not to pass on")->type_name("LIST"), "NOENV");
-    variable(app.add_flag("-e,--cleanenv", l.clean_environment, "Pass no variables of the host"), "CLEANENV");
-    variable(app.add_flag("--no-eval", l.no_eval, "Take values and arguments as they are, without a shell's evaluation"), "NO_EVAL");
+    arguments.list("--env", g->env, "NAME=VALUE, several divided by commas").shown_as("LIST");
+    arguments.list("--env-file", g->env_files, "Shell assignments to take variables from").shown_as("FILE").variable("ENV_FILE");
+    arguments.list("--no-env", g->no_env, "Variables of the host not to pass on").shown_as("LIST").variable("NOENV");
+    arguments.flag("-e,--cleanenv", l.clean_environment, "Pass no variables of the host").variable("CLEANENV");
+    arguments.flag("--no-eval", l.no_eval, "Take values and arguments as they are, without a shell's evaluation").variable("NO_EVAL");
     if (std::string_view(verb) == "shell")
-        variable(app.add_option("-s,--shell", l.shell, "The shell to start")->take_last(), "SHELL");
-    variable(app.add_option("--app", l.app, "An app of the image")->take_last(), "APP,APPNAME");
-    variable(app.add_option("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)")->take_last(), "RUNSCRIPT_TIMEOUT");
-    app.add_flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
-    app.parse_complete_callback([&app] {
-        const auto rest = app.remaining();
-        if (!rest.empty()) refuse_later_option(rest.front());
-    });
+        arguments.text("-s,--shell", l.shell, "The shell to start").variable("SHELL");
+    arguments.text("--app", l.app, "An app of the image").variable("APP,APPNAME");
+    arguments.text("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)").variable("RUNSCRIPT_TIMEOUT");
+    arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
+    arguments.unknown_option(refuse_later_option);
 
-    return [g, &app](Session& session) {
-        std::vector<std::string> rest = app.remaining();
-        if (rest.empty()) throw Error(Code::usage, std::string(app.get_name()) + ": the image is missing", "the form is: singularity " + std::string(app.get_name()) + " [options] IMAGE [arguments]");
-        if (rest[0].size() > 1 && rest[0][0] == '-')
-            throw Error(Code::usage, "unknown flag: " + rest[0], "'singularity " + std::string(app.get_name()) + " --help' lists the options");
+    return [g, &arguments](Session& session) {
+        const std::vector<std::string>& rest = arguments.rest();
+        if (rest.empty()) throw Error(Code::usage, arguments.name() + ": the image is missing", "the form is: singularity " + arguments.name() + " [options] IMAGE [arguments]");
         if (g->launch.action == "exec" && rest.size() < 2) throw Error(Code::usage, "exec: the command is missing", "the form is: singularity exec [options] IMAGE COMMAND [arguments]");
         g->launch.arguments.assign(rest.begin() + 1, rest.end());
         return launch(*g, rest[0], session);

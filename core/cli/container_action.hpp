@@ -5,6 +5,6 @@
 namespace sg {
 
 // Declares the options of runtime.md; the returned action launches IMAGE with `verb`'s meaning.
-Action declare_container_action(CLI::App& app, const char* verb);
+Action declare_container_action(Arguments& arguments, const char* verb);
 
 }  // namespace sg

@@ -7,101 +7,52 @@
 #include <cstring>
 
 #include "base/log.hpp"
-#include "base/nearest.hpp"
+#include "cli/arguments.hpp"
+#include "cli/plugin_options.hpp"
 #include "cli/print.hpp"
 #include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal.hpp"
-#include "cli/verb_app.hpp"
 
 namespace sg {
 
 namespace {
 
-constexpr char global_group[] = "Global options";
-
 struct GlobalFlag {
-    const char *short_name, *long_name, *help;
+    const char *names, *long_name;
+    const char* help;
     bool GlobalOptions::*member;
 };
 constexpr GlobalFlag global_flags[] = {
-    {"q", "quiet", "Print warnings and errors only", &GlobalOptions::quiet},
-    {"s", "silent", "Print errors only", &GlobalOptions::silent},
-    {"v", "verbose", "Print more of what happens", &GlobalOptions::verbose},
-    {"d", "debug", "Print all that happens", &GlobalOptions::debug},
-    {"", "nocolor", "Print without colours, also on a terminal", &GlobalOptions::plain},
-    {"", "json", "Print JSON, where a verb lists something", &GlobalOptions::json},
+    {"-q,--quiet", "--quiet", "Print warnings and errors only", &GlobalOptions::quiet},
+    {"-s,--silent", "--silent", "Print errors only", &GlobalOptions::silent},
+    {"-v,--verbose", "--verbose", "Print more of what happens", &GlobalOptions::verbose},
+    {"-d,--debug", "--debug", "Print all that happens", &GlobalOptions::debug},
+    {"--nocolor", "--nocolor", "Print without colours, also on a terminal", &GlobalOptions::plain},
+    {"--json", "--json", "Print JSON, where a verb lists something", &GlobalOptions::json},
 };
+constexpr char global_group[] = "Global options";
 
 // Adds what the verb has not taken for itself (shell has -s, inspect its own --json).
-void add_global_flags(CLI::App& app, GlobalOptions& global) {
+void add_global_flags(Arguments& arguments, GlobalOptions& global) {
     for (const auto& f : global_flags) {
-        const std::string long_name = std::string("--") + f.long_name;
-        if (app.get_option_no_throw(long_name)) continue;
-        std::string names = long_name;
-        if (*f.short_name && !app.get_option_no_throw(std::string("-") + f.short_name)) names = std::string("-") + f.short_name + "," + names;
-        app.add_flag(names, global.*f.member, f.help)->group(global_group);
+        if (arguments.has(f.long_name)) continue;
+        const bool with_short = f.names[1] != '-' && !arguments.has(std::string_view(f.names).substr(0, 2));
+        arguments.flag(with_short ? f.names : f.long_name, global.*f.member, f.help).group(global_group);
     }
-    if (!app.get_option_no_throw("--set"))
-        repeatable(app.add_option("--set", global.settings, "Set a configuration value for this command"))
-            ->type_name("KEY=VALUE")
-            ->group(global_group);
-}
-
-// CLI11's failures in our words, with the nearest option.
-[[noreturn]] void wrong_command_line(const CLI::App& app, const std::string& name, const std::string& what, const std::string& word = {}) {
-    std::string hint;
-    if (word.starts_with("-")) {
-        std::vector<std::string> names;
-        for (const CLI::Option* o : app.get_options()) {
-            for (const auto& l : o->get_lnames()) names.push_back("--" + l);
-        }
-        hint = did_you_mean(word.substr(0, word.find('=')), {names.begin(), names.end()});
-        if (!hint.empty()) hint += " ";
-    }
-    throw Error(Code::usage, what, hint + "See: singularity help " + name);
-}
-
-std::string first_word(const std::string& text, const std::string& after) {
-    const size_t at = text.find(after);
-    if (at == std::string::npos) return {};
-    const size_t begin = text.find_first_not_of(" [", at + after.size());
-    if (begin == std::string::npos) return {};
-    return text.substr(begin, text.find_first_of(" ,]", begin) - begin);
+    if (!arguments.has("--set"))
+        arguments.list("--set", global.settings, "Set a configuration value for this command").shown_as("KEY=VALUE").group(global_group);
 }
 
 // Parses; false when help was asked for and printed.
-bool parse(CLI::App& app, std::vector<std::string> arguments, const std::string& name) {
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
-    try {
-        app.parse(arguments);
-    } catch (const CLI::CallForHelp&) {
-        const CLI::App* asked = &app;
-        std::string full = name;
-        while (!asked->get_subcommands().empty()) {
-            asked = asked->get_subcommands().front();
-            full += " " + asked->get_name();
-        }
-        print(help_text(*asked, full));
+bool parse(Arguments& arguments, const std::vector<std::string>& words, GlobalOptions& global) {
+    // A list replaces what was in its target, and settings before the verb count as well.
+    const std::vector<std::string> before = std::exchange(global.settings, {});
+    if (!arguments.parse(words)) {
+        print(arguments.chosen().help());
         return false;
-    } catch (const CLI::ExtrasError& e) {
-        // An unknown option makes its value, or another word, one too many: the option is what is wrong.
-        const std::vector<std::string> rest = app.remaining(true);
-        const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& r) { return r.size() > 1 && r[0] == '-'; });
-        const std::string word = option != rest.end() ? *option : rest.empty() ? first_word(e.what(), "expected:") : rest.front();
-        wrong_command_line(app, name, word.starts_with("-") ? "unknown option " + word + " for '" + name + "'"
-                                                            : "'" + name + "' does not take the argument '" + word + "'", word);
-    } catch (const CLI::ParseError& e) {
-        std::string what = e.what();
-        std::replace(what.begin(), what.end(), '\n', ' ');
-        wrong_command_line(app, name, name + ": " + what);
     }
-    // A verb that passes the rest on still has no unknown options of its own.
-    if (app.get_prefix_command()) {
-        const auto rest = app.remaining();
-        if (!rest.empty() && rest.front().size() > 1 && rest.front()[0] == '-' && rest.front() != "--")
-            wrong_command_line(app, name, "unknown option " + rest.front() + " for '" + name + "'", rest.front());
-    }
+    global.settings.insert(global.settings.begin(), before.begin(), before.end());
     return true;
 }
 
@@ -137,16 +88,16 @@ Settings settings_for(const Context& context, bool forgiving) {
 }
 
 // The format flags of `build` come from the manifests.
-std::vector<std::pair<CLI::Option*, std::string>> add_format_flags(CLI::App& app, const Index& index) {
-    std::vector<std::pair<CLI::Option*, std::string>> out;
+std::vector<std::pair<const Argument*, std::string>> add_format_flags(Arguments& arguments, const Index& index) {
+    std::vector<std::pair<const Argument*, std::string>> out;
     for (const auto& f : index.capabilities(CapabilityKind::format)) {
         if (f.selected_by.empty()) continue;
         std::string names = "--" + std::string(f.selected_by);
-        if (app.get_option_no_throw(names)) continue;
-        if (f.selected_short.size() == 1 && !app.get_option_no_throw("-" + std::string(f.selected_short)))
+        if (arguments.has(names)) continue;
+        if (f.selected_short.size() == 1 && !arguments.has("-" + std::string(f.selected_short)))
             names = "-" + std::string(f.selected_short) + "," + names;
-        const std::string help = "Make " + std::string(f.summary.empty() ? f.name : f.summary);
-        out.emplace_back(app.add_flag(names, help), f.name);
+        const auto help = arguments.keep("Make " + std::string(f.summary.empty() ? f.name : f.summary));
+        out.emplace_back(&arguments.add(Argument::Kind::flag, arguments.keep(names), nullptr, help), f.name);
     }
     return out;
 }
@@ -176,23 +127,19 @@ int report(const Error& error) {
     return exit_code(error.code());
 }
 
-int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context) {
-    const std::string name(verb.name);
-    VerbApp app(std::string(verb.summary), name);
-    app.set_help_flag("-h,--help", "Print this help");
-    const Action action = verb.declare(app);
-    one_value_each(app);
-    const auto formats = verb.name == "build" ? add_format_flags(app, context.index) : std::vector<std::pair<CLI::Option*, std::string>>();
+int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& context) {
+    Arguments arguments(std::string(verb.name), std::string(verb.summary));
+    const Action action = verb.declare(arguments);
+    const auto formats = verb.name == "build" ? add_format_flags(arguments, context.index) : std::vector<std::pair<const Argument*, std::string>>();
     const auto plugin_options = context.index.options_of(verb.name);
-    add_plugin_options(app, plugin_options, "Options of plugins");
-    add_global_flags(app, context.global);
-    app.get_option("--help")->group(global_group);
-    if (!parse(app, std::move(arguments), name)) return 0;
+    add_plugin_options(arguments, plugin_options, "Options of plugins");
+    add_global_flags(arguments, context.global);
+    if (!parse(arguments, words, context.global)) return 0;
     context.global.apply();
     for (const auto w : context.index.warnings()) log::warning(w);
-    apply_variables(app);
+    arguments.apply_variables();
     Settings settings = settings_for(context, tolerant(verb.name));
-    apply_keys(app, settings);
+    arguments.apply_keys(settings);
 
     PluginHost plugins(settings, context.index, context.mount);
     Running running;
@@ -202,9 +149,9 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context&
     session.context = &context;
     session.json = context.global.json;
     session.quiet = context.global.quiet || context.global.silent;
-    session.options = given_options(app, plugin_options);
+    session.options = given_options(arguments, plugin_options);
     for (const auto& [option, format] : formats) {
-        if (option->count() == 0) continue;
+        if (!option->given()) continue;
         if (!session.format.empty()) throw Error(Code::usage, "only one format can be chosen");
         session.format = format;
     }
@@ -217,43 +164,38 @@ namespace {
 
 struct CommandNode {
     const CommandView* view;
-    VerbApp* app;
-    std::shared_ptr<std::vector<std::string>> words = std::make_shared<std::vector<std::string>>();
+    Arguments* arguments;
+    std::vector<std::string> words;
 };
 
-// One App for each verb and sub-verb, in the order of the manifest (a verb comes before its sub-verbs).
-std::vector<CommandNode> command_apps(const std::vector<CommandView>& views, std::vector<std::shared_ptr<VerbApp>>& apps) {
-    std::vector<CommandNode> nodes;
+void describe(Arguments& arguments, const CommandView& view) {
+    arguments.usage(std::string(view.usage));
+    std::vector<std::string> examples;
+    for (size_t at = 0; at < view.example.size();) {
+        const size_t end = std::min(view.example.find('\n', at), view.example.size());
+        examples.emplace_back(view.example.substr(at, end - at));
+        at = end + 1;
+    }
+    arguments.examples(std::move(examples));
+    add_plugin_options(arguments, view.options, "Options");
+}
+
+// The verb and its sub-verbs, in the order of the manifest (a verb comes before its sub-verbs).
+std::deque<CommandNode> command_nodes(Arguments& top, const std::vector<CommandView>& views) {
+    std::deque<CommandNode> nodes;
     for (const auto& view : views) {
-        const std::string full(view.verb);
-        const size_t space = full.rfind(' ');
-        const std::string own = space == std::string::npos ? full : full.substr(space + 1);
-        auto app = std::make_shared<VerbApp>(std::string(view.summary), own);
-        app->set_help_flag("-h,--help", "Print this help");
-        app->usage_arguments = std::string(view.usage);
-        for (size_t at = 0; at < view.example.size();) {
-            const size_t end = std::min(view.example.find('\n', at), view.example.size());
-            app->example_lines.emplace_back(view.example.substr(at, end - at));
-            at = end + 1;
+        const size_t space = view.verb.rfind(' ');
+        Arguments* own = &top;
+        if (space != std::string_view::npos) {
+            const auto above = std::find_if(nodes.begin(), nodes.end(), [&](const CommandNode& n) { return n.view->verb == view.verb.substr(0, space); });
+            if (above == nodes.end()) throw Error(Code::corrupt, "the manifest has no verb '" + std::string(view.verb.substr(0, space)) + "'");
+            own = &above->arguments->command(view.verb.substr(space + 1), view.summary);
         }
-        nodes.push_back({&view, app.get()});
-        add_plugin_options(*app, view.options, "Options");
-        if (space != std::string::npos) {
-            const std::string parent = full.substr(0, space);
-            const auto above = std::find_if(nodes.begin(), nodes.end(), [&](const CommandNode& n) { return n.view->verb == parent; });
-            if (above == nodes.end()) throw Error(Code::corrupt, "the manifest has no verb '" + parent + "'");
-            above->app->add_subcommand(app);
-            app->fallthrough();
-        }
-        apps.push_back(std::move(app));
+        describe(*own, view);
+        nodes.push_back({&view, own, {}});
     }
-    for (auto& n : nodes) {
-        const auto below = std::as_const(*n.app).get_subcommands(std::function<bool(const CLI::App*)>());
-        if (below.empty())
-            n.app->add_option("ARGUMENTS", *n.words)->expected(0, 1 << 20);
-        else
-            n.app->require_subcommand(1);
-    }
+    for (auto& n : nodes)
+        if (!n.arguments->has_commands()) n.arguments->words("ARGUMENTS", n.words, "");
     return nodes;
 }
 
@@ -262,34 +204,28 @@ std::vector<CommandNode> command_apps(const std::vector<CommandView>& views, std
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context) {
     const std::string name(command.name);
     const auto views = context.index.commands(command);
-    std::vector<std::shared_ptr<VerbApp>> apps;
-    auto nodes = command_apps(views, apps);
-    VerbApp& top = *nodes.front().app;
+    if (views.empty()) throw Error(Code::corrupt, "the manifest has no verb '" + name + "'");
+    Arguments top(name, std::string(views.front().summary));
+    auto nodes = command_nodes(top, views);
     // A bare verb that only has sub-verbs shows them.
-    if (arguments.empty() && views.size() > 1) {
-        print(help_text(top, name));
+    if (arguments.empty() && top.has_commands()) {
+        print(top.help());
         return 0;
     }
     // A plugin that adds options to another plugin's verb.
     const auto added = context.index.options_of(name);
     add_plugin_options(top, added, "Options of plugins");
-    for (auto& n : nodes) {
-        if (n.app == &top) add_global_flags(top, context.global);
-        n.app->get_option("--help")->group(global_group);
-    }
-    if (!parse(top, std::move(arguments), name)) return 0;
+    add_global_flags(top, context.global);
+    if (!parse(top, arguments, context.global)) return 0;
     context.global.apply();
     for (const auto w : context.index.warnings()) log::warning(w);
-    const CLI::App* chosen = &top;
-    while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
-    const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const CommandNode& n) { return n.app == chosen; });
-    Pairs options;
-    for (const auto& n : nodes) {  // options of the verbs above count too
-        if (!n.app->parsed() && n.app != &top) continue;
-        apply_variables(*n.app);
-        for (auto& o : given_options(*n.app, n.view->options)) options.push_back(std::move(o));
-    }
-    for (auto& o : given_options(top, added)) options.push_back(std::move(o));
+    top.apply_variables();
+    const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const CommandNode& n) { return n.arguments == &top.chosen(); });
+    std::vector<OptionView> known = added;  // options of the verbs above count too
+    for (const auto& n : nodes)
+        if (n.arguments == &top || node->view->verb.starts_with(std::string(n.view->verb) + " ") || &n == &*node)
+            known.insert(known.end(), n.view->options.begin(), n.view->options.end());
+    Pairs options = given_options(top, known);
     // A global --json before the verb counts for a verb that has the option.
     const auto is_json = [](const auto& o) { return o.long_name == "json"; };
     if (context.global.json && std::any_of(node->view->options.begin(), node->view->options.end(), is_json) &&
@@ -306,7 +242,7 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
     for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
     pairs.push_back({nullptr, nullptr});
     std::vector<const char*> words;
-    for (const auto& w : *node->words) words.push_back(w.c_str());
+    for (const auto& w : node->words) words.push_back(w.c_str());
     words.push_back(nullptr);
     const std::unique_ptr<char, void (*)(void*)> directory(getcwd(nullptr, 0), std::free);
     const std::string verb(node->view->verb);

@@ -1,5 +1,4 @@
 // singularity help [VERB|SCHEME|FORMAT|PLUGIN]
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <memory>
 
@@ -64,10 +63,10 @@ int run(const std::vector<std::string>& words, Session& session) {
     throw Error(Code::usage, "no command, scheme or format '" + name + "'", hint + (hint.empty() ? "" : " ") + "See: singularity help");
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     auto words = std::make_shared<std::vector<std::string>>();
-    app.add_option("WHAT", *words, "A command, a scheme, a format or a plugin")->expected(0, 4);
-    examples(app, {"singularity help build", "singularity help oci"});
+    arguments.words("WHAT", *words, "A command, a scheme, a format or a plugin").between(0, 4);
+    arguments.examples({"singularity help build", "singularity help oci"});
     return [words](Session& session) { return run(*words, session); };
 }
 

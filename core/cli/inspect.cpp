@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/print.hpp"
@@ -44,24 +43,24 @@ int run(const Options& o, Session& session) {
     return 0;
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
     Sections& s = o->sections;
-    app.add_option("IMAGE", o->image, "A SIF file, a sandbox directory or another image")->required();
-    app.add_flag("-l,--labels", s.labels, "Show the labels (what is shown when nothing else is asked for)");
-    app.add_flag("-d,--deffile", s.deffile, "Show the definition that the image was built from");
-    app.add_flag("-r,--runscript", s.runscript, "Show the script that `run` runs");
-    app.add_flag("-s,--startscript", s.startscript, "Show the script that `instance start` runs");
-    app.add_flag("-t,--test", s.test, "Show the test script");
-    app.add_flag("-e,--environment", s.environment, "Show the environment scripts");
-    app.add_flag("-H,--helpfile", s.helpfile, "Show the help text");
-    app.add_flag("--list-apps", s.list_apps, "List the apps");
-    app.add_option("--app", s.app, "Show this app instead of the image");
-    app.add_flag("-j,--json", o->json, "Print JSON: {\"data\":{\"attributes\":...},\"type\":\"container\"}");
-    app.add_flag("--all", o->all, "Show everything, as JSON");
-    app.add_option("--format", o->format, "How labels are printed: json or text (default: the key inspect.format)")
-        ->check(CLI::IsMember({"json", "text"}));
-    examples(app, {"singularity inspect lolcow.sif", "singularity inspect --runscript lolcow.sif",
+    arguments.word("IMAGE", o->image, "A SIF file, a sandbox directory or another image").required();
+    arguments.flag("-l,--labels", s.labels, "Show the labels (what is shown when nothing else is asked for)");
+    arguments.flag("-d,--deffile", s.deffile, "Show the definition that the image was built from");
+    arguments.flag("-r,--runscript", s.runscript, "Show the script that `run` runs");
+    arguments.flag("-s,--startscript", s.startscript, "Show the script that `instance start` runs");
+    arguments.flag("-t,--test", s.test, "Show the test script");
+    arguments.flag("-e,--environment", s.environment, "Show the environment scripts");
+    arguments.flag("-H,--helpfile", s.helpfile, "Show the help text");
+    arguments.flag("--list-apps", s.list_apps, "List the apps");
+    arguments.text("--app", s.app, "Show this app instead of the image");
+    arguments.flag("-j,--json", o->json, "Print JSON: {\"data\":{\"attributes\":...},\"type\":\"container\"}");
+    arguments.flag("--all", o->all, "Show everything, as JSON");
+    arguments.text("--format", o->format, "How labels are printed: json or text (default: the key inspect.format)")
+        .one_of({"json", "text"});
+    arguments.examples({"singularity inspect lolcow.sif", "singularity inspect --runscript lolcow.sif",
                    "singularity inspect --all lolcow.sif"});
     return [o](Session& session) { return run(*o, session); };
 }

@@ -1,5 +1,4 @@
 // singularity plugin list | inspect NAME
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
@@ -142,19 +141,18 @@ int inspect(const std::string& name, Session& session) {
     return 0;
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     struct Options {
         std::string name;
     };
     auto o = std::make_shared<Options>();
-    usage(app, "list|inspect NAME [--json]");
-    std::vector<std::string> actions{"list", "inspect"};
+    arguments.usage("list|inspect NAME [--json]");
     auto what = std::make_shared<std::string>();
-    app.add_option("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object")
-        ->required()
-        ->check(CLI::IsMember(actions));
-    app.add_option("NAME", o->name, "The plugin to inspect");
-    examples(app, {"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME"});
+    arguments.word("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object")
+        .required()
+        .one_of({"list", "inspect"});
+    arguments.word("NAME", o->name, "The plugin to inspect");
+    arguments.examples({"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME"});
     return [o, what](Session& session) {
         if (*what == "list") {
             if (!o->name.empty()) throw Error(Code::usage, "'plugin list' takes no argument", "See: singularity help plugin");

@@ -1,7 +1,6 @@
 // singularity pull [FILE] URI
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/log.hpp"
@@ -41,14 +40,14 @@ int run(const Options& o, Session& session) {
     return 0;
 }
 
-Action declare(CLI::App& app) {
+Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    app.add_option("WORDS", o->words, "[FILE] URI")->required()->expected(1, 2);
-    app.add_option("--name,--dest", o->name, "The file to write");
-    variable(app.add_option("--dir", o->directory, "The directory to write to"), "PULLDIR,PULLFOLDER");
-    app.add_flag("-F,--force", o->force, "Replace a file of that name");
-    variable(app.add_option("--arch", o->arch, "Architecture to choose from an image for several, as arm64"), "ARCH");
-    examples(app, {"singularity pull lolcow.sif oci-archive://lolcow.oci.tar"});
+    arguments.words("WORDS", o->words, "[FILE] URI").required().between(1, 2);
+    arguments.text("--name,--dest", o->name, "The file to write");
+    arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
+    arguments.flag("-F,--force", o->force, "Replace a file of that name");
+    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.examples({"singularity pull lolcow.sif oci-archive://lolcow.oci.tar"});
     return [o](Session& session) { return run(*o, session); };
 }
 

@@ -4,10 +4,10 @@
 
 namespace sg {
 
-static Action declare(CLI::App& app) {
-    usage(app, "IMAGE [ARGUMENTS]");
-    examples(app, {"singularity run lolcow.sif", "singularity run docker://godlovedc/lolcow"});
-    return declare_container_action(app, "run");
+static Action declare(Arguments& arguments) {
+    arguments.usage("IMAGE [ARGUMENTS]");
+    arguments.examples({"singularity run lolcow.sif", "singularity run docker://godlovedc/lolcow"});
+    return declare_container_action(arguments, "run");
 }
 
 const Verb run_verb{"run", "Run containers", "Run an image's own program (its runscript)", {}, false, declare};

@@ -4,10 +4,10 @@
 
 namespace sg {
 
-static Action declare(CLI::App& app) {
-    usage(app, "IMAGE [ARGUMENTS]");
-    examples(app, {"singularity shell lolcow.sif"});
-    return declare_container_action(app, "shell");
+static Action declare(Arguments& arguments) {
+    arguments.usage("IMAGE [ARGUMENTS]");
+    arguments.examples({"singularity shell lolcow.sif"});
+    return declare_container_action(arguments, "shell");
 }
 
 const Verb shell_verb{"shell", "Run containers", "Open a shell in a container", {}, false, declare};

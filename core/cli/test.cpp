@@ -4,10 +4,10 @@
 
 namespace sg {
 
-static Action declare(CLI::App& app) {
-    usage(app, "IMAGE [ARGUMENTS]");
-    examples(app, {"singularity test lolcow.sif"});
-    return declare_container_action(app, "test");
+static Action declare(Arguments& arguments) {
+    arguments.usage("IMAGE [ARGUMENTS]");
+    arguments.examples({"singularity test lolcow.sif"});
+    return declare_container_action(arguments, "test");
 }
 
 const Verb test_verb{"test", "Run containers", "Run the test that an image brings", {}, false, declare};

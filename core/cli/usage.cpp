@@ -1,7 +1,7 @@
 // The text of a verb's --help.
 #include <algorithm>
 
-#include "cli/verb_app.hpp"
+#include "cli/arguments.hpp"
 
 namespace sg {
 
@@ -29,19 +29,24 @@ std::string wrapped(const std::string& text, size_t indent) {
     return out;
 }
 
-std::string option_line(const CLI::Option& o) {
-    std::string names;
-    for (const auto& s : o.get_snames()) names += (names.empty() ? "-" : ", -") + s;
-    if (names.empty()) names = "    ";
-    else if (!o.get_lnames().empty()) names += ", ";
-    bool first = true;
-    for (const auto& l : o.get_lnames()) names += (first ? "--" : ", --") + l, first = false;
-    if (o.get_items_expected_max() > 0 && !o.get_type_name().empty()) names += " " + o.get_type_name();
-    std::string text = o.get_description();
-    const OptionNote note = note_of(o);
-    if (!note.variables.empty()) text += " [SINGULARITY_" + note.variables.front() + "]";
-    if (!note.key.empty()) text += " [" + note.key + "]";
-    std::string out = "  " + names;
+std::string row(const std::string& name, std::string_view text) {
+    std::string line = "  " + name;
+    line.append(line.size() + 2 > column ? 2 : column - line.size(), ' ');
+    return line + wrapped(std::string(text), column) + "\n";
+}
+
+std::string option_row(std::string_view names, std::string_view value, const std::string& text) {
+    std::string shown, longs;
+    while (!names.empty()) {
+        const size_t end = std::min(names.find(','), names.size());
+        const std::string name(names.substr(0, end));
+        std::string& to = name.starts_with("--") ? longs : shown;
+        to += (to.empty() ? "" : ", ") + name;
+        names.remove_prefix(std::min(end + 1, names.size()));
+    }
+    shown = (shown.empty() ? "    " : longs.empty() ? shown : shown + ", ") + longs;
+    if (!value.empty()) shown += " " + std::string(value);
+    std::string out = "  " + shown;
     if (out.size() + 2 > column)
         out += "\n" + std::string(column, ' ');
     else
@@ -49,63 +54,54 @@ std::string option_line(const CLI::Option& o) {
     return out + wrapped(text, column) + "\n";
 }
 
-std::string positional(const CLI::Option& o) {
-    std::string name = o.get_name(true);
-    if (o.get_items_expected_max() > 1) name += "...";
-    return o.get_required() ? name : "[" + name + "]";
-}
-
 }  // namespace
 
-std::string help_text(const CLI::App& app, const std::string& name) {
-    const auto& verb = static_cast<const VerbApp&>(app);
-    const auto subcommands = app.get_subcommands(std::function<bool(const CLI::App*)>());
-    std::string out = "Usage: singularity " + name;
-    if (!verb.usage_arguments.empty() && verb.usage_arguments.starts_with("singularity "))
-        out = "Usage: " + verb.usage_arguments;
-    else {
-        out += subcommands.empty() ? " [options]" : " COMMAND";
-        if (!verb.usage_arguments.empty()) out += " " + verb.usage_arguments;
-        else
-            for (const CLI::Option* o : app.get_options())
-                if (o->get_positional()) out += " " + positional(*o);
-    }
-    out += "\n";
-    if (!app.get_description().empty()) out += "\n" + app.get_description() + "\n";
-
-    std::string arguments;
-    for (const CLI::Option* o : app.get_options()) {
-        if (!o->get_positional() || o->get_description().empty()) continue;
-        std::string line = "  " + o->get_name(true);
-        line.append(line.size() + 2 > column ? 2 : column - line.size(), ' ');
-        arguments += line + wrapped(o->get_description(), column) + "\n";
-    }
-    if (!arguments.empty()) out += "\nArguments:\n" + arguments;
-
-    if (!subcommands.empty()) {
-        out += "\nCommands:\n";
-        for (const CLI::App* s : subcommands) {
-            std::string line = "  " + s->get_name();
-            line.append(line.size() + 2 > column ? 2 : column - line.size(), ' ');
-            out += line + wrapped(s->get_description(), column) + "\n";
+std::string Arguments::help() const {
+    constexpr std::string_view global = "Global options";
+    std::string out = "Usage: singularity " + name_;
+    if (usage_.starts_with("singularity ")) {
+        out = "Usage: " + usage_;
+    } else {
+        out += commands_.empty() ? " [options]" : " COMMAND";
+        if (!usage_.empty()) out += " " + usage_;
+        for (const auto& a : all_) {
+            if (!a.is_word_ || !usage_.empty()) continue;
+            const std::string shown = std::string(a.names_) + (a.kind_ == Argument::Kind::list && a.most_ > 1 ? "..." : "");
+            out += a.required_ ? " " + shown : " [" + shown + "]";
         }
     }
+    out += "\n";
+    if (!summary_.empty()) out += "\n" + summary_ + "\n";
 
-    std::vector<std::string> groups;
-    for (const CLI::Option* o : app.get_options())
-        if (!o->get_positional() && !o->get_group().empty() && std::find(groups.begin(), groups.end(), o->get_group()) == groups.end())
-            groups.push_back(o->get_group());
-    // The global ones are the least interesting.
-    std::stable_partition(groups.begin(), groups.end(), [](const std::string& g) { return g != "Global options"; });
-    for (const auto& g : groups) {
-        out += "\n" + g + ":\n";
-        for (const CLI::Option* o : app.get_options())
-            if (!o->get_positional() && o->get_group() == g) out += option_line(*o);
+    std::string rows;
+    for (const auto& a : all_)
+        if (a.is_word_ && !a.help_.empty()) rows += row(std::string(a.names_), a.help_);
+    if (!rows.empty()) out += "\nArguments:\n" + rows;
+
+    if (!commands_.empty()) out += "\nCommands:\n";
+    for (const auto& c : commands_) out += row(c->name_.substr(name_.size() + 1), c->summary_);
+
+    std::vector<std::string_view> groups;
+    for (const auto& a : all_)
+        if (!a.is_word_ && !a.hidden_ && a.group_ != global && std::find(groups.begin(), groups.end(), a.group_) == groups.end()) groups.push_back(a.group_);
+    groups.push_back(global);  // the least interesting
+    for (const auto group : groups) {
+        rows.clear();
+        for (const auto& a : all_) {
+            if (a.is_word_ || a.hidden_ || a.group_ != group) continue;
+            std::string text(a.help_);
+            if (!a.variables_.empty()) text += " [SINGULARITY_" + std::string(a.variables_.substr(0, a.variables_.find(','))) + "]";
+            if (!a.key_.empty()) text += " [" + std::string(a.key_) + "]";
+            std::string_view value = a.value_name_;
+            if (a.kind_ == Argument::Kind::flag) value = "";
+            else if (value.empty()) value = a.kind_ == Argument::Kind::integer ? "NUMBER" : "TEXT";
+            rows += option_row(a.names_, value, text);
+        }
+        if (group == global) rows += option_row("-h,--help", "", "Print this help");
+        if (!rows.empty()) out += "\n" + std::string(group) + ":\n" + rows;
     }
-    if (!verb.example_lines.empty()) {
-        out += "\nExamples:\n";
-        for (const auto& e : verb.example_lines) out += "  $ " + e + "\n";
-    }
+    if (!examples_.empty()) out += "\nExamples:\n";
+    for (const auto& e : examples_) out += "  $ " + e + "\n";
     return out;
 }
 

@@ -1,16 +1,13 @@
 // What a verb is. One file per verb (core/cli/NAME.cpp) defines `extern const sg::Verb NAME_verb;`, which
-// verbs.hpp declares and table.cpp lists. Only the chosen verb's App is built at a start.
+// verbs.hpp declares and table.cpp lists. Only the chosen verb's arguments are declared at a start.
 //
-//     static Action declare(CLI::App& app) {
+//     static Action declare(Arguments& arguments) {
 //         auto o = std::make_shared<Options>();
-//         app.add_option("--bind,-B", o->binds, "...");
-//         examples(app, {"singularity exec lolcow.sif fortune"});
+//         arguments.list("-B,--bind", o->binds, "...");
+//         arguments.examples({"singularity exec lolcow.sif fortune"});
 //         return [o](Session& session) { return run(*o, session); };
 //     }
 //     const Verb exec_verb{"exec", "Run containers", "Run a command in a container", {}, false, declare};
-//
-// An option takes one value at each use (lists add up). A verb that hands everything after its first
-// positional to somebody else calls app.prefix_command() and reads app.remaining().
 #pragma once
 #include <functional>
 #include <string>
@@ -20,14 +17,10 @@
 
 #include "base/call.hpp"
 #include "base/error.hpp"
+#include "cli/arguments.hpp"
 #include "config/installation.hpp"
 #include "config/settings.hpp"
 #include "plugin/host.hpp"
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
 
 namespace sg {
 
@@ -61,21 +54,7 @@ struct Verb {
     std::string_view name, group, summary;
     std::vector<std::string_view> aliases;
     bool heavy = false;  // lives in the internal module
-    Action (*declare)(CLI::App& app) = nullptr;
+    Action (*declare)(Arguments& arguments) = nullptr;
 };
-
-// Example command lines, shown by --help.
-void examples(CLI::App& app, std::vector<std::string> lines);
-// What follows "singularity VERB [options]" in the usage line, where the App does not know it:
-// "IMAGE COMMAND [ARGUMENT...]".
-void usage(CLI::App& app, std::string arguments);
-
-// The option also reads SINGULARITY_NAME and APPTAINER_NAME for each NAME of "BIND,BINDPATH", in that
-// order, when it is not on the command line; `append` adds the variable's value (split at commas) to
-// what the command line gave. Flags take Go's words (1 t T TRUE true True, 0 f ...).
-CLI::Option* variable(CLI::Option* option, const std::string& names, bool append = false);
-
-// The option's value becomes the configuration value `key` (layer command line; locks apply).
-CLI::Option* sets_key(CLI::Option* option, const std::string& key);
 
 }  // namespace sg

@@ -1,5 +1,4 @@
 // singularity version
-#include <CLI/CLI.hpp>
 
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
@@ -10,8 +9,8 @@
 
 namespace sg {
 
-static Action declare(CLI::App& app) {
-    examples(app, {"singularity version"});
+static Action declare(Arguments& arguments) {
+    arguments.examples({"singularity version"});
     return [](Session&) {
         print(SG_VERSION "\n");
         return 0;

@@ -1,0 +1,48 @@
+#include "cli/plugin_options.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace sg {
+
+namespace {
+
+Argument::Kind kind_of(std::string_view type) {
+    if (type == "flag") return Argument::Kind::flag;
+    if (type == "list") return Argument::Kind::list;
+    if (type == "integer") return Argument::Kind::integer;
+    return Argument::Kind::text;
+}
+
+bool alike(const OptionView& a, const OptionView& b) {
+    return a.long_name == b.long_name && a.short_name == b.short_name && a.type == b.type && a.variable == b.variable;
+}
+
+}  // namespace
+
+void add_plugin_options(Arguments& arguments, const std::vector<OptionView>& options, std::string_view group) {
+    for (auto view = options.begin(); view != options.end(); ++view) {
+        if (std::any_of(options.begin(), view, [&](const OptionView& earlier) { return alike(earlier, *view); })) continue;
+        const std::string name = "--" + std::string(view->long_name), short_name = "-" + std::string(view->short_name);
+        if (arguments.has(name)) {
+            log::warning("plugin " + std::string(view->plugin) + ": option " + name + " of '" + arguments.name() + "' exists already");
+            continue;
+        }
+        const bool with_short = !view->short_name.empty() && !arguments.has(short_name);
+        auto& option = arguments.add(kind_of(view->type), arguments.keep(with_short ? short_name + "," + name : name), nullptr, view->help);
+        option.variable(view->variable).group(group);
+    }
+}
+
+Pairs given_options(const Arguments& arguments, const std::vector<OptionView>& options) {
+    Pairs out;
+    for (const auto& [argument, value] : arguments.in_order()) {
+        if (!argument->given()) continue;
+        const auto name = argument->long_name();
+        if (std::any_of(options.begin(), options.end(), [&](const OptionView& v) { return v.long_name == name; })) out.emplace_back(name, value);
+    }
+    return out;
+}
+
+}  // namespace sg

@@ -1,0 +1,19 @@
+// Options that plugins' manifests add to a verb.
+#pragma once
+#include <string_view>
+#include <vector>
+
+#include "cli/arguments.hpp"
+#include "cli/verb.hpp"
+#include "config/index.hpp"
+
+namespace sg {
+
+// One that clashes with an option of the verb is left out with a warning; what several manifests declare alike
+// is one option.
+void add_plugin_options(Arguments& arguments, const std::vector<OptionView>& options, std::string_view group);
+
+// Those of `options` that were given, in the order of the command line: long name and value ("true" for a flag).
+Pairs given_options(const Arguments& arguments, const std::vector<OptionView>& options);
+
+}  // namespace sg
