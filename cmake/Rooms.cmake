@@ -5,7 +5,8 @@
 #   sg_family(NAME SOURCES ... LIBRARIES ...)
 #       static library that plugins of one family share; sees sdk headers only
 #   sg_plugin(NAME SOURCES ... FAMILY f ... LIBRARIES ...)
-#       NAME.so with its manifest plugin.yaml and README.md
+#       NAME.so with its manifest plugin.yaml and README.md; SHARED_RUNTIME: it uses a C++ library of the system's and
+#       with it the system's libstdc++ (scripts/check-boundaries lists such plugins with the reason)
 #   sg_unit_test(NAME SOURCES ... LINK ...)
 #       Boost.Test program tests/unit/NAME, one CTest entry, label "unit"
 set(SG_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/singularity/plugins)
@@ -32,17 +33,20 @@ function(sg_family name)
 endfunction()
 
 function(sg_plugin name)
-  cmake_parse_arguments(A "" "" "SOURCES;FAMILY;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(A "SHARED_RUNTIME" "" "SOURCES;FAMILY;LIBRARIES" ${ARGN})
   add_library(plugin_${name} MODULE ${A_SOURCES})
   list(TRANSFORM A_FAMILY PREPEND sgf_)
   target_link_libraries(plugin_${name} PRIVATE sg_sdk ${A_FAMILY} ${A_LIBRARIES})
   set_target_properties(plugin_${name} PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins/${name})
   # Nothing but the entry is visible, and libstdc++ is its own: see docs/architecture.md, "Plugins".
-  target_link_options(plugin_${name} PRIVATE -Wl,--exclude-libs,ALL)
+  target_link_options(plugin_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,--as-needed)
   if(NOT SG_SANITIZE AND NOT SG_FUZZ)
-    target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,defs
+    target_link_options(plugin_${name} PRIVATE -Wl,-z,defs
       -Wl,--version-script=${CMAKE_SOURCE_DIR}/sdk/cmake/plugin.map)
+    if(NOT A_SHARED_RUNTIME)
+      target_link_options(plugin_${name} PRIVATE -static-libstdc++ -static-libgcc)
+    endif()
   endif()
   foreach(file plugin.yaml README.md)
     configure_file(${file} ${CMAKE_BINARY_DIR}/plugins/${name}/${file} COPYONLY)

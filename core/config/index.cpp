@@ -222,6 +222,7 @@ CapabilityView Index::capability(uint32_t i) const {
     c.searches = r[6] & layout::searches;
     c.deletes = r[6] & layout::deletes;
     c.plain_paths = r[6] & layout::plain_paths;
+    c.remote = r[6] & layout::remote;
     c.directory = r[6] & layout::directory;
     c.standard = r[6] & layout::standard;
     c.shadowed = r[6] & layout::shadowed;

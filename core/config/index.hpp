@@ -78,6 +78,7 @@ struct CapabilityView {
     std::vector<std::string_view> words;  // bootstrap: definition-file keywords; format: extensions; hook: events
     // bootstrap
     bool publishes, searches, deletes, plain_paths /* serves paths without a scheme */;
+    bool remote;  // its bytes come over a network: the host keeps them in its cache
     // format
     bool directory, standard /* what build writes by default */;
     std::string_view selected_by, selected_short;  // build's flag, without dashes; "" = none

@@ -9,7 +9,7 @@
 namespace sg::layout {
 
 inline constexpr char magic[8] = {'S', 'G', 'I', 'N', 'D', 'E', 'X', '\n'};
-inline constexpr uint32_t version = 1;  // grows with every change below
+inline constexpr uint32_t version = 2;  // grows with every change below
 inline constexpr uint64_t max_size = 256u << 20;
 
 enum Table : uint32_t {
@@ -33,7 +33,7 @@ enum Table : uint32_t {
 
 inline constexpr uint32_t widths[table_count] = {1, 8, 1, 15, 2, 10, 1, 15, 1, 3, 8, 6, 2, 5, 2};
 
-enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64 };
+enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64, remote = 128 };
 
 struct TableHeader {
     uint32_t offset, rows;

@@ -123,7 +123,7 @@ private:
         model::Capability c;
         c.kind = CapabilityKind::bootstrap;
         std::vector<std::string> more;
-        members(body, "bootstrap", {"scheme", "summary", "example", "keywords", "publishes", "searches", "deletes", "plain_paths"},
+        members(body, "bootstrap", {"scheme", "summary", "example", "keywords", "publishes", "searches", "deletes", "plain_paths", "remote"},
                 [&](const std::string& name, const YAML::Node& value) {
                     if (name == "scheme") schemes(value, c, more);
                     else if (name == "summary") c.summary = text(value, "summary");
@@ -132,6 +132,7 @@ private:
                     else if (name == "publishes") c.publishes = boolean_of(file_, value, "publishes");
                     else if (name == "searches") c.searches = boolean_of(file_, value, "searches");
                     else if (name == "plain_paths") c.plain_paths = boolean_of(file_, value, "plain_paths");
+                    else if (name == "remote") c.remote = boolean_of(file_, value, "remote");
                     else c.deletes = boolean_of(file_, value, "deletes");
                 });
         add_all(std::move(c), more, p);

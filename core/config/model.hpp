@@ -32,7 +32,7 @@ struct Capability {
     CapabilityKind kind = CapabilityKind::bootstrap;
     std::string name, summary, example;
     uint32_t line = 0;
-    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, directory = false, standard = false;
+    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, remote = false, directory = false, standard = false;
     std::string selected_by, selected_short;
     std::vector<std::string> words;
     std::vector<std::pair<uint64_t, std::string>> magics;

@@ -52,10 +52,15 @@ const std::vector<model::Key>& core_schema() {
         text("tmpdir", "", "Directory for temporary files; empty: TMPDIR, else /tmp.", {"TMPDIR", "=TMPDIR"}),
         text("cachedir", "", "Directory that holds the cache (in its directory 'cache'); empty: ~/.singularity.", {"CACHEDIR"}),
         boolean("cache.disable", false, "Keep nothing in the cache and use nothing from it.", {"DISABLE_CACHE"}),
+        boolean("cache.keep_blobs", true, "Keep layers that were fetched, so that other images with the same ones need not fetch them."),
+        text("cache.shared", "", "Another cache (the directory 'cache' of a cachedir) that is only read, for what the user's own lacks."),
+        integer("fetch.jobs", 4, "Layers that are fetched at the same time."),
+        boolean("fetch.offline", false, "Ask no server: run what is in the cache.", {"OFFLINE"}),
         boolean("plugins.user", true, "Read plugin registrations of users (~/.singularity/plugins.d)."),
 
         text("build.compress", "", "Compression of new images, as zstd:3 or gzip; empty: what the format prefers."),
         integer("build.threads", 0, "Worker threads of one command; 0: one for each core that it may use."),
+        integer("build.reuse_days", 7, "Days for which a build uses what %post of an equal one made; 0: never."),
         integer("build.memory", int64_t{64} << 20, "Bytes that one command may hold in large buffers."),
 
         integer("limits.entries", 10'000'000, "Most files and directories in one image."),
@@ -76,6 +81,7 @@ const std::vector<model::Key>& core_schema() {
         boolean("mount.home", true, "Mount the user's home directory."),
         boolean("mount.tmp", true, "Mount the host's /tmp and /var/tmp."),
         boolean("mount.hostfs", false, "Mount every file system of the host."),
+        integer("mount.linger", 5, "Seconds that the file system server of an image, which all containers of a user share, waits for another container after the last one has ended; 0: each container has its own."),
         boolean("mount.slave", true, "Mounts made on the host later appear in running containers."),
 
         list("bind.paths", {"/etc/localtime", "/etc/hosts"}, "SOURCE[:TARGET] mounted in each container when it exists."),
@@ -84,6 +90,11 @@ const std::vector<model::Key>& core_schema() {
         boolean("files.passwd", true, "Add the user's entry to the container's /etc/passwd."),
         boolean("files.group", true, "Add the user's groups to the container's /etc/group."),
         boolean("files.resolv_conf", true, "Give containers the host's /etc/resolv.conf."),
+
+        text("root.default_capabilities", "full", "What root has in containers: full, file (what 'capability add' gave root) or no.", {},
+             {"full", "file", "no"}),
+        boolean("gpu.nv", false, "Show NVIDIA GPUs in every container, as --nv does (etc/singularity/nvliblist.conf)."),
+        boolean("gpu.rocm", false, "Show AMD GPUs in every container, as --rocm does (etc/singularity/rocmliblist.conf)."),
 
         integer("session.size", 64, "MiB of memory that a container's temporary file systems may take."),
         text("overlay.enable", "yes", "Use overlay file systems: yes, no, or try (go on without when it fails).", {},

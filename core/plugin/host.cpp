@@ -70,12 +70,20 @@ struct PluginHost::Impl {
     std::recursive_mutex mutex;  // a plugin's start may ask for services that load another one
     std::map<uint32_t, std::unique_ptr<LoadedPlugin>> loaded;
 
-    Impl(PluginHost& host, const Settings& s, const Index& i, const sg_host_mount_v1* mount)
+    Impl(PluginHost& host, const Settings& s, const Index& i, const sg_host_mount_v2* mount, Services::FindCredentials credentials)
         : settings(s),
           index(i),
           services(
-              s, mount, [&host](std::string_view scheme) -> const sg_transport_v1& { return host.transport(scheme); },
-              [&host](const char* path, const sg_format_v1** format, sg_image_file** image) { host.impl_->open(path, false, format, image); }) {}
+              s, mount,
+              [&host](std::string_view scheme, std::string_view below, const char* table, uint32_t version) {
+                  return host.transport_table(scheme, below, table, version);
+              },
+              [&host](const char* path, bool writable, const sg_format_v1** format, const sg_parts_v1** parts, sg_image_file** image) {
+                  const FormatEntry entry = host.impl_->open(path, writable, image);
+                  *format = entry.table;
+                  if (parts) *parts = entry.parts;
+              },
+              std::move(credentials)) {}
 
     LoadedPlugin& load(uint32_t number) {
         const std::lock_guard lock(mutex);
@@ -139,6 +147,7 @@ struct PluginHost::Impl {
         f.directory = c.directory;
         f.table = static_cast<const sg_format_v1*>(p.need(c.name, "format", c.line));
         f.parts = static_cast<const sg_parts_v1*>(p.find(c.name, "parts"));
+        f.part_roots = static_cast<const sg_part_roots_v1*>(p.find(c.name, "part_roots"));
         return f;
     }
 
@@ -182,16 +191,16 @@ struct PluginHost::Impl {
         throw Error(Code::invalid, path + " is no image that any registered format knows", "Formats: " + joined(names) + ".");
     }
 
-    FormatEntry open(const std::string& path, bool writable, const sg_format_v1** table, sg_image_file** file) {
+    FormatEntry open(const std::string& path, bool writable, sg_image_file** file) {
         FormatEntry entry = choose(path);
         singularity::check([&](sg_error* e) { return entry.table->open(path.c_str(), writable ? 1 : 0, file, e); });
-        if (table) *table = entry.table;
         return entry;
     }
 };
 
-PluginHost::PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v1* mount)
-    : impl_(std::make_unique<Impl>(*this, settings, index, mount)) {}
+PluginHost::PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v2* mount,
+                       std::function<const sg_host_credentials_v2&()> credentials)
+    : impl_(std::make_unique<Impl>(*this, settings, index, mount, std::move(credentials))) {}
 
 PluginHost::~PluginHost() = default;
 
@@ -204,6 +213,32 @@ const sg_bootstrap_v1& PluginHost::bootstrap(std::string_view scheme) {
 }
 const sg_transport_v1& PluginHost::transport(std::string_view scheme) {
     return impl_->table<sg_transport_v1>(CapabilityKind::transport, scheme);
+}
+const void* PluginHost::transport_table(std::string_view scheme, std::string_view below, const char* table, uint32_t version) {
+    const Index& index = impl_->index;
+    std::optional<CapabilityView> chosen;
+    if (below.empty()) {
+        chosen = impl_->need(CapabilityKind::transport, scheme);
+    } else {
+        bool reached = false;
+        for (uint32_t i = 0; i < index.plugin_count() && !reached; ++i) {
+            const PluginView p = index.plugin(i);
+            if (!p.active) continue;
+            for (const auto& c : index.capabilities_of(i)) {
+                if (c.kind != CapabilityKind::transport || c.name != scheme) continue;
+                if (p.name == below) reached = true;
+                else chosen = c;
+            }
+        }
+        if (!reached) throw Error(Code::not_found, "plugin " + std::string(below) + " is not registered as the transport for '" + std::string(scheme) + "'");
+        if (!chosen)
+            throw Error(Code::not_found, "plugin " + std::string(below) + " hides no other transport for '" + std::string(scheme) + "'",
+                        "It must be registered after the plugin that it stands in front of.");
+    }
+    const LoadedPlugin& plugin = impl_->load(chosen->plugin);
+    if (const void* found = plugin.find(chosen->name, table, version)) return found;
+    throw Error(Code::unsupported, "plugin " + plugin.name() + ", the transport for '" + std::string(scheme) + "', has no table '" + table + "' in version " +
+                                       std::to_string(version));
 }
 FormatEntry PluginHost::format(std::string_view name) { return impl_->format_entry(impl_->need(CapabilityKind::format, name)); }
 
@@ -239,7 +274,7 @@ const sg_delete_v1* PluginHost::remover(std::string_view scheme) {
 OpenedImage PluginHost::open_image(const std::string& path, bool writable) {
     const std::string full = absolute(path);
     sg_image_file* file = nullptr;
-    FormatEntry entry = impl_->open(full, writable, nullptr, &file);
+    FormatEntry entry = impl_->open(full, writable, &file);
     return {std::move(entry), file, full};
 }
 

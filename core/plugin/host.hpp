@@ -12,6 +12,7 @@
 #include <singularity/launcher.h>
 #include <singularity/transport.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@ struct FormatEntry {
     bool directory = false;               // it makes a directory, not a file
     const sg_format_v1* table = nullptr;
     const sg_parts_v1* parts = nullptr;   // may be null: it has none
+    const sg_part_roots_v1* part_roots = nullptr;  // the same: its parts are no file systems
 };
 
 // An open image file or directory; closes it.
@@ -58,8 +60,10 @@ private:
 
 class PluginHost {
 public:
-    // Keeps references to all three; `mount` (for launchers) may be null.
-    PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v1* mount = nullptr);
+    // Keeps references to the first three; `mount` (for launchers) may be null. `credentials` is called when a plugin
+    // asks for the first time, and without it nobody has any.
+    PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v2* mount = nullptr,
+               std::function<const sg_host_credentials_v2&()> credentials = {});
     ~PluginHost();  // ends the executor, removes temporary directories
     PluginHost(const PluginHost&) = delete;
     PluginHost& operator=(const PluginHost&) = delete;
@@ -70,6 +74,9 @@ public:
     // an object that cannot be used: a message with plugin, manifest and line.
     const sg_bootstrap_v1& bootstrap(std::string_view scheme);
     const sg_transport_v1& transport(std::string_view scheme);
+    // Any table of a transport. `below` not "": of the one registered before the plugin of that name, which that one hides.
+    // Code::not_found: there is none; Code::unsupported: it has no such table.
+    const void* transport_table(std::string_view scheme, std::string_view below, const char* table, uint32_t version);
     FormatEntry format(std::string_view name);
     FormatEntry default_format();
     const sg_launcher_v1& launcher(std::string_view name);

@@ -71,9 +71,9 @@ LoadedPlugin::LoadedPlugin(const PluginView& p, const sg_host* host)
     }
 }
 
-const void* LoadedPlugin::find(std::string_view capability, const char* table) const {
+const void* LoadedPlugin::find(std::string_view capability, const char* table, uint32_t version) const {
     const PluginScope scope(name_, object_);
-    return plugin_->table(std::string(capability).c_str(), table, 1);
+    return plugin_->table(std::string(capability).c_str(), table, version);
 }
 
 const void* LoadedPlugin::need(std::string_view capability, const char* table, uint32_t line) const {

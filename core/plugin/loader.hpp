@@ -15,8 +15,8 @@ public:
     // the file and line that registered it.
     LoadedPlugin(const PluginView& plugin, const sg_host* host);
 
-    // The table `table` version 1 for a capability, or null when it has none.
-    const void* find(std::string_view capability, const char* table) const;
+    // The table `table` for a capability, or null when it has none.
+    const void* find(std::string_view capability, const char* table, uint32_t version = 1) const;
     // The same; throws when there is none. `line` is the capability's in the manifest.
     const void* need(std::string_view capability, const char* table, uint32_t line) const;
 

@@ -148,17 +148,50 @@ void memory_release(uint64_t bytes) {
 
 // ---- credentials, transport, image ------------------------------------------------------------------
 
-int32_t credentials_find(const char* server, sg_credentials*, sg_error* err) {
-    return singularity::fill(err, Code::not_found, "no credentials for " + std::string(server ? server : ""));
+// The table, or why there is none. `answer` uses it.
+template <class F>
+int32_t with_credentials(sg_error* err, F&& answer) {
+    const sg_host_credentials_v2* table = nullptr;
+    const int32_t failed = singularity::guard(err, [&]() -> int32_t {
+        const auto& find = services().credentials();
+        if (!find) return singularity::fill(err, Code::not_found, "this command has no credentials");
+        table = &find();
+        return SG_OK;
+    });
+    return failed != SG_OK ? failed : answer(*table);
 }
-int32_t credentials_ask(const char* server, const char*, const char*, sg_credentials*, sg_error* err) {
-    return singularity::fill(err, Code::not_found, "nobody can be asked for the credentials of " + std::string(server ? server : ""));
+
+int32_t credentials_find(const char* server, const char* file, sg_credentials* out, sg_error* err) {
+    return with_credentials(err, [&](const auto& t) { return t.find(server, file, out, err); });
+}
+int32_t credentials_find_anywhere(const char* server, sg_credentials* out, sg_error* err) { return credentials_find(server, nullptr, out, err); }
+int32_t credentials_ask(const char* server, const char* user_prompt, const char* secret_prompt, sg_credentials* out, sg_error* err) {
+    return with_credentials(err, [&](const auto& t) { return t.ask(server, user_prompt, secret_prompt, out, err); });
+}
+int32_t credentials_store(const char* server, const char* file, const sg_credentials* what, char* where, uint64_t capacity, sg_error* err) {
+    return with_credentials(err, [&](const auto& t) { return t.store(server, file, what, where, capacity, err); });
+}
+int32_t credentials_erase(const char* server, const char* file, sg_error* err) {
+    return with_credentials(err, [&](const auto& t) { return t.erase(server, file, err); });
+}
+int32_t credentials_list(const char* file, int32_t (*visit)(void*, const char*, const char*), void* arg, sg_error* err) {
+    return with_credentials(err, [&](const auto& t) { return t.list(file, visit, arg, err); });
 }
 int32_t transport_find(const char* scheme, const sg_transport_v1** out, sg_error* err) {
-    return singularity::guard(err, [&] { *out = &services().transport()(scheme); });
+    return singularity::guard(err, [&] { *out = static_cast<const sg_transport_v1*>(services().transport()(scheme, "", "transport", 1)); });
+}
+int32_t transport_find_table(const char* scheme, const char* table, uint32_t version, const void** out, sg_error* err) {
+    return singularity::guard(err, [&] { *out = services().transport()(scheme, "", table, version); });
+}
+int32_t transport_find_below(const char* scheme, const char* plugin, const char* table, uint32_t version, const void** out, sg_error* err) {
+    return singularity::guard(err, [&] { *out = services().transport()(scheme, plugin, table, version); });
 }
 int32_t image_open(const char* path, const sg_format_v1** format, sg_image_file** image, sg_error* err) {
-    return singularity::guard(err, [&] { services().image()(path, format, image); });
+    return singularity::guard(err, [&] { services().image()(path, false, format, nullptr, image); });
+}
+int32_t image_open_parts(const char* path, int32_t writable, const sg_format_v1** format, const sg_parts_v1** parts,
+                         sg_image_file** image, sg_error* err) {
+    return singularity::guard(err, [&] { services().image()(path, writable != 0, format, parts, image); });
 }
 
 constexpr sg_host_log_v1 log_table{log_enabled, log_line};
@@ -167,13 +200,25 @@ constexpr sg_host_config_v1 config_table{config_text, config_integer, config_boo
 constexpr sg_host_temporary_v1 temporary_table{temporary_file, temporary_directory};
 constexpr sg_host_executor_v1 executor_table{executor_width, executor_submit};
 constexpr sg_host_memory_v1 memory_table{memory_reserve, memory_release};
-constexpr sg_host_credentials_v1 credentials_table{credentials_find, credentials_ask};
+constexpr sg_host_credentials_v1 credentials_table{credentials_find_anywhere, credentials_ask};
+constexpr sg_host_credentials_v2 credentials_table_2{credentials_find, credentials_ask, credentials_store, credentials_erase, credentials_list};
 constexpr sg_host_transport_v1 transport_table{transport_find};
+constexpr sg_host_transport_v2 transport_table_2{transport_find_table, transport_find_below};
 constexpr sg_host_image_v1 image_table{image_open};
+constexpr sg_host_image_v2 image_table_2{image_open_parts};
 
 const void* table(const sg_host*, const char* name, uint32_t version) {
-    if (!name || version != 1) return nullptr;
+    if (!name) return nullptr;
     const std::string_view wanted(name);
+    if (wanted == "mount") {
+        const Services* s = active.load(std::memory_order_acquire);
+        if (s && version == 1) return s->mount_v1();
+        return s && version == 2 ? s->mount() : nullptr;
+    }
+    if (version == 2 && wanted == "image") return &image_table_2;
+    if (wanted == "credentials" && version == 2) return &credentials_table_2;
+    if (version == 2 && wanted == "transport") return &transport_table_2;
+    if (version != 1) return nullptr;
     if (wanted == "log") return &log_table;
     if (wanted == "call") return &call_table;
     if (wanted == "config") return &config_table;
@@ -183,17 +228,19 @@ const void* table(const sg_host*, const char* name, uint32_t version) {
     if (wanted == "credentials") return &credentials_table;
     if (wanted == "transport") return &transport_table;
     if (wanted == "image") return &image_table;
-    if (wanted == "mount") {
-        const Services* s = active.load(std::memory_order_acquire);
-        return s ? s->mount() : nullptr;
-    }
     return nullptr;
 }
 
 }  // namespace
 
-Services::Services(const Settings& settings, const sg_host_mount_v1* mount, FindTransport transport, OpenImage image)
-    : settings_(settings), mount_(mount), transport_(std::move(transport)), image_(std::move(image)) {
+Services::Services(const Settings& settings, const sg_host_mount_v2* mount, FindTransport transport, OpenImage image,
+                   FindCredentials credentials)
+    : settings_(settings),
+      mount_(mount),
+      mount_v1_(mount ? sg_host_mount_v1{mount->prepare, mount->attach} : sg_host_mount_v1{}),
+      transport_(std::move(transport)),
+      image_(std::move(image)),
+      credentials_(std::move(credentials)) {
     active.store(this, std::memory_order_release);
 }
 

@@ -18,10 +18,15 @@ namespace sg {
 
 class Services {
 public:
-    using FindTransport = std::function<const sg_transport_v1&(std::string_view scheme)>;
-    using OpenImage = std::function<void(const char* path, const sg_format_v1** format, sg_image_file** image)>;
+    // `below`: "" or the plugin whose predecessor is wanted (PluginHost::transport_table).
+    using FindTransport = std::function<const void*(std::string_view scheme, std::string_view below, const char* table, uint32_t version)>;
+    using OpenImage = std::function<void(const char* path, bool writable, const sg_format_v1** format, const sg_parts_v1** parts,
+                                         sg_image_file** image)>;
+    using FindCredentials = std::function<const sg_host_credentials_v2&()>;
 
-    Services(const Settings& settings, const sg_host_mount_v1* mount, FindTransport transport, OpenImage image);
+    // Without `credentials` there are none.
+    Services(const Settings& settings, const sg_host_mount_v2* mount, FindTransport transport, OpenImage image,
+             FindCredentials credentials = {});
     ~Services();
     Services(const Services&) = delete;
     Services& operator=(const Services&) = delete;
@@ -32,17 +37,21 @@ public:
     Temporary& temporary();
 
     const Settings& settings() const { return settings_; }
-    const sg_host_mount_v1* mount() const { return mount_; }
+    const sg_host_mount_v2* mount() const { return mount_; }
+    const sg_host_mount_v1* mount_v1() const { return mount_ ? &mount_v1_ : nullptr; }
     const FindTransport& transport() const { return transport_; }
     const OpenImage& image() const { return image_; }
+    const FindCredentials& credentials() const { return credentials_; }
 
     static const sg_host* c();  // the one host of the process
 
 private:
     const Settings& settings_;
-    const sg_host_mount_v1* mount_;
+    const sg_host_mount_v2* mount_;
+    const sg_host_mount_v1 mount_v1_;  // what of it the first version had
     FindTransport transport_;
     OpenImage image_;
+    FindCredentials credentials_;
     std::mutex mutex_;
     std::unique_ptr<MemoryBudget> memory_;
     std::unique_ptr<Temporary> temporary_;

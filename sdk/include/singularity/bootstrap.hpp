@@ -117,6 +117,14 @@ public:
     virtual std::unique_ptr<Image> open(const SourceSpec& spec, const Host& host) = 0;
 };
 
+// The publishing side of a source: name it beside the source in SINGULARITY_PLUGIN.
+class Publisher {
+public:
+    virtual ~Publisher() = default;
+    // Pushes the image file at `path`; gives where it went, for the user.
+    virtual std::string publish(const SourceSpec& to, const std::string& path, const Host& host) = 0;
+};
+
 namespace detail {
 
 // One C image over a C++ one. Descriptions are made once, when the image is whole, so that the texts
@@ -267,6 +275,26 @@ template <class T>
 struct TableOf<T> {
     static const void* find(std::string_view table, uint32_t version) {
         return table == "bootstrap" && version == 1 ? bootstrap_table<T>() : nullptr;
+    }
+};
+
+template <class T>
+    requires std::is_base_of_v<Publisher, T>
+struct TableOf<T> {
+    static const void* find(std::string_view table, uint32_t version) {
+        static T object;
+        static Publisher& self = object;
+        static const sg_publish_v1 functions = {[](const sg_source_spec* to, const char* path, const sg_call* call,
+                                                   char* location, uint64_t capacity, sg_error* err) {
+            return guard(err, [&] {
+                const std::string where = self.publish(SourceSpec::from_c(*to), path, Host(call));
+                if (capacity == 0) return;
+                const size_t n = where.size() < capacity - 1 ? where.size() : static_cast<size_t>(capacity - 1);
+                std::memcpy(location, where.data(), n);
+                location[n] = '\0';
+            });
+        }};
+        return table == "publish" && version == 1 ? &functions : nullptr;
     }
 };
 

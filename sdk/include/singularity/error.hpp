@@ -44,13 +44,23 @@ public:
     const std::string& detail() const noexcept { return detail_; }
     const char* what() const noexcept override { return message_.c_str(); }
 
+    // The errno behind it, or 0.
+    int sys_errno() const noexcept { return sys_errno_; }
+
     // The same error with "PREFIX: " before its message.
     Error within(std::string_view prefix) const {
-        return Error(code_, std::string(prefix) + ": " + message_, hint_, detail_);
+        return Error(code_, std::string(prefix) + ": " + message_, hint_, detail_).because(sys_errno_);
+    }
+    // The same error with the errno behind it.
+    Error because(int sys_errno) const {
+        Error e = *this;
+        e.sys_errno_ = sys_errno;
+        return e;
     }
 
 private:
     Code code_;
+    int sys_errno_ = 0;
     std::string message_, hint_, detail_;
 };
 
@@ -86,7 +96,9 @@ int32_t guard(sg_error* err, F&& f) noexcept {
             return f();
         }
     } catch (const Error& e) {
-        return fill(err, e.code(), e.message(), e.hint(), e.detail());
+        fill(err, e.code(), e.message(), e.hint(), e.detail());
+        if (err) err->sys_errno = e.sys_errno();
+        return static_cast<int32_t>(e.code());
     } catch (const std::bad_alloc&) {
         return fill(err, Code::limit, "out of memory");
     } catch (const std::exception& e) {
@@ -105,7 +117,7 @@ void check(F&& f) {
     err.code = err.sys_errno = 0;
     const int32_t rc = f(&err);
     if (rc == SG_OK) return;
-    throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "failed without a message", err.hint, err.detail);
+    throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "failed without a message", err.hint, err.detail).because(err.sys_errno);
 }
 
 }  // namespace singularity

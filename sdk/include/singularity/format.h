@@ -210,6 +210,15 @@ typedef struct sg_parts_v1 {
     int32_t (*create)(const sg_create *what, sg_error *err);
 } sg_parts_v1;
 
+/* ---- Parts that hold a file system ("part_roots" 1, optional): overlay and data partitions of a SIF ---- */
+
+/* For the part `id`, what "format" 1 says of the whole image; SG_EUNSUPPORTED with a reason for a part without a
+ * file system, and for `root` one that only the kernel reads. A reader lives until `close`. Any thread. */
+typedef struct sg_part_roots_v1 {
+    int32_t (*root)(sg_image_file *image, uint64_t id, const sg_root_v1 **table, sg_root **root, sg_error *err);
+    int32_t (*mount_plan)(sg_image_file *image, uint64_t id, sg_mount_plan *out, sg_error *err);
+} sg_part_roots_v1;
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #include <singularity/plugin.hpp>
 
 #include <functional>
+#include <map>
 
 namespace singularity {
 
@@ -182,6 +183,9 @@ public:
         std::string descriptor;
     };
     virtual std::string covered(uint64_t group, std::vector<Covered>& parts) = 0;  // the header's covered bytes
+    // Of parts that hold a file system.
+    virtual Root& part_root(uint64_t) { throw Error(Code::unsupported, "parts of this format cannot be read as file systems"); }
+    virtual sg_mount_plan part_mount_plan(uint64_t) { throw Error(Code::unsupported, "parts of this format cannot be mounted"); }
 };
 
 class Format {
@@ -258,6 +262,7 @@ inline const sg_root_v1* root_table(bool stored) {
 struct ImageFileBox {
     std::unique_ptr<ImageFile> file;
     RootBox root{nullptr};
+    std::map<uint64_t, RootBox> part_roots;  // a map: handles point into it
     std::vector<PartInfo> parts;
     std::vector<std::unique_ptr<PairList>> attributes;
     PairList header;
@@ -432,6 +437,24 @@ const sg_parts_v1* parts_table() {
     return &table;
 }
 
+template <class T>
+const sg_part_roots_v1* part_roots_table() {
+    static const sg_part_roots_v1 table = {
+        [](sg_image_file* f, uint64_t id, const sg_root_v1** t, sg_root** root, sg_error* err) {
+            return guard(err, [&] {
+                auto& box = ImageFileBox::of(f);
+                RootBox& part = box.part_roots[id];
+                part.root = &box.parted().part_root(id);
+                *t = root_table(dynamic_cast<StoredRoot*>(part.root) != nullptr);
+                *root = reinterpret_cast<sg_root*>(&part);
+            });
+        },
+        [](sg_image_file* f, uint64_t id, sg_mount_plan* out, sg_error* err) {
+            return guard(err, [&] { *out = ImageFileBox::of(f).parted().part_mount_plan(id); });
+        }};
+    return &table;
+}
+
 }  // namespace detail
 }  // namespace singularity
 
@@ -445,6 +468,7 @@ struct TableOf<T> {
         if (table == "format") return format_table<T>();
         if constexpr (requires { T::has_parts; }) {
             if (table == "parts") return parts_table<T>();
+            if (table == "part_roots") return part_roots_table<T>();
         }
         return nullptr;
     }

@@ -108,6 +108,17 @@ typedef struct sg_host_transport_v1 {
     int32_t (*find)(const char *scheme, const struct sg_transport_v1 **out, sg_error *err);
 } sg_host_transport_v1;
 
+/* ---- "transport" 2: any table of it, and of the one that it stands in front of. Any thread. ------ */
+typedef struct sg_host_transport_v2 {
+    /* Table `table` ("transport", "upgrade") in `version` of the transport registered for `scheme`. It lives as long as
+     * the process. SG_ENOTFOUND: no such transport; SG_EUNSUPPORTED: it has no such table. */
+    int32_t (*find)(const char *scheme, const char *table, uint32_t version, const void **out, sg_error *err);
+    /* The same of the transport that was registered for `scheme` before the plugin named `plugin` (the caller's own
+     * name), and which that one hides: how a transport that watches, caches or rewrites hands requests on. */
+    int32_t (*find_below)(const char *scheme, const char *plugin, const char *table, uint32_t version, const void **out,
+                          sg_error *err);
+} sg_host_transport_v2;
+
 /* ---- "image" 1: open an image file or directory with whichever format knows it (format.h). ----- */
 struct sg_format_v1;
 struct sg_image_file;
@@ -116,6 +127,14 @@ typedef struct sg_host_image_v1 {
     int32_t (*open)(const char *path, const struct sg_format_v1 **format, struct sg_image_file **image,
                     sg_error *err);
 } sg_host_image_v1;
+
+/* ---- "image" 2: also to change its parts. Any thread. -------------------------------------------- */
+struct sg_parts_v1;
+typedef struct sg_host_image_v2 {
+    /* As in version 1; `writable` 1: parts will be changed. *parts: the format's table "parts", NULL when it has none. */
+    int32_t (*open)(const char *path, int32_t writable, const struct sg_format_v1 **format,
+                    const struct sg_parts_v1 **parts, struct sg_image_file **image, sg_error *err);
+} sg_host_image_v2;
 
 /* ---- "mount" 1: for launchers. ------------------------------------------------------------------ */
 struct sg_root;
@@ -140,6 +159,28 @@ typedef struct sg_host_mount_v1 {
                        void **server, sg_error *err);
     int32_t (*attach)(void *server, const char *target, sg_error *err);
 } sg_host_mount_v1;
+
+/* ---- "mount" 2: also one server for all containers of a user that run the same image. -------------- */
+typedef struct sg_mount_share {
+    uint64_t offset; /* where the file system begins in the image's file */
+    int32_t lives;   /* process whose end ends this use: the caller, or a parent that waits for the container */
+    uint32_t linger; /* seconds that the server waits for another user after the last one */
+} sg_mount_share;
+
+typedef struct sg_host_mount_v2 {
+    int32_t (*prepare)(const struct sg_root_v1 *table, struct sg_root *root, const sg_mount_view *view,
+                       void **server, sg_error *err);
+    int32_t (*attach)(void *server, const char *target, sg_error *err);
+    /*
+     * In place of both: joins the server that serves this image to other processes of the same user, or starts
+     * one. The calling process, of one thread, is then in the server's user namespace, which has the caller's uid and
+     * gid under their own numbers and nothing else; *mount is a descriptor of the image's root as a detached mount,
+     * read-only, nosuid, nodev, for move_mount(2) after unshare(CLONE_NEWNS). SG_EUNSUPPORTED: it cannot
+     * be shared here, and nothing has changed.
+     */
+    int32_t (*join)(const struct sg_root_v1 *table, struct sg_root *root, const sg_mount_view *view,
+                    const sg_mount_share *share, int32_t *mount, sg_error *err);
+} sg_host_mount_v2;
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,38 @@ private:
     sg_task* task_;
 };
 
+// Who to be towards a server (sg_credentials); texts are overwritten at the end.
+struct Credentials {
+    std::string user;      // "" with a secret: the secret is a registry token
+    std::string secret;    // password or token
+    std::string identity;  // a refresh ("identity") token, or ""
+    std::string origin;    // where it was found, for messages
+
+    Credentials() = default;
+    Credentials(const Credentials&) = default;
+    Credentials& operator=(const Credentials&) = default;
+    Credentials(Credentials&& o) : Credentials(static_cast<const Credentials&>(o)) { o.wipe(); }
+    Credentials& operator=(Credentials&& o) {
+        if (this == &o) return *this;
+        wipe();
+        *this = static_cast<const Credentials&>(o);
+        o.wipe();
+        return *this;
+    }
+    ~Credentials() { wipe(); }
+
+    void wipe() {
+        for (std::string* s : {&secret, &identity}) {
+            overwrite(s->data(), s->size());
+            s->clear();
+        }
+    }
+    // Not optimised away, as memset before the end of a life is.
+    static void overwrite(void* at, size_t size) {
+        for (auto* p = static_cast<volatile unsigned char*>(at); size > 0; --size) *p++ = 0;
+    }
+};
+
 // The host as seen during one call: services, cancel and progress. Cheap to copy; any thread.
 class Host {
 public:
@@ -108,7 +140,80 @@ public:
         if (t.submit(fn, arg) != SG_OK) throw Error(Code::cancelled, "the command is ending");
     }
 
+    // Credentials for a server (host.h, "credentials" 2, has the forms of `server` and `file`); nullopt: be anonymous.
+    std::optional<Credentials> credentials(const std::string& server, const std::string& file = {}) const {
+        const auto* t = detail::host_table<sg_host_credentials_v2>("credentials", 2);
+        if (!t) return std::nullopt;
+        return found([&](sg_credentials* c, sg_error* e) { return t->find(server.c_str(), file.c_str(), c, e); });
+    }
+    // Asked at the terminal; nullopt when there is none. An empty `user_prompt` asks for the secret alone.
+    std::optional<Credentials> ask_credentials(const std::string& server, const std::string& user_prompt,
+                                               const std::string& secret_prompt) const {
+        const auto* t = detail::host_table<sg_host_credentials_v2>("credentials", 2);
+        if (!t) return std::nullopt;
+        return found([&](sg_credentials* c, sg_error* e) {
+            return t->ask(server.c_str(), user_prompt.c_str(), secret_prompt.c_str(), c, e);
+        });
+    }
+    // Keeps them; gives the file or helper that has them now.
+    std::string store_credentials(const std::string& server, const Credentials& what, const std::string& file = {}) const {
+        const auto& t = detail::need_table<sg_host_credentials_v2>("credentials", 2);
+        Raw raw;
+        const auto copy = [](auto& to, const std::string& from, const char* name) {
+            if (from.size() >= sizeof to)
+                throw Error(Code::limit, std::string(name) + " is longer than " + std::to_string(sizeof to - 1) + " bytes");
+            detail::copy_text(to, from);
+        };
+        copy(raw.c.user, what.user, "the user name");
+        copy(raw.c.secret, what.secret, "the password");
+        copy(raw.c.identity, what.identity, "the identity token");
+        char where[4096];
+        check([&](sg_error* e) { return t.store(server.c_str(), file.c_str(), &raw.c, where, sizeof where, e); });
+        return where;
+    }
+    // false: there were none.
+    bool erase_credentials(const std::string& server, const std::string& file = {}) const {
+        const auto& t = detail::need_table<sg_host_credentials_v2>("credentials", 2);
+        int32_t code = SG_OK;
+        check([&](sg_error* e) {
+            code = t.erase(server.c_str(), file.c_str(), e);
+            return code == SG_ENOTFOUND ? SG_OK : code;
+        });
+        return code == SG_OK;
+    }
+    // Server and user of all that are kept.
+    std::vector<std::pair<std::string, std::string>> list_credentials(const std::string& file = {}) const {
+        const auto& t = detail::need_table<sg_host_credentials_v2>("credentials", 2);
+        std::vector<std::pair<std::string, std::string>> out;
+        const auto visit = [](void* arg, const char* server, const char* user) -> int32_t {
+            return guard(nullptr, [&] { static_cast<decltype(out)*>(arg)->emplace_back(server, user); });
+        };
+        check([&](sg_error* e) { return t.list(file.c_str(), visit, &out, e); });
+        return out;
+    }
+
 private:
+    struct Raw {
+        sg_credentials c{};
+        ~Raw() { Credentials::overwrite(&c, sizeof c); }
+    };
+    template <class F>
+    static std::optional<Credentials> found(F&& f) {
+        Raw raw;
+        int32_t code = SG_OK;
+        check([&](sg_error* e) {
+            code = f(&raw.c, e);
+            return code == SG_ENOTFOUND ? SG_OK : code;
+        });
+        if (code != SG_OK) return std::nullopt;
+        Credentials out;
+        out.user = raw.c.user;
+        out.secret = raw.c.secret;
+        out.identity = raw.c.identity;
+        out.origin = raw.c.origin;
+        return out;
+    }
+
     const sg_call* call_;
 };
 

@@ -40,6 +40,26 @@ inline std::string printable(std::string_view text, size_t limit = 160) {
     return text.size() > limit ? out + "..." : out;
 }
 
+// Refuses text that is nested deeper than max_depth, before anything is built of it. Throws Code::limit.
+inline void check_depth(std::string_view text, const std::string& what) {
+    unsigned depth = 0;
+    bool inside = false;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (inside) {
+            if (c == '\\') ++i;
+            if (c == '"') inside = false;
+        } else if (c == '"') {
+            inside = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > max_depth)
+                throw Error(Code::limit, what + " is nested deeper than " + std::to_string(max_depth) + " levels");
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            --depth;
+        }
+    }
+}
+
 class Document;
 
 // A view of one value; lives as long as its Document.
@@ -143,7 +163,7 @@ public:
             throw Error(Code::limit, what_ + " is larger than the limit of " + std::to_string(limit) + " bytes");
         if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
             throw Error(Code::corrupt, what_ + " is empty");
-        check_depth(text);
+        check_depth(text, what_);
         document_.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(text.data(),
                                                                                                 text.size());
         if (document_.HasParseError())
@@ -159,24 +179,6 @@ public:
 
 private:
     friend class Value;
-    void check_depth(std::string_view text) const {
-        unsigned depth = 0;
-        bool inside = false;
-        for (size_t i = 0; i < text.size(); ++i) {
-            const char c = text[i];
-            if (inside) {
-                if (c == '\\') ++i;
-                if (c == '"') inside = false;
-            } else if (c == '"') {
-                inside = true;
-            } else if (c == '[' || c == '{') {
-                if (++depth > max_depth)
-                    throw Error(Code::limit, what_ + " is nested deeper than " + std::to_string(max_depth) + " levels");
-            } else if ((c == ']' || c == '}') && depth > 0) {
-                --depth;
-            }
-        }
-    }
     // Where `wanted` stands below `from`; only made for messages.
     static bool locate(const rapidjson::Value& from, const rapidjson::Value* wanted, std::string& path) {
         if (&from == wanted) return true;

@@ -36,7 +36,11 @@ typedef struct sg_launcher_v1 {
     int32_t (*become)(const sg_launch *launch, sg_error *err);
     /* Runs it as a child, waits, gives the wait(2) status. */
     int32_t (*run)(const sg_launch *launch, int32_t *wait_status, sg_error *err);
-    /* Starts it detached under a name: *pid is its first process as seen by the caller. */
+    /* Containers under a name. `name` is the absolute path of a directory, which the host made for this
+     * container alone and takes away after it; its last part is the name that people use. The launcher may
+     * keep files of its own there, but none that is called lock or LAST-PART.json. */
+    /* Starts it detached: *pid is its first process as seen by the caller. The host holds the name. Its
+     * standard streams are what the LaunchSpec's container.instance says. */
     int32_t (*start)(const sg_launch *launch, const char *name, int32_t *pid, sg_error *err);
     /* Becomes another process in the running container `name`; the LaunchSpec gives its process part. */
     int32_t (*join)(const sg_launch *launch, const char *name, sg_error *err);

@@ -22,6 +22,21 @@ public:
     virtual std::unique_ptr<Response> send(const sg_request& request, const Host& host) = 0;
 };
 
+// A two-way stream; closed by its destructor.
+class Duplex {
+public:
+    virtual ~Duplex() = default;
+    virtual uint64_t read(void* data, uint64_t capacity) = 0;  // at least one byte; 0 at the end
+    virtual void write(const void* data, uint64_t size) = 0;   // all of it
+};
+
+// A class of its own beside the transport's: SINGULARITY_PLUGIN(name, MyTransport, MyUpgrade).
+class Upgrade {
+public:
+    virtual ~Upgrade() = default;
+    virtual std::unique_ptr<Duplex> open(const sg_request& request, const std::string& protocol, const Host& host) = 0;
+};
+
 // The answer to a request made through the host's transport for a scheme.
 class ForeignResponse {
 public:
@@ -36,7 +51,10 @@ public:
         const char* v = table_->header(raw_, name, 0);
         return v ? v : "";
     }
+    // The i-th of that name, or null; lives as long as this.
+    const char* header(const char* name, uint64_t i) const { return table_->header(raw_, name, i); }
     std::string url() const { return table_->url(raw_); }
+    const char* c_url() const { return table_->url(raw_); }  // lives as long as this
     uint64_t size() const { return table_->size(raw_); }
     std::unique_ptr<Stream> body() {
         sg_stream* s = nullptr;
@@ -58,6 +76,49 @@ inline sg_request plain_request(const char* url) {
     r.max_redirects = 10;
     r.tls.verify = 1;
     return r;
+}
+
+// Sends through the transport that `plugin` (the caller's own name) stands in front of for `scheme`.
+inline ForeignResponse send_below(const Host& host, const char* scheme, const char* plugin, const sg_request& request) {
+    const auto& finder = detail::need_table<sg_host_transport_v2>("transport", 2);
+    const void* found = nullptr;
+    check([&](sg_error* e) { return finder.find_below(scheme, plugin, "transport", 1, &found, e); });
+    const auto* table = static_cast<const sg_transport_v1*>(found);
+    sg_response* raw = nullptr;
+    check([&](sg_error* e) { return table->send(&request, host.call(), &raw, e); });
+    return ForeignResponse(table, raw);
+}
+
+// A two-way stream opened by the transport for a scheme.
+class ForeignDuplex final : public Duplex {
+public:
+    ForeignDuplex(const sg_upgrade_v1* table, sg_duplex* raw) : table_(table), raw_(raw) {}
+    ForeignDuplex(const ForeignDuplex&) = delete;
+    ForeignDuplex& operator=(const ForeignDuplex&) = delete;
+    ~ForeignDuplex() override { table_->close(raw_); }
+    uint64_t read(void* data, uint64_t capacity) override {
+        uint64_t got = 0;
+        check([&](sg_error* e) { return table_->read(raw_, data, capacity, &got, e); });
+        return got;
+    }
+    void write(const void* data, uint64_t size) override {
+        check([&](sg_error* e) { return table_->write(raw_, data, size, e); });
+    }
+
+private:
+    const sg_upgrade_v1* table_;
+    sg_duplex* raw_;
+};
+
+// Throws Code::unsupported when that transport cannot do it.
+inline std::unique_ptr<Duplex> upgrade(const Host& host, const char* scheme, const sg_request& request, const char* protocol) {
+    const auto& finder = detail::need_table<sg_host_transport_v2>("transport", 2);
+    const void* found = nullptr;
+    check([&](sg_error* e) { return finder.find(scheme, "upgrade", 1, &found, e); });
+    const auto* table = static_cast<const sg_upgrade_v1*>(found);
+    sg_duplex* raw = nullptr;
+    check([&](sg_error* e) { return table->open(&request, protocol, host.call(), &raw, e); });
+    return std::make_unique<ForeignDuplex>(table, raw);
 }
 
 inline ForeignResponse send(const Host& host, const char* scheme, const sg_request& request) {
@@ -96,6 +157,30 @@ struct TableOf<T> {
             [](sg_response* r, sg_stream** out, sg_error* err) { return guard(err, [&] { *out = to_c(of(r).body()); }); },
             [](sg_response* r) { delete &of(r); }};
         return table == "transport" && version == 1 ? &functions : nullptr;
+    }
+};
+
+template <class T>
+    requires std::is_base_of_v<Upgrade, T>
+struct TableOf<T> {
+    static const void* find(std::string_view table, uint32_t version) {
+        static T object;
+        static Upgrade& self = object;
+        static const auto of = [](sg_duplex* d) -> Duplex& { return *reinterpret_cast<Duplex*>(d); };
+        static const sg_upgrade_v1 functions = {
+            [](const sg_request* request, const char* protocol, const sg_call* call, sg_duplex** out, sg_error* err) {
+                return guard(err, [&] {
+                    *out = reinterpret_cast<sg_duplex*>(self.open(*request, protocol ? protocol : "", Host(call)).release());
+                });
+            },
+            [](sg_duplex* d, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {
+                return guard(err, [&] { *got = of(d).read(data, capacity); });
+            },
+            [](sg_duplex* d, const void* data, uint64_t size, sg_error* err) {
+                return guard(err, [&] { of(d).write(data, size); });
+            },
+            [](sg_duplex* d) { delete &of(d); }};
+        return table == "upgrade" && version == 1 ? &functions : nullptr;
     }
 };
 

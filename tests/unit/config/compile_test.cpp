@@ -258,7 +258,7 @@ name: all
 object: all.so
 abi: 1
 provides:
-  - bootstrap: {scheme: [web, webs], keywords: [namespace], publishes: yes}
+  - bootstrap: {scheme: [web, webs], keywords: [namespace], publishes: yes, remote: yes}
   - format: {name: flat, shape: directory, magics: [{offset: 0, hex: "7Fff"}, {text: hsqs}], extensions: [flat], default: yes, selected_by: flatten, selected_short: f}
   - command: {verb: cloud, summary: s, example: [one, two], options: [{long: all, short: a}], verbs: [{verb: list, verbs: [{verb: deep}]}]}
   - hook: {name: audit, events: [before_run, ended]}
@@ -274,6 +274,7 @@ absent: [{scheme: web, message: "Install all."}]
     const Index index = Index::owning(encode_index(compile_manifests({m}, {{"cloud.mode", "slow"}})));
     BOOST_TEST(index.warnings().empty());
     BOOST_TEST(index.find(CapabilityKind::bootstrap, "webs")->publishes);
+    BOOST_TEST(index.find(CapabilityKind::bootstrap, "webs")->remote);
     const auto flat = index.find(CapabilityKind::format, "flat");
     BOOST_TEST(flat->directory);
     BOOST_TEST(flat->standard);

@@ -62,6 +62,31 @@ BOOST_FIXTURE_TEST_CASE(a_plugin_serves_all_it_declares, World) {
     host().verify("good");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_transport_reaches_the_one_that_it_stands_in_front_of, World) {
+    add("good", "good", "  - transport: {scheme: way}\n");
+    add("front", "front", "  - transport: {scheme: [way, lonely]}\n");
+    host();
+    const auto& finder = *static_cast<const sg_host_transport_v2*>(host().c()->table(host().c(), "transport", 2));
+    // What `find` or `find_below` gives says when it is asked to send something.
+    const auto sends = [&](const char* scheme, const char* below) {
+        return failure([&] {
+            const void* found = nullptr;
+            singularity::check([&](sg_error* e) {
+                return below ? finder.find_below(scheme, below, "transport", 1, &found, e) : finder.find(scheme, "transport", 1, &found, e);
+            });
+            singularity::check([&](sg_error* e) { return static_cast<const sg_transport_v1*>(found)->send(nullptr, nullptr, nullptr, e); });
+        });
+    };
+    BOOST_TEST(holds(sends("way", nullptr), "front sends nothing"));
+    BOOST_TEST(holds(sends("way", "front"), "good sends nothing"));
+    BOOST_TEST(holds(sends("lonely", nullptr), "front sends nothing"));
+    BOOST_TEST(holds(sends("lonely", "front"), "plugin front hides no other transport for 'lonely'"));
+    BOOST_TEST(holds(sends("way", "good"), "plugin good hides no other transport for 'way'"));
+    BOOST_TEST(holds(sends("way", "nobody"), "plugin nobody is not registered as the transport for 'way'"));
+    BOOST_TEST(holds(sends("nowhere", nullptr), "unknown transport for 'nowhere'"));
+    BOOST_TEST(holds(failure([&] { host().transport_table("way", "", "upgrade", 1); }), "has no table 'upgrade' in version 1"));
+}
+
 BOOST_FIXTURE_TEST_CASE(an_image_is_opened_by_the_format_that_knows_it, World) {
     add_good();
     const std::string file = write("image.flat", "GOOD and more");

@@ -21,8 +21,9 @@ BOOST_FIXTURE_TEST_CASE(every_table_of_the_host_is_there_by_name_and_version, Wo
     BOOST_TEST(c->abi == SG_ABI_VERSION);
     for (const char* name : {"log", "call", "config", "temporary", "executor", "memory", "credentials", "transport", "image"}) {
         BOOST_TEST((c->table(c, name, 1) != nullptr), name);
-        BOOST_TEST((c->table(c, name, 2) == nullptr), name);
+        BOOST_TEST((c->table(c, name, 99) == nullptr), name);
     }
+    for (const char* name : {"credentials", "transport", "image"}) BOOST_TEST((c->table(c, name, 2) != nullptr), name);
     BOOST_TEST((c->table(c, "mount", 1) == nullptr));  // this host was given none
     BOOST_TEST((c->table(c, "nothing", 1) == nullptr));
 }
@@ -82,6 +83,37 @@ BOOST_FIXTURE_TEST_CASE(calls_carry_cancel_and_progress, World) {
     table.end(nullptr, SG_OK);
 }
 
+namespace {
+int asked_for_credentials = 0;
+const sg_host_credentials_v2& some_credentials() {
+    ++asked_for_credentials;
+    static const sg_host_credentials_v2 table = {
+        [](const char* server, const char* file, sg_credentials* out, sg_error*) -> int32_t {
+            singularity::detail::copy_text(out->user, std::string(server) + "|" + (file ? file : ""));
+            return SG_OK;
+        },
+        nullptr, nullptr, nullptr, nullptr};
+    return table;
+}
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(credentials_are_fetched_when_somebody_asks_and_serve_both_versions, World) {
+    add_good();
+    asked_for_credentials = 0;
+    credentials = some_credentials;
+    const sg_host* c = host().c();
+    const auto* first = static_cast<const sg_host_credentials_v1*>(c->table(c, "credentials", 1));
+    const auto* second = static_cast<const sg_host_credentials_v2*>(c->table(c, "credentials", 2));
+    BOOST_REQUIRE((first && second));
+    BOOST_TEST((c->table(c, "credentials", 3) == nullptr));
+    BOOST_TEST(asked_for_credentials == 0);
+    sg_credentials who{};
+    BOOST_TEST(first->find("host", &who, nullptr) == SG_OK);
+    BOOST_TEST(std::string(who.user) == "host|");
+    BOOST_TEST(second->find("host", "file", &who, nullptr) == SG_OK);
+    BOOST_TEST(std::string(who.user) == "host|file");
+}
+
 BOOST_FIXTURE_TEST_CASE(credentials_transports_and_images_come_from_the_host, World) {
     add_good();
     const sg_host* c = host().c();
@@ -95,6 +127,11 @@ BOOST_FIXTURE_TEST_CASE(credentials_transports_and_images_come_from_the_host, Wo
     sg_image_file* image = nullptr;
     const auto& images = *static_cast<const sg_host_image_v1*>(c->table(c, "image", 1));
     BOOST_REQUIRE(images.open(write("i", "GOOD").c_str(), &format, &image, &err) == SG_OK);
+    format->close(image);
+    const auto& editable = *static_cast<const sg_host_image_v2*>(c->table(c, "image", 2));
+    const sg_parts_v1* parts = reinterpret_cast<const sg_parts_v1*>(&err);
+    BOOST_REQUIRE(editable.open(write("i", "GOOD").c_str(), 0, &format, &parts, &image, &err) == SG_OK);
+    BOOST_TEST(!parts);  // this format has none
     format->close(image);
     BOOST_TEST(images.open(at("none").c_str(), &format, &image, &err) == SG_ENOTFOUND);
 }

@@ -19,11 +19,12 @@ struct World : Scratch {
             "  - command: {verb: hello}\n  - hook: {name: watch, events: [before_run]}\n"
             "config: [{key: good.mode, type: text, default: fast}]\n");
     }
+    std::function<const sg_host_credentials_v2&()> credentials;  // what the host gets; set it first
     sg::PluginHost& host() {
         if (!host_) {
             index_ = sg::Index::owning(sg::encode_index(sg::compile_manifests(manifests)));
             settings_ = std::make_unique<sg::Settings>(index_);
-            host_ = std::make_unique<sg::PluginHost>(*settings_, index_);
+            host_ = std::make_unique<sg::PluginHost>(*settings_, index_, nullptr, credentials);
         }
         return *host_;
     }

@@ -1,4 +1,7 @@
-/* A plugin that works: a bootstrap source, a format, a launcher, a command and a hook, all of little use. */
+/* A plugin that works: a bootstrap source, a transport, a format, a launcher, a command and a hook, all of little use. */
+#ifndef NAME
+#define NAME "good"
+#endif
 #include <singularity/bootstrap.h>
 #include <singularity/command.h>
 #include <singularity/format.h>
@@ -44,6 +47,12 @@ static int32_t open_source(const sg_source_spec *spec, const sg_call *call, sg_i
     return fail(err, SG_ENOTFOUND, "there is nothing");
 }
 static const sg_bootstrap_v1 bootstrap = {resolve, open_source};
+
+static int32_t send(const sg_request *request, const sg_call *call, sg_response **out, sg_error *err) {
+    (void)request, (void)call, (void)out;
+    return fail(err, SG_ENETWORK, NAME " sends nothing");
+}
+static const sg_transport_v1 transport = {send, NULL, NULL, NULL, NULL, NULL, NULL};
 
 static int32_t probe(const char *path, int32_t is_directory, const void *head, uint64_t size) {
     (void)path;
@@ -108,6 +117,7 @@ static const void *table(const char *capability, const char *name, uint32_t vers
     (void)capability;
     if (version != 1) return NULL;
     if (strcmp(name, "bootstrap") == 0) return &bootstrap;
+    if (strcmp(name, "transport") == 0) return &transport;
     if (strcmp(name, "format") == 0) return &format;
     if (strcmp(name, "launcher") == 0) return &launcher;
     if (strcmp(name, "command") == 0) return &command;
@@ -115,5 +125,5 @@ static const void *table(const char *capability, const char *name, uint32_t vers
     return NULL;
 }
 
-static const sg_plugin plugin = {SG_PLUGIN_MAGIC, SG_ABI_VERSION, "good", "1.2.3", start, table};
+static const sg_plugin plugin = {SG_PLUGIN_MAGIC, SG_ABI_VERSION, NAME, "1.2.3", start, table};
 SG_EXPORT const sg_plugin *singularity_plugin(void) { return &plugin; }
