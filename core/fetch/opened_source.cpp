@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "fetch/progress_stream.hpp"
+#include "fetch/resuming_stream.hpp"
 #include "rootfs/digest_stream.hpp"
 
 namespace sg {
@@ -39,6 +40,13 @@ SourceIdentity resolve_source(const sg_bootstrap_v1& source, const SourceRequest
     return {id.key, id.name, id.cache_area};
 }
 
+std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path, const sg_call* call) {
+    const Spec spec(request);
+    char where[1024] = "";
+    singularity::check([&](sg_error* e) { return target.publish(&spec.c, path.c_str(), call, where, sizeof where, e); });
+    return where;
+}
+
 OpenedSource::OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call) : call_(call) {
     const Spec spec(request);
     singularity::check([&](sg_error* e) { return source.open(&spec.c, call, &image_, e); });
@@ -49,7 +57,10 @@ OpenedSource::OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& r
     throw Error(Code::internal, "the source '" + request.scheme + "' gave an image of no known kind", "This is a defect of its plugin.");
 }
 
-OpenedSource::~OpenedSource() { image_->close(image_); }
+OpenedSource::~OpenedSource() {
+    fetch_.reset();
+    image_->close(image_);
+}
 
 std::string OpenedSource::path() const { return image_->path; }
 
@@ -60,12 +71,23 @@ void OpenedSource::fill(const std::string& rootfs) {
 std::unique_ptr<singularity::Stream> OpenedSource::blob() {
     sg_blob b{};
     singularity::check([&](sg_error* e) { return image_->blob(image_, &b, e); });
-    sg_stream* raw = nullptr;
-    singularity::check([&](sg_error* e) { return image_->fetch(image_, 0, call_, &raw, e); });
-    std::unique_ptr<singularity::Stream> stream = std::make_unique<singularity::ForeignStream>(raw);
     const std::string digest = text_of(b.digest);
-    stream = std::make_unique<ProgressStream>(std::move(stream), call_, "Copying " + (digest.empty() ? "image" : "blob " + digest), b.size);
-    return verify(std::move(stream), Expected{digest, b.size, "the image"});
+    const uint64_t size = b.size;
+    auto stream = resuming(
+        [this](uint64_t offset) -> std::unique_ptr<singularity::Stream> {
+            sg_stream* raw = nullptr;
+            singularity::check([&](sg_error* e) { return image_->fetch(image_, offset, call_, &raw, e); });
+            return std::make_unique<singularity::ForeignStream>(raw);
+        },
+        call_);
+    stream = std::make_unique<ProgressStream>(std::move(stream), call_, "", size);
+    return verify(std::move(stream), Expected{digest, size, "the image"}, true);
+}
+
+uint64_t OpenedSource::blob_size() {
+    sg_blob b{};
+    singularity::check([&](sg_error* e) { return image_->blob(image_, &b, e); });
+    return b.size;
 }
 
 void OpenedSource::read_config(Layers& out) {
@@ -83,12 +105,26 @@ void OpenedSource::read_config(Layers& out) {
             throw Error(Code::corrupt, "the image's config does not match its digest: it should be " + std::string(digest) + " and is " + got,
                         "The image is damaged; fetch or export it again.");
     }
-    slice = {};
+    read_manifest();
+    out.manifest = manifest_;
+    out.manifest_type = manifest_type_;
+}
+
+void OpenedSource::read_manifest() {
+    if (manifest_read_) return;
+    sg_slice slice{};
     const char* type = "";
     singularity::check([&](sg_error* e) { return image_->layers->manifest(image_, &slice, &type, e); });
-    const singularity::Slice manifest(slice);
-    out.manifest = manifest.text();
-    out.manifest_type = text_of(type);
+    const singularity::Slice bytes(slice);
+    if (bytes.size() > kMaxConfig) throw Error(Code::limit, "the image's manifest is larger than 4 MiB");
+    manifest_ = bytes.text();
+    manifest_type_ = text_of(type);
+    manifest_read_ = true;
+}
+
+const std::string& OpenedSource::manifest() {
+    if (!image_->layers->sequential) read_manifest();
+    return manifest_;
 }
 
 LayerInput OpenedSource::describe(uint64_t index) {
@@ -153,8 +189,32 @@ Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
     return out;
 }
 
-Layers OpenedSource::layers(const std::string& spool_directory) {
-    return image_->layers->sequential ? sequential_layers(spool_directory) : parallel_layers();
+Layers OpenedSource::remote_layers(const FetchPlan& plan) {
+    Layers out;
+    read_config(out);
+    std::vector<RemoteLayer> remote;
+    const uint64_t count = image_->layers->count(image_);
+    for (uint64_t i = 0; i < count; ++i) {
+        LayerInput in = describe(i);
+        remote.push_back({in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
+                              sg_stream* raw = nullptr;
+                              singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
+                              return std::make_unique<singularity::ForeignStream>(raw);
+                          }});
+        out.inputs.push_back(std::move(in));
+    }
+    fetch_.reset();
+    fetch_ = std::make_unique<LayerFetch>(std::move(remote), plan, call_);
+    for (uint64_t i = 0; i < count; ++i) {
+        out.inputs[i].open = [this, i] { return fetch_->read(i); };
+        if (!fetch_->cached(i)) out.inputs[i].digest.clear();  // compared while it is fetched
+    }
+    return out;
+}
+
+Layers OpenedSource::layers(const FetchPlan& plan, bool remote) {
+    if (image_->layers->sequential) return sequential_layers(plan.temporary);
+    return remote ? remote_layers(plan) : parallel_layers();
 }
 
 }  // namespace sg

@@ -1,7 +1,6 @@
 #include "store/image_cache.hpp"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "store/output.hpp"
+#include "store/private_directory.hpp"
 #include "store/sha256.hpp"
 
 namespace sg {
@@ -24,6 +24,14 @@ std::string hash_of(const std::string& key) {
         key.find_first_not_of("0123456789abcdef", prefix.size()) == std::string::npos)
         return key.substr(prefix.size());
     return sha256_hex(key);
+}
+
+// Other versions keep a file of that name; it stays, and ours go beside it.
+std::string directory_of(const std::string& area, const std::string& key) {
+    std::string path = area + "/" + hash_of(key);
+    struct stat st;
+    if (lstat(path.c_str(), &st) == 0 && !S_ISDIR(st.st_mode)) path += ".d";
+    return path;
 }
 
 void check_word(const std::string& word, const char* what) {
@@ -48,26 +56,28 @@ std::string read_small(const std::string& path) {
     return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : std::string();
 }
 
-void make_private(const std::string& path) {
-    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) throw_errno("cannot make", path);
-    struct stat st;
-    if (lstat(path.c_str(), &st) != 0) throw_errno("cannot look at", path);
-    if (!S_ISDIR(st.st_mode))
-        throw Error(Code::invalid, path + " is no directory", "Remove it, or name another place by SINGULARITY_CACHEDIR.");
-    if (st.st_uid == geteuid() && (st.st_mode & 077) != 0) chmod(path.c_str(), 0700);
-}
-
 }  // namespace
 
 std::optional<std::string> ImageCache::find(const std::string& area, const std::string& key, const std::string& name) const {
-    if (!enabled()) return std::nullopt;
     check_word(area, "area");
     check_word(name, "name");
-    const std::string path = root_ + "/" + area + "/" + hash_of(key) + "/" + name;
+    if (enabled())
+        if (auto path = find_in(root_, area, key, name, true)) return path;
+    // A copy of a site's cache has other inodes.
+    if (!shared_.empty())
+        if (auto path = find_in(shared_, area, key, name, false)) return path;
+    return std::nullopt;
+}
+
+std::optional<std::string> ImageCache::find_in(const std::string& root, const std::string& area, const std::string& key, const std::string& name,
+                                               bool same_inode) const {
+    const std::string path = directory_of(root + "/" + area, key) + "/" + name;
     struct stat st;
     if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
-    if (read_small(stamp_path(path)) != stamp_text(st)) {
-        log::verbose("the cached image " + path + " is not as it was stored, it is made again");
+    const std::string stamp = read_small(stamp_path(path)), now = stamp_text(st);
+    const auto without_inode = [](const std::string& s) { return s.substr(0, s.rfind(' ')); };
+    if (same_inode ? stamp != now : without_inode(stamp) != without_inode(now)) {
+        log::verbose("the cached image " + path + " is not as it was stored, it is not used");
         return std::nullopt;
     }
     return path;
@@ -76,14 +86,16 @@ std::optional<std::string> ImageCache::find(const std::string& area, const std::
 std::string ImageCache::place(const std::string& area, const std::string& key, const std::string& name) const {
     check_word(area, "area");
     check_word(name, "name");
-    // Every parent of the root, as `mkdir -p` does; from the root on private.
-    for (size_t at = 1; (at = root_.find('/', at)) != std::string::npos; ++at)
-        if (mkdir(root_.substr(0, at).c_str(), 0755) != 0 && errno != EEXIST) throw_errno("cannot make", root_.substr(0, at));
-    make_private(root_);
-    make_private(root_ + "/" + area);
-    const std::string dir = root_ + "/" + area + "/" + hash_of(key);
-    make_private(dir);
-    return dir + "/" + name;
+    make_cache_root(root_);
+    make_private_directory(root_ + "/" + area);
+    const std::string directory = directory_of(root_ + "/" + area, key);
+    make_private_directory(directory);
+    return directory + "/" + name;
+}
+
+bool ImageCache::as_stored(const std::string& path) const {
+    struct stat st;
+    return lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && read_small(stamp_path(path)) == stamp_text(st);
 }
 
 void ImageCache::stored(const std::string& path) const {
@@ -94,27 +106,6 @@ void ImageCache::stored(const std::string& path) const {
     if (write(stamp.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", stamp.target());
     fchmod(stamp.fd(), 0600);
     stamp.commit();
-}
-
-std::string cache_root(const std::string& configured, bool disabled) {
-    if (disabled) return "";
-    if (!configured.empty()) return configured + "/cache";
-    const char* home = std::getenv("HOME");
-    std::string base = home && *home == '/' ? home : "";
-    if (base.empty()) {
-        const passwd* pw = getpwuid(geteuid());
-        base = pw && pw->pw_dir ? pw->pw_dir : "";
-    }
-    struct stat st;
-    if (base.empty() || stat(base.c_str(), &st) != 0) {
-        log::warning("no home directory: nothing is cached");
-        return "";
-    }
-    if (st.st_uid != geteuid()) {
-        log::verbose("the home directory " + base + " is somebody else's: nothing is cached there");
-        return "";
-    }
-    return base + "/.singularity/cache";
 }
 
 }  // namespace sg

@@ -11,8 +11,9 @@ namespace sg {
 
 class ImageCache {
 public:
-    // `root` is the cache root ("" = no cache). Nothing is made before the first entry.
-    explicit ImageCache(std::string root) : root_(std::move(root)) {}
+    // `root` is the cache root ("" = nothing can be stored); `shared` a site's, which is only read. Nothing is made
+    // before the first entry.
+    explicit ImageCache(std::string root, std::string shared = {}) : root_(std::move(root)), shared_(std::move(shared)) {}
     bool enabled() const { return !root_.empty(); }
 
     // Path of the entry, when it is there and as it was stored.
@@ -20,13 +21,14 @@ public:
     // Where a new entry goes; makes its directories (0700). Write it through OutputFile, then call `stored`.
     std::string place(const std::string& area, const std::string& key, const std::string& name) const;
     void stored(const std::string& path) const;
+    // Whether an entry is as it was stored.
+    bool as_stored(const std::string& path) const;
 
 private:
-    std::string root_;
-};
+    std::optional<std::string> find_in(const std::string& root, const std::string& area, const std::string& key,
+                                       const std::string& name, bool same_inode) const;
 
-// The configured cache root: "" when switched off or when nothing can be written there (with a warning).
-// HOME of somebody else is never written to (DESIGN.md, "Somebody else's home").
-std::string cache_root(const std::string& configured, bool disabled);
+    std::string root_, shared_;
+};
 
 }  // namespace sg

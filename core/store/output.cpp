@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -109,18 +110,45 @@ void remove_at(int dir, const char* name, const std::string& shown) {
 
 void remove_tree(const std::string& path) { remove_at(AT_FDCWD, path.c_str(), path); }
 
-OutputFile::OutputFile(std::string target) : target_(std::move(target)) {
+void copy_file(const std::string& from, int to) {
+    UniqueFd fd(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) throw_errno("cannot open", from);
+    constexpr size_t step = 1 << 30;
+    for (;;) {
+        const ssize_t n = copy_file_range(fd.get(), nullptr, to, nullptr, step, 0);
+        if (n == 0) return;
+        if (n > 0 || errno == EINTR) continue;
+        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("cannot copy", from);
+        break;
+    }
+    // Not between these two file systems: through memory, from where that stopped.
+    std::vector<char> buffer(1 << 20);
+    for (;;) {
+        const ssize_t n = read(fd.get(), buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno("cannot read", from);
+        if (n == 0) return;
+        for (ssize_t done = 0; done < n;) {
+            const ssize_t w = write(to, buffer.data() + done, static_cast<size_t>(n - done));
+            if (w < 0 && errno == EINTR) continue;
+            if (w < 0) throw_errno("cannot copy", from);
+            done += w;
+        }
+    }
+}
+
+OutputFile::OutputFile(std::string target, unsigned mode) : target_(std::move(target)) {
     struct stat st;
     if (lstat(target_.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
         throw Error(Code::invalid, "cannot write " + target_ + ": it is a directory", "Name a file, or remove the directory first.");
     remove_leftovers(target_);
     const std::string dir = directory_of(target_);
-    fd_.reset(open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0755));
+    fd_.reset(open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     if (fd_) return;
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOTSUP && errno != EINVAL) throw_errno("cannot write to", dir);
     // This file system has no unnamed files: a named one, locked for as long as it is being written.
     name_ = new_name(target_);
-    fd_.reset(open(name_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0755));
+    fd_.reset(open(name_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));
     if (!fd_) {
         name_.clear();
         throw_errno("cannot write to", dir);

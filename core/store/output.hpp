@@ -13,9 +13,9 @@ namespace sg {
 // A new regular file beside its target. Not for several threads.
 class OutputFile {
 public:
-    // Mode 0755 less the umask (an image file is executable, SIF fact sheet section 2). Throws permission,
+    // `mode` less the umask (an image file is executable, SIF fact sheet section 2). Throws permission,
     // no_space, not_found (no such directory), invalid (the target is a directory).
-    explicit OutputFile(std::string target);
+    explicit OutputFile(std::string target, unsigned mode = 0755);
     OutputFile(const OutputFile&) = delete;
     OutputFile& operator=(const OutputFile&) = delete;
     ~OutputFile();  // without commit nothing is left
@@ -47,6 +47,9 @@ private:
     UniqueFd lock_;  // held while the directory is being filled: tells it from a left over one
     bool committed_ = false;
 };
+
+// The bytes of the file `from` in the empty file `to`; shared with it where the file system can.
+void copy_file(const std::string& from, int to);
 
 // Removes a tree below a directory that is ours, also one with directories of mode 000. Never follows a link.
 void remove_tree(const std::string& path);

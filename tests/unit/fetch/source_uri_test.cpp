@@ -28,3 +28,21 @@ BOOST_AUTO_TEST_CASE(an_unknown_scheme_stays_one_unless_such_a_file_exists) {
     BOOST_CHECK_EQUAL(sg::read_uri("dokcer://x", known).scheme, "dokcer");
     BOOST_CHECK_EQUAL(sg::read_uri("/proc/self", known).scheme, "");
 }
+
+BOOST_AUTO_TEST_CASE(passwords_and_tokens_are_not_shown) {
+    BOOST_CHECK_EQUAL(sg::shown_uri("https://me:secret@host:8443/x.sif?token=secret"), "https://host:8443/x.sif?...");
+    BOOST_CHECK_EQUAL(sg::shown_uri("https://me:sec@ret@host/a@b:c"), "https://host/a@b:c");
+    const std::string digest = "sha256:" + std::string(64, 'a');
+    for (const std::string& text : {"docker://alpine:3.18@" + digest, "docker://host:5000/x:1@" + digest, std::string("oci:a:b@0"),
+                                    std::string("docker://alpine:3.18"), std::string("https://me@host/x"), std::string("x.sif")})
+        BOOST_CHECK_EQUAL(sg::shown_uri(text), text);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_shown_holds_no_password) {
+    BOOST_CHECK_EQUAL(sg::without_secret("https://user:p%40ss@host:8/path@x"), "https://host:8/path@x");
+    BOOST_CHECK_EQUAL(sg::without_secret("user:pass@host/path"), "host/path");
+    BOOST_CHECK_EQUAL(sg::without_secret("https://host/path"), "https://host/path");
+    const std::string hex(64, 'a');
+    for (const std::string& text : {"docker://name@sha256:" + hex, "name:1@sha256:" + hex, std::string("oci:dir:tag"), std::string("/a@b/c"), std::string()})
+        BOOST_CHECK_EQUAL(sg::without_secret(text), text);
+}

@@ -1,0 +1,11 @@
+// The table "credentials" of singularity/host.h over Credentials.
+#pragma once
+#include <singularity/host.h>
+
+namespace sg {
+
+// Tables carry no handle: this one serves the one command of the process, which ends when `cancel_fd` becomes
+// readable (-1: never). The user's files are looked up at each call.
+const sg_host_credentials_v2& credentials_table(int cancel_fd);
+
+}  // namespace sg

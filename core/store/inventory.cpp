@@ -1,0 +1,79 @@
+#include "store/inventory.hpp"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "store/blob_store.hpp"
+
+namespace sg {
+
+namespace {
+
+bool is_hash(const std::string& name) {
+    return name.size() >= 32 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+// Names in a real directory, sorted, without those that begin with a dot.
+std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> out;
+    struct stat st;
+    if (lstat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) return out;
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(path.c_str()), closedir);
+    if (!dir) return out;
+    while (const dirent* e = readdir(dir.get()))
+        if (e->d_name[0] != '.') out.emplace_back(e->d_name);
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+// Adds a regular file; false when it is another thing.
+bool add(std::vector<CachedFile>& to, const std::string& area, const std::string& hash, const std::string& name, const std::string& path) {
+    struct stat st;
+    if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+    to.push_back({area, hash, name, path, static_cast<uint64_t>(st.st_size), st.st_mtim.tv_sec, std::max(st.st_atim.tv_sec, st.st_mtim.tv_sec)});
+    return true;
+}
+
+uint64_t sum(const std::vector<CachedFile>& files) {
+    uint64_t n = 0;
+    for (const auto& f : files) n += f.size;
+    return n;
+}
+
+}  // namespace
+
+uint64_t Inventory::image_bytes() const { return sum(images); }
+uint64_t Inventory::blob_bytes() const { return sum(blobs); }
+
+Inventory take_inventory(const std::string& root, const std::vector<std::string>& areas) {
+    Inventory out;
+    for (const auto& area : areas) {
+        for (const auto& entry : names_in(root + "/" + area)) {
+            const std::string hash = entry.substr(0, entry.find('.'));
+            if (!is_hash(hash)) continue;
+            const std::string path = root + "/" + area + "/" + entry;
+            if (add(out.images, area, hash, hash, path)) continue;
+            for (const auto& name : names_in(path)) add(out.images, area, hash, name, path + "/" + name);
+        }
+    }
+    const std::string blobs = BlobStore::layout(root) + "/blobs";
+    for (const auto& algorithm : names_in(blobs))
+        for (const auto& hex : names_in(blobs + "/" + algorithm)) add(out.blobs, "", hex, hex, blobs + "/" + algorithm + "/" + hex);
+    return out;
+}
+
+std::vector<std::string> areas_in(const std::string& root) {
+    std::vector<std::string> out;
+    for (const auto& name : names_in(root)) {
+        const auto entries = names_in(root + "/" + name);
+        if (root + "/" + name != BlobStore::layout(root) &&
+            std::any_of(entries.begin(), entries.end(), [](const std::string& e) { return is_hash(e.substr(0, e.find('.'))) && e.size() >= 64; }))
+            out.push_back(name);
+    }
+    return out;
+}
+
+}  // namespace sg
