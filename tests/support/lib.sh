@@ -45,6 +45,7 @@ for name in $(env | sed -n 's/^\(\(SINGULARITY\|APPTAINER\|SINGULARITYENV\|APPTA
     case $name in SINGULARITY_TEST_DATA | APPTAINER | APPTAINER_DIR) ;; *) unset "$name" ;; esac
 done
 unset SOURCE_DATE_EPOCH XDG_RUNTIME_DIR XDG_CACHE_HOME
+export SINGULARITY_MOUNT_LINGER=1 # servers that containers share end soon after the last one
 USER_HOME=$T/home
 export HOME=$T/home TMPDIR=$T/tmp LC_ALL=C NO_COLOR=1
 PREFIX=$SG_STAGE/prefix

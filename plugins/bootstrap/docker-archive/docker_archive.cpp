@@ -1,9 +1,9 @@
 // The source "docker-archive": what `docker save` and `podman save` write, plain or compressed.
 #include "family/docker_archive.hpp"
 
-#include "family/archive.hpp"
 #include "family/layout.hpp"
 #include "family/naming.hpp"
+#include "family/streamed_docker_image.hpp"
 
 namespace docker_archive {
 
@@ -11,16 +11,6 @@ using namespace sources;
 
 constexpr const char* if_directory =
     "It reads the file that \"docker save\" writes; use oci: for the directory of an OCI image layout.";
-
-singularity::Blob describe_layer(const ArchivedImage& image, uint64_t index) {
-    if (index >= image.layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
-    const ArchivedLayer& l = image.layers[index];
-    return {l.media_type.empty() ? std::string(singularity::media_type::docker_layer) : l.media_type,
-            l.digest,
-            l.diff_id,
-            l.size,
-            {}};
-}
 
 class TarMembers final : public MemberSource {
 public:
@@ -56,53 +46,6 @@ private:
     std::unique_ptr<TarIndex> tar_;
 };
 
-// A compressed archive: read once; manifest.json mostly comes last.
-class StreamedImage final : public SequentialArchive {
-public:
-    StreamedImage(Fd fd, const std::string& path, std::string ref, Wanted wanted)
-        : SequentialArchive(std::move(fd), path), ref_(std::move(ref)), wanted_(std::move(wanted)) {}
-    singularity::Config config() override { return {image().config, image().config_digest.text()}; }
-    uint64_t count() override { return image_ ? image_->layers.size() : 0; }
-    singularity::Blob describe(uint64_t index) override { return describe_layer(image(), index); }
-    uint64_t part(uint64_t index) override {
-        if (index >= image().layers.size())
-            throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
-        return part_of(image().layers[index].member);
-    }
-
-protected:
-    void complete(const Host& host) override {
-        Kept kept(*this);
-        image_ = choose_archived_image(kept, ref_, wanted_);
-        for (const std::string& w : image_->warnings) host.warn(w);
-    }
-
-private:
-    class Kept final : public MemberSource {
-    public:
-        explicit Kept(StreamedImage& image) : image_(image) {}
-        const std::string& where() const override { return image_.path(); }
-        std::optional<uint64_t> size_of(const std::string& name) override {
-            return image_.SequentialArchive::size_of(name);
-        }
-        std::string read(const std::string& name, uint64_t) override {
-            if (const std::string* text = image_.document(name)) return *text;
-            throw Error(Code::invalid, where() + ": \"" + name + "\" is not a JSON document of at most " +
-                                           std::to_string(max_document) + " bytes");
-        }
-
-    private:
-        StreamedImage& image_;
-    };
-    const ArchivedImage& image() const {
-        if (!image_) throw Error(Code::internal, "the archive has not been read to its end");
-        return *image_;
-    }
-    std::string ref_;
-    Wanted wanted_;
-    std::optional<ArchivedImage> image_;
-};
-
 class Source final : public singularity::BootstrapSource {
 public:
     singularity::Identity resolve(const singularity::SourceSpec& spec, const Host& host) override {
@@ -128,7 +71,7 @@ public:
     std::unique_ptr<singularity::Image> open(const singularity::SourceSpec& spec, const Host& host) override {
         const PathAndRef at = split_path_and_ref(spec.reference, spec.directory);
         OpenedArchive file = open_archive(at.path, if_directory);
-        if (!file.plain) return std::make_unique<StreamedImage>(std::move(file.fd), at.path, at.ref, wanted(spec));
+        if (!file.plain) return std::make_unique<StreamedDockerImage>(std::move(file.fd), at.path, at.ref, wanted(spec));
         auto tar = std::make_unique<TarIndex>(std::move(file.fd), file.size, at.path, host);
         TarMembers members(*tar);
         ArchivedImage image = choose_archived_image(members, at.ref, wanted(spec));

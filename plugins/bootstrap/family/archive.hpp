@@ -1,4 +1,5 @@
-// An image archive as a file: plain tar, read in place; or compressed (or a pipe), read once in its own order.
+// An image archive: plain tar in a file, read in place; or compressed (or a pipe, or from a server), read once in its own
+// order.
 #pragma once
 #include <singularity/bootstrap.hpp>
 #include <variant>
@@ -26,6 +27,8 @@ class SequentialArchive : public singularity::SequentialImage {
 public:
     SequentialArchive(Fd fd, const std::string& path)
         : path_(path), input_(std::move(fd), path), reader_(input_, path) {}
+    SequentialArchive(std::unique_ptr<Stream> bytes, const std::string& where)
+        : path_(where), input_(std::move(bytes), where), reader_(input_, where) {}
 
     // Key: the digest when the member is named by one ("blobs/sha256/HEX"), else its name.
     singularity::Part next_part(const Host& host) final;

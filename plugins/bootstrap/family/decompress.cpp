@@ -11,13 +11,34 @@
 namespace sources {
 namespace {
 constexpr size_t input_step = 1 << 20;
-}
+
+// From where the descriptor stands to its end.
+class DescriptorStream final : public Stream {
+public:
+    DescriptorStream(Fd fd, std::string where)
+        : fd_(std::move(fd)), where_(std::move(where)), buffer_(std::make_unique_for_overwrite<char[]>(input_step)) {}
+    Slice next() override {
+        for (;;) {
+            const ssize_t n = ::read(fd_.get(), buffer_.get(), input_step);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno("cannot read", where_);
+            return Slice::borrowed(buffer_.get(), static_cast<uint64_t>(n));
+        }
+    }
+
+private:
+    Fd fd_;
+    std::string where_;
+    std::unique_ptr<char[]> buffer_;
+};
+
+}  // namespace
 
 DecompressedInput::DecompressedInput(Fd fd, std::string where)
-    : fd_(std::move(fd)),
-      where_(std::move(where)),
-      archive_(::archive_read_new()),
-      buffer_(std::make_unique_for_overwrite<char[]>(input_step)) {
+    : DecompressedInput(std::make_unique<DescriptorStream>(std::move(fd), where), where) {}
+
+DecompressedInput::DecompressedInput(std::unique_ptr<Stream> bytes, std::string where)
+    : bytes_(std::move(bytes)), where_(std::move(where)), archive_(::archive_read_new()) {
     if (!archive_) throw std::bad_alloc();
     ::archive_read_support_filter_gzip(archive_);
     ::archive_read_support_filter_xz(archive_);
@@ -47,14 +68,11 @@ bool DecompressedInput::refill() {
         const auto read = [](struct archive*, void* self_, const void** out) -> la_ssize_t {
             auto& self = *static_cast<DecompressedInput*>(self_);
             try {
-                for (;;) {
-                    self.host_.poll();
-                    const ssize_t n = ::read(self.fd_.get(), self.buffer_.get(), input_step);
-                    if (n < 0 && errno == EINTR) continue;
-                    if (n < 0) throw_errno("cannot read", self.where_);
-                    *out = self.buffer_.get();
-                    return n;
-                }
+                self.host_.poll();
+                self.last_ = self.bytes_->next();
+                if (self.last_.is_hole()) throw Error(Code::internal, "a hole in " + self.where_);
+                *out = self.last_.data();
+                return static_cast<la_ssize_t>(self.last_.size());
             } catch (...) {
                 self.failure_ = std::current_exception();
                 ::archive_set_error(self.archive_, EIO, "read failed");

@@ -1,5 +1,5 @@
-// A whole archive that is compressed (gzip, xz, zstd, bzip2, lz4) or comes through a pipe: bytes in their order, once,
-// by libarchive's filters. What is not compressed passes through.
+// A whole archive that is compressed (gzip, xz, zstd, bzip2, lz4) or comes through a pipe or from a server: bytes in their
+// order, once, by libarchive's filters. What is not compressed passes through.
 #pragma once
 #include <exception>
 #include <memory>
@@ -14,8 +14,9 @@ namespace sources {
 
 class DecompressedInput final : public TarInput {
 public:
-    // Reads `fd` from where it stands. Throws Code::corrupt when the compressed data is damaged.
+    // Reads `fd` from where it stands, or the stream. Throws Code::corrupt when the compressed data is damaged.
     DecompressedInput(Fd fd, std::string where);
+    DecompressedInput(std::unique_ptr<Stream> bytes, std::string where);
     ~DecompressedInput() override;
     DecompressedInput(const DecompressedInput&) = delete;
     DecompressedInput& operator=(const DecompressedInput&) = delete;
@@ -38,11 +39,11 @@ private:
     bool refill();
     [[noreturn]] void fail(const char* doing);
 
-    Fd fd_;
+    std::unique_ptr<Stream> bytes_;
+    Slice last_;  // libarchive reads it until it asks for the next
     std::string where_;
     Host host_;
     struct archive* archive_ = nullptr;
-    std::unique_ptr<char[]> buffer_;
     std::string carry_;  // bytes put together for peek
     std::string_view now_;
     uint64_t position_ = 0;

@@ -159,4 +159,14 @@ ArchivedImage choose_archived_image(MemberSource& source, const std::string& ref
     return out;
 }
 
+singularity::Blob describe_layer(const ArchivedImage& image, uint64_t index) {
+    if (index >= image.layers.size()) throw Error(Code::not_found, "the image has no layer " + std::to_string(index));
+    const ArchivedLayer& l = image.layers[index];
+    return {l.media_type.empty() ? std::string(singularity::media_type::docker_layer) : l.media_type,
+            l.digest,
+            l.diff_id,
+            l.size,
+            {}};
+}
+
 }  // namespace sources

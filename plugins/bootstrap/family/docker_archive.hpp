@@ -1,6 +1,8 @@
 // The archive that `docker save` writes: which of its images a reference means (containers/image,
 // docker/internal/tarfile), whatever way its members are reached.
 #pragma once
+#include <singularity/bootstrap.hpp>
+
 #include "family/files.hpp"
 #include "family/platform.hpp"
 
@@ -34,5 +36,8 @@ struct ArchivedImage {
 
 // `ref` is "", "@N" or NAME[:TAG]. Throws Code::invalid (several images and no ref), not_found, corrupt, unsupported.
 ArchivedImage choose_archived_image(MemberSource& source, const std::string& ref, const Wanted& wanted);
+
+// The layer as the host wants it described. Throws Code::not_found.
+singularity::Blob describe_layer(const ArchivedImage& image, uint64_t index);
 
 }  // namespace sources

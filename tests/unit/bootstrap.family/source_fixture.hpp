@@ -30,6 +30,9 @@ inline std::mutex log_mutex;
 inline std::vector<std::string> log_lines;
 inline std::atomic<int32_t> cancel_flag{0};
 
+// Services that a test adds.
+inline const void* (*more_tables)(const char* name, uint32_t version) = nullptr;
+
 inline const void* host_table(const sg_host*, const char* name, uint32_t version) {
     static const sg_host_log_v1 log = {[](int32_t) -> int32_t { return 1; },
                                        [](int32_t, const char* text) {
@@ -40,10 +43,9 @@ inline const void* host_table(const sg_host*, const char* name, uint32_t version
                                          [](const sg_call*) -> int32_t { return -1; },
                                          [](const sg_call*, const char*, uint64_t) -> sg_task* { return nullptr; },
                                          [](sg_task*, uint64_t) {}, [](sg_task*, int32_t) {}};
-    if (version != 1) return nullptr;
-    if (std::string_view(name) == "log") return &log;
-    if (std::string_view(name) == "call") return &call;
-    return nullptr;
+    if (std::string_view(name) == "log" && version == 1) return &log;
+    if (std::string_view(name) == "call" && version == 1) return &call;
+    return more_tables ? more_tables(name, version) : nullptr;
 }
 // Any address will do: the plugin only hands it back.
 inline const sg_call* a_call() {

@@ -1,0 +1,13 @@
+// Pushing a SIF file (registry fact sheet, sections 6 and 9).
+#pragma once
+#include <singularity/bootstrap.hpp>
+
+namespace oras {
+
+class Publisher final : public singularity::Publisher {
+public:
+    std::string publish(const singularity::SourceSpec& to, const std::string& path,
+                        const singularity::Host& host) override;
+};
+
+}  // namespace oras

@@ -1,0 +1,230 @@
+#include "registry/upload.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <singularity/json.hpp>
+
+namespace registry {
+namespace {
+
+using Moved = std::function<void(uint64_t)>;
+
+// Tells up to where in the blob a body has been read.
+class Counted final : public Stream {
+public:
+    Counted(std::unique_ptr<Stream> from, uint64_t offset, Moved moved)
+        : from_(std::move(from)), at_(offset), moved_(std::move(moved)) {}
+    Slice next() override {
+        Slice s = from_->next();
+        at_ += s.size();
+        moved_(at_);
+        return s;
+    }
+
+private:
+    std::unique_ptr<Stream> from_;
+    uint64_t at_;
+    Moved moved_;
+};
+
+std::string with_digest(const Url& location, const sources::Digest& digest) {
+    return location.text() + (location.rest.find('?') == std::string::npos ? "?" : "&") + "digest=" +
+           escape(digest.text());
+}
+
+// "0-B" or "bytes=0-B" -> B + 1; nullopt when it is none. "0-0" with nothing sent means nothing.
+std::optional<uint64_t> received_bytes(std::string_view range) {
+    if (range.substr(0, 6) == "bytes=") range.remove_prefix(6);
+    if (range.substr(0, 2) != "0-") return std::nullopt;
+    range.remove_prefix(2);
+    uint64_t last = 0;
+    const auto r = std::from_chars(range.data(), range.data() + range.size(), last);
+    if (r.ec != std::errc() || r.ptr != range.data() + range.size()) return std::nullopt;
+    return last == 0 ? 0 : last + 1;
+}
+
+}  // namespace
+
+bool Uploader::present(const Outgoing& blob, const Host& host) {
+    Request request;
+    request.method = "HEAD";
+    request.url = client_.path("blobs/" + blob.digest.text());
+    return client_.send(std::move(request), host).status() == 200;
+}
+
+void Uploader::moved_to(Session& session, const Answer& answer) const {
+    const std::string location = answer.header("Location");
+    if (location.empty()) return;
+    const auto base = parse_url(answer.url());
+    auto url = resolve_location(base ? *base : session.location, location);
+    if (!url)
+        throw Error(Code::corrupt, "registry " + client_.endpoint().host + " leads the upload to \"" +
+                                       singularity::json::printable(location) + "\", which is no http or https URL");
+    if (base && url->host != base->host && is_link_local(url->host))
+        throw Error(Code::veto, "registry " + client_.endpoint().host + " leads the upload to a link-local address");
+    // A registry behind a proxy that does TLS for it knows only http.
+    if (base && base->scheme == "https" && url->scheme == "http") {
+        if (url->host != base->host)
+            throw Error(Code::veto, "registry " + client_.endpoint().host + " leads the upload to http, without encryption");
+        url = *base;
+        url->rest = resolve_location(*base, location)->rest;
+    }
+    session.location = *url;
+}
+
+// A new upload; nullopt: the blob was mounted and there is nothing to send.
+std::optional<Uploader::Session> Uploader::begin(const std::string& query, const std::string& what, const Host& host) {
+    Request request;
+    request.method = "POST";
+    request.url = client_.path("blobs/uploads/") + (query.empty() ? "" : "?" + query);
+    Answer answer = client_.send(std::move(request), host);
+    if (answer.status() == 201) return std::nullopt;
+    if (answer.status() != 202) client_.refuse(std::move(answer), what);
+    Session session;
+    if (answer.header("Location").empty())
+        throw Error(Code::corrupt, what + ": the registry accepts the upload, but tells no Location for it");
+    moved_to(session, answer);
+    const std::string least = answer.header("OCI-Chunk-Min-Length");
+    std::from_chars(least.data(), least.data() + least.size(), session.chunk_min);
+    return session;
+}
+
+void Uploader::take_back(const Session& session) noexcept {
+    try {
+        Request request;
+        request.method = "DELETE";
+        request.url = session.location.text();
+        // Also when the user has cancelled the rest: a call of its own.
+        client_.send(std::move(request), Host());
+    } catch (const std::exception&) {
+        // The registry forgets it by itself after a while.
+    }
+}
+
+Uploader::Outcome Uploader::blob(const Outgoing& blob, const std::vector<std::string>& elsewhere, const Host& host) {
+    const std::string what = "Error writing blob " + blob.digest.text() + " to " + client_.endpoint().shown;
+    if (present(blob, host)) return Outcome::present;
+    std::optional<Session> session;
+    for (const std::string& from : elsewhere) {
+        if (session) take_back(*session);
+        session = begin("mount=" + escape(blob.digest.text()) + "&from=" + escape(from), what, host);
+        if (!session) return Outcome::mounted;
+    }
+    if (!session) session = begin("", what, host);
+    if (!session) return Outcome::present;  // some servers find by themselves that they have it
+
+    auto task = host.task(blob.label, blob.size);
+    uint64_t shown = 0;
+    // What is sent again does not move the bar.
+    const Moved moved = [&](uint64_t at) {
+        if (at > shown) task.advance(at - std::exchange(shown, at));
+    };
+    try {
+        if (blob.size <= std::max(chunk_, session->chunk_min))
+            send_whole(blob, *session, host, moved);
+        else
+            send_chunks(blob, *session, host, moved);
+    } catch (const Error& e) {
+        take_back(*session);
+        if (e.code() == Code::cancelled || e.message().rfind("Error writing", 0) == 0) throw;
+        throw e.within(what);
+    }
+    task.done();
+    return Outcome::sent;
+}
+
+void Uploader::send_whole(const Outgoing& blob, Session& session, const Host& host, const Moved& moved) {
+    Request request;
+    request.method = "PUT";
+    request.url = with_digest(session.location, blob.digest);
+    request.headers.push_back({"Content-Type", "application/octet-stream", false});
+    request.body = [&] { return std::make_unique<Counted>(blob.open(0, blob.size), 0, moved); };
+    request.body_size = blob.size;
+    request.max_redirects = 0;
+    Answer answer = client_.send(std::move(request), host);
+    if (answer.status() != 201) client_.refuse(std::move(answer), "Error writing blob " + blob.digest.text() + " to " + client_.endpoint().shown);
+}
+
+// How many bytes the registry has of this upload.
+uint64_t Uploader::received(Session& session, const Host& host) {
+    Request request;
+    request.url = session.location.text();
+    Answer answer = client_.send(std::move(request), host);
+    if (answer.status() != 204 && answer.status() != 202 && answer.status() != 200)
+        client_.refuse(std::move(answer), "Error asking how far the upload to " + client_.endpoint().shown + " has come");
+    const auto bytes = received_bytes(answer.header("Range"));
+    moved_to(session, answer);
+    if (!bytes) throw Error(Code::corrupt, "the registry does not tell how far the upload has come");
+    return *bytes;
+}
+
+void Uploader::send_chunks(const Outgoing& blob, Session& session, const Host& host, const Moved& moved) {
+    const std::string what = "Error writing blob " + blob.digest.text() + " to " + client_.endpoint().shown;
+    const uint64_t step = std::max({chunk_, session.chunk_min, UINT64_C(1)});
+    unsigned breaks = 0;
+    for (uint64_t at = 0; at < blob.size;) {
+        const uint64_t n = std::min(step, blob.size - at);
+        std::optional<Error> failure;
+        try {
+            Request request;
+            request.method = "PATCH";
+            request.url = session.location.text();
+            request.headers.push_back({"Content-Type", "application/octet-stream", false});
+            request.headers.push_back({"Content-Range", std::to_string(at) + "-" + std::to_string(at + n - 1), false});
+            request.body = [&] { return std::make_unique<Counted>(blob.open(at, n), at, moved); };
+            request.body_size = n;
+            request.max_redirects = 0;
+            Answer answer = client_.send(std::move(request), host, 1);
+            if (answer.status() == 202 || answer.status() == 201 || answer.status() == 204) {
+                moved_to(session, answer);
+                at += n;
+                breaks = 0;
+                continue;
+            }
+            if (at == 0 && (answer.status() == 404 || answer.status() == 405 || answer.status() == 501)) {
+                // It takes blobs in one piece only.
+                send_whole(blob, session, host, moved);
+                return;
+            }
+            if (answer.status() != 416 && !is_transient(answer.status())) client_.refuse(std::move(answer), what);
+            failure = Error(Code::network, what + ": HTTP status " + std::to_string(answer.status()));
+        } catch (const Error& e) {
+            if (!is_transient(e)) throw;
+            failure = e;
+        }
+        if (++breaks >= max_tries) throw *failure;
+        client_.clock().wait(wait_after_failure(breaks, client_.clock()), host);
+        const uint64_t has = received(session, host);
+        if (has > blob.size) throw Error(Code::corrupt, what + ": the registry says that it has more bytes than were sent");
+        at = has;
+    }
+    finish(blob, session, host);
+}
+
+void Uploader::finish(const Outgoing& blob, Session& session, const Host& host) {
+    Request request;
+    request.method = "PUT";
+    request.url = with_digest(session.location, blob.digest);
+    request.max_redirects = 0;
+    Answer answer = client_.send(std::move(request), host);
+    if (answer.status() != 201 && answer.status() != 204)
+        client_.refuse(std::move(answer), "Error writing blob " + blob.digest.text() + " to " + client_.endpoint().shown);
+}
+
+void Uploader::manifest(const std::string& reference, const std::string& bytes, const std::string& type, const Host& host) {
+    const std::string what = "Error writing manifest " + reference + " to " + client_.endpoint().shown;
+    Request request;
+    request.method = "PUT";
+    request.url = client_.path("manifests/" + reference);
+    request.headers.push_back({"Content-Type", type, false});
+    request.body = [bytes] { return stream_text(bytes); };
+    request.body_size = bytes.size();
+    request.max_redirects = 0;
+    Answer answer = client_.send(std::move(request), host);
+    if (answer.status() != 201 && answer.status() != 200) client_.refuse(std::move(answer), what);
+    const auto told = sources::Digest::try_parse(answer.header("Docker-Content-Digest"));
+    if (told && *told != sources::hash(told->algorithm(), bytes))
+        throw Error(Code::corrupt, what + ": the registry stored other bytes than were sent (" + told->text() + ")");
+}
+
+}  // namespace registry

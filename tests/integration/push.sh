@@ -1,0 +1,90 @@
+# push to real registries by ORAS, and pull again.
+. "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/registry.sh"
+need_tool docker-registry skopeo htpasswd curl jq
+baseline
+
+SECRET='s3cret/word'
+htpasswd -Bbc "$T/htpasswd" alice "$SECRET" 2>/dev/null
+start_registry open && OPEN=127.0.0.1:$PORT
+start_registry locked "auth:" "  htpasswd: {realm: tests, path: $T/htpasswd}" && LOCKED=127.0.0.1:$PORT
+upload tiny.oci:latest "$OPEN/lab/tiny:latest"
+ok singularity build "$T/image.sif" "oci:$IMAGES/full.oci:latest"
+chmod 644 "$T/image.sif"
+manifest() { curl -sS -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$OPEN/v2/$1"; }
+
+pushes() {
+    local name=lab/$WHO digest size
+    check "push puts the file there as Apptainer does"
+    cp "$T/image.sif" image.sif
+    ok me singularity push "$T/image.sif" "oras://$OPEN/$name:v1"
+    expect_err "^INFO:    Pushed .* to $OPEN/$name:v1"
+    digest=sha256:$(sha256sum <"$T/image.sif" | cut -d ' ' -f 1) size=$(stat -c %s "$T/image.sif")
+    manifest "$name/manifests/v1" >m.json
+    expect_equal "$(jq -r '.layers[0].digest' m.json)" "$digest" "digest of the layer"
+    local created
+    created=$(jq -r '.annotations["org.opencontainers.image.created"] // ""' m.json)
+    expect_equal "$(cat m.json)" "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":\"application/vnd.sylabs.sif.config.v1+json\",\"size\":2,\"digest\":\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\"data\":\"e30=\"},\"layers\":[{\"mediaType\":\"application/vnd.sylabs.sif.layer.v1.sif\",\"size\":$size,\"digest\":\"$digest\",\"annotations\":{\"org.opencontainers.image.title\":\"image.sif\"}}],\"annotations\":{\"org.opencontainers.image.created\":\"$created\"}}" "the manifest"
+    expect_equal "$created" 2020-09-13T12:26:40Z "created"
+    check "pull gives the same bytes and tells the digest"
+    run me singularity pull back.sif "oras://$OPEN/$name:v1"
+    expect_rc 0
+    expect_err "^INFO:    Digest: sha256:$(sha256sum <m.json | cut -d ' ' -f 1)"
+    expect_same_file back.sif "$T/image.sif"
+    ok me singularity pull "oras://$OPEN/$name:v1"
+    expect_exists "${name#*/}_v1.sif"
+    run me singularity exec "oras://$OPEN/$name:v1" cat /etc/motd
+    expect_rc 0
+    expect_equal "$OUT" "layer two"
+    check "what is there is not sent again"
+    run me singularity push "$T/image.sif" "oras://$OPEN/$name:v2"
+    expect_rc 0
+    expect_err 'has blob sha256:.* already'
+    check "a blob of another repository is mounted"
+    run me singularity push --mount-from "$name" "$T/image.sif" "oras://$OPEN/$name-copy:v1"
+    expect_rc 0
+    expect_err 'from another of its repositories'
+    check "chunks make the same file"
+    ok me singularity push --set oras.chunk_size=100000 "$T/image.sif" "oras://$OPEN/$name-chunks:v1"
+    ok me singularity pull chunks.sif "oras://$OPEN/$name-chunks:v1"
+    expect_same_file chunks.sif "$T/image.sif"
+    check "annotations are in the manifest, in order"
+    ok me singularity push --annotation b=2 --annotation 'a=<&>' "$T/image.sif" "oras://$OPEN/$name:noted"
+    manifest "$name/manifests/noted" | grep -qF '"annotations":{"a":"\u003c\u0026\u003e","b":"2","org.opencontainers.image.created":' || fail "annotations: $(manifest "$name/manifests/noted")"
+    check "passwords come from where pulls have them, and stay unseen"
+    run me singularity push "$T/image.sif" "oras://$LOCKED/$name:v1"
+    expect_failure
+    expect_err 'unauthorized: authentication required'
+    run me env SINGULARITY_DOCKER_USERNAME=alice "SINGULARITY_DOCKER_PASSWORD=$SECRET" singularity --debug push "$T/image.sif" "oras://$LOCKED/$name:v1"
+    expect_rc 0
+    refuse_err "$SECRET"
+    refuse_err "$(printf 'alice:%s' "$SECRET" | base64)"
+}
+each_user pushes
+
+check "what cannot be pushed, and where to"
+run singularity push "$T/image.sif" "docker://$OPEN/lab/x"
+expect_failure
+expect_err 'images cannot be pushed to docker://'
+expect_err 'oras://'
+run singularity push "$T/image.sif" plain/path
+expect_failure 1
+run singularity push "$T/nothing.sif" "oras://$OPEN/lab/x"
+expect_failure
+expect_err 'nothing.sif'
+echo "no image" >"$T/w/text"
+run singularity push "$T/w/text" "oras://$OPEN/lab/x"
+expect_failure
+expect_err 'is not a SIF'
+run singularity push "$T/image.sif" "oras://$OPEN/lab/x@sha256:$(printf 0%.0s $(seq 64))"
+expect_failure 1
+check "a container image is no SIF file, and the reverse"
+run singularity pull "oras://$OPEN/lab/tiny"
+expect_failure
+expect_err 'docker://'
+run singularity pull "docker://$OPEN/lab/root:v1"
+expect_failure
+expect_err 'oras://'
+stop_servers
+expect_nothing_left
+finish
