@@ -7,9 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 namespace sg {
@@ -56,6 +58,31 @@ void reset_signals() {
 }
 
 }  // namespace
+
+int start_in_background(const std::function<void()>& life) noexcept {
+    // Blocked from before its birth: a signal to the job must not hit the process before it has settled.
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    // Twice, so that it is no child of the caller, whose place the container's process takes.
+    // The first of the two borrows our memory (vfork): it copies no page tables, and nobody waits for its end.
+    const pid_t middle = vfork();
+    if (middle == 0) {
+        const pid_t process = fork();
+        if (process == 0) {
+            life();
+            _exit(0);
+        }
+        _exit(process < 0 ? errno & 0xff : 0);
+    }
+    const int error = errno;
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    if (middle < 0) return error;
+    int status = 0;
+    while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
 
 void enter_background(std::initializer_list<int> keep) noexcept {
     reset_signals();

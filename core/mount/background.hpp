@@ -1,8 +1,13 @@
 // How a process that was just forked leaves everything of its caller behind.
 #pragma once
+#include <functional>
 #include <initializer_list>
 
 namespace sg {
+
+// Runs `life` in a new process that is no child of the caller's and ends with it (status 0). Every signal is blocked
+// there. Returns 0, or the errno of why no process could be made. For a process of one thread.
+int start_in_background(const std::function<void()>& life) noexcept;
 
 // Own session, working directory "/", default signal handlers with everything blocked but what a fault of its
 // own raises (so only SIGKILL ends it from outside: a batch system's SIGTERM must not take the container's

@@ -62,11 +62,12 @@ UniqueFd above_standard(UniqueFd fd) {
     throw Error(system_error(error, "", "").code(), what);
 }
 
-// The life of the server's process, from the second fork on.
-[[noreturn]] void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int device, int leash) {
+// The life of the server's process.
+void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int device, int leash) {
     try {
         enter_background({device, leash});
         // Blocks of images come and go: keep their memory instead of mapping it anew each time.
+        mallopt(M_ARENA_MAX, 1);  // requests allocate next to nothing, and each arena costs a start its system calls
         mallopt(M_MMAP_THRESHOLD, 64 << 20);
         mallopt(M_TRIM_THRESHOLD, 256 << 20);
         const View shown(table, root, view);
@@ -76,13 +77,13 @@ UniqueFd above_standard(UniqueFd fd) {
         do n = read(leash, &go, 1);
         while (n < 0 && errno == EINTR);
         if (n == 1) {
-            close(leash);
+            // The leash stays open: its end tells who holds the other side that this process has ended.
             server.serve();
+            _exit(0);  // at once: nobody waits for threads, caches and their memory to be taken down in order
         }
     } catch (...) {
         // Nobody listens any more; the mount answers ENOTCONN.
     }
-    _exit(0);  // takes threads that are still in a request along
 }
 
 }  // namespace
@@ -97,30 +98,12 @@ std::unique_ptr<DetachedServer> DetachedServer::prepare(const sg_root_v1* table,
     const UniqueFd theirs = above_standard(UniqueFd(pair[1]));
     UniqueFd ours(pair[0]);
 
-    // Blocked from before its birth: a signal to the job must not hit the server before it has settled.
-    sigset_t all, before;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
-    // Twice, so that the server is no child of the caller, whose place the container's process takes.
-    // The first of the two borrows our memory (vfork): it copies no page tables, and nobody waits for its end.
-    const pid_t middle = vfork();
-    if (middle == 0) {
-        const pid_t server = fork();
-        if (server == 0) live(table, root, view, device.get(), theirs.get());
-        _exit(server < 0 ? errno & 0xff : 0);
-    }
-    const int error = errno;
-    sigprocmask(SIG_SETMASK, &before, nullptr);
-    if (middle < 0) throw system_error(error, "cannot start the file system server", "");
-    int status = 0;
-    while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        throw system_error(WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "cannot start the file system server", "");
+    if (const int error = start_in_background([&] { live(table, root, view, device.get(), theirs.get()); }))
+        throw system_error(error, "cannot start the file system server", "");
     return std::unique_ptr<DetachedServer>(new DetachedServer(std::move(device), std::move(ours)));
 }
 
-void DetachedServer::attach(const char* target) {
+UniqueFd DetachedServer::attach(const char* target) {
     char options[192];
     std::snprintf(options, sizeof options,
                   "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions,max_read=%zu",
@@ -132,11 +115,11 @@ void DetachedServer::attach(const char* target) {
     const int error = errno;
     // Only the server may hold the device now: when it is killed, the kernel must see the last one close.
     device_.reset();
-    leash_.reset();
     if (sent != 1) {
         umount2(target, MNT_DETACH);
         throw system_error(error, "the file system server ended before the mount on", target);
     }
+    return std::move(leash_);
 }
 
 }  // namespace sg

@@ -18,7 +18,8 @@ public:
     // Mounts on the absolute directory `target`, read-only, nosuid, nodev, for every user of the caller's
     // user namespace, and lets the server answer. Throws Error; then nothing is mounted and the server ends.
     // Once only. The first access to the mount waits for the server, this call does not.
-    void attach(const char* target);
+    // Returns the leash's end: it becomes readable when the server has ended, and may be closed at any time.
+    UniqueFd attach(const char* target);
 
 private:
     DetachedServer(UniqueFd device, UniqueFd leash) : device_(std::move(device)), leash_(std::move(leash)) {}

@@ -1,6 +1,7 @@
 #include "mount/server.hpp"
 
 #include <dirent.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,8 +109,17 @@ void Server::answer() {
         if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return;                   // ENODEV: unmounted
         Request request{transport_, buffer, static_cast<size_t>(n)};
         handle(request);
-        if (last_idle && answering_.load(std::memory_order_relaxed) < limit_) start_another();
+        if (last_idle && more_wanted()) start_another();
     }
+}
+
+// One thread to spare is always good: what the other does may take long. More only when a request is waiting now,
+// so that a program that asks one thing after another does not make threads that then take turns.
+bool Server::more_wanted() const noexcept {
+    const unsigned answering = answering_.load(std::memory_order_relaxed);
+    if (answering >= limit_ || idle_.load(std::memory_order_relaxed) > 0) return false;
+    pollfd waiting{transport_, POLLIN, 0};
+    return answering == 1 || poll(&waiting, 1, 0) == 1;
 }
 
 void Server::handle(Request& request) {

@@ -37,6 +37,7 @@ private:
     struct Request;
     void answer();  // one thread's loop
     void handle(Request& request);
+    bool more_wanted() const noexcept;
     void start_another() noexcept;
 
     void initialise(Request& request);

@@ -1,4 +1,5 @@
-// The host service "mount" 1 (singularity/host.h): serves an image's root file system by FUSE.
+// The host service "mount" 1 and 2 (singularity/host.h): serves an image's root file system by FUSE. What the second
+// version adds, one server for all of a user's containers of an image, is explained in shared.hpp.
 //
 // Order in a launcher, as an ordinary user:
 //
@@ -23,6 +24,6 @@
 namespace sg {
 
 // The table of the service: static memory.
-const sg_host_mount_v1* mount_service();
+const sg_host_mount_v2* mount_service();
 
 }  // namespace sg

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * buffer_pool.hpp: buffers of one size for many threads, cut from 2 MiB arenas in huge pages.
+ * buffer_pool.hpp: buffers of one size for many threads, cut from 2 MiB arenas in huge pages, after a small first one.
  *
  * Page faults were the largest cost of a block after decompressing it (fast-path.md, "Reading through
  * FUSE", 3). Buffers come back with whatever they held. Arenas are freed with the pool, which must outlive
@@ -28,7 +28,9 @@ public:
 
 private:
     void grow();
+    void add(uint8_t* start, size_t bytes);
     size_t size_;
+    size_t buffers_ = 0;  // in all
     std::mutex mutex_;
     std::vector<uint8_t*> free_;
     struct Mapping {

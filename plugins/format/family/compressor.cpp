@@ -155,6 +155,17 @@ CompressorPtr make_compressor(const SquashfsOptions& options) {
     return CompressorPtr(made);
 }
 
+CompressorPtr make_storing() {
+    auto* self = new sqfs_compressor_t{};
+    self->base.destroy = [](sqfs_object_t* object) { delete reinterpret_cast<sqfs_compressor_t*>(object); };
+    self->base.copy = [](const sqfs_object_t*) { return reinterpret_cast<sqfs_object_t*>(make_storing().release()); };
+    self->get_configuration = [](const sqfs_compressor_t*, sqfs_compressor_config_t* out) { *out = {}; };
+    self->write_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
+    self->read_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
+    self->do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 { return 0; };
+    return CompressorPtr(self);
+}
+
 CompressorPtr copy_compressor(const sqfs_compressor_t& from) {
     auto* made = static_cast<sqfs_compressor_t*>(sqfs_copy(&from));
     if (!made) throw std::bad_alloc();

@@ -18,6 +18,8 @@ using CompressorPtr = SqfsPtr<sqfs_compressor_t>;
 
 // Compresses; one thread at a time. do_block gives 0 for a block that does not shrink.
 CompressorPtr make_compressor(const SquashfsOptions& options);
+// Shrinks nothing, so that everything is stored raw.
+CompressorPtr make_storing();
 // Another one of the same kind, for another thread.
 CompressorPtr copy_compressor(const sqfs_compressor_t& from);
 

@@ -92,8 +92,19 @@ private:
 }  // namespace
 
 DecompressorPool::DecompressorPool(uint16_t compressor, uint32_t block_size) : compressor_(compressor), block_size_(block_size) {
+    // None is made yet: an image whose hot files and tables are raw may never need one.
+    switch (static_cast<Compressor>(compressor)) {
+        case Compressor::zstd:
+        case Compressor::gzip:
+        case Compressor::lz4:
+        case Compressor::xz:
+        case Compressor::lzma: break;
+        default:
+            throw singularity::Error(singularity::Code::unsupported,
+                                     "cannot read this squashfs image: it is compressed with " + compressor_name(compressor_),
+                                     "gzip, xz, lz4, zstd and lzma can be read; root may have the kernel mount other ones");
+    }
     idle_.reserve(most_idle);  // so that giving one back never allocates
-    idle_.push_back(make());
 }
 
 std::unique_ptr<Decompressor> DecompressorPool::make() const {
@@ -104,12 +115,9 @@ std::unique_ptr<Decompressor> DecompressorPool::make() const {
         case Compressor::lz4: d = std::make_unique<Lz4>(); break;
         case Compressor::xz: d = std::make_unique<Xz>(); break;
         case Compressor::lzma: d = std::make_unique<Lzma>(); break;
-        default:
-            throw singularity::Error(singularity::Code::unsupported,
-                                     "cannot read this squashfs image: it is compressed with " + compressor_name(compressor_),
-                                     "gzip, xz, lz4, zstd and lzma can be read; root may have the kernel mount other ones");
+        default: break;  // the constructor has refused it
     }
-    d->input.resize(std::max<size_t>(smallest_input, block_size_));
+    d->input = std::make_unique_for_overwrite<uint8_t[]>(std::max<size_t>(smallest_input, block_size_));
     return d;
 }
 

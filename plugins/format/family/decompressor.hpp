@@ -17,7 +17,7 @@ public:
     // Gives the number of bytes written to `out`, or a negative number for damaged or too many bytes.
     virtual int64_t run(std::span<const uint8_t> in, std::span<uint8_t> out) = 0;
     // Room for the compressed bytes of one block.
-    std::vector<uint8_t> input;
+    std::unique_ptr<uint8_t[]> input;
 };
 
 // Any thread.

@@ -23,8 +23,8 @@ BlockCache::Ref Metadata::block(uint64_t at, uint64_t limit, const char* what) {
             block.size = stored;
         } else {
             auto d = decompressors_.get();
-            image_.read(at + 2, d->input.data(), stored, what);
-            const int64_t n = d->run({d->input.data(), stored}, {out, metadata_size});
+            image_.read(at + 2, d->input.get(), stored, what);
+            const int64_t n = d->run({d->input.get(), stored}, {out, metadata_size});
             if (n <= 0) corrupt(std::string(what) + " does not decompress at byte " + std::to_string(at));
             block.size = static_cast<uint32_t>(n);
         }

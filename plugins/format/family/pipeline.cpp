@@ -95,6 +95,11 @@ void Pipeline::compress_job(void* arg) {
 }
 
 void Pipeline::compress(Item& item) {
+    if (item.raw) {
+        item.size |= stored_raw;
+        if (item.kind == Kind::block) item.key = hash_({item.bytes, item.size & ~stored_raw});
+        return;
+    }
     CompressorPtr compressor;
     {
         std::lock_guard lock(mutex_);
@@ -155,10 +160,11 @@ void Pipeline::complete(Item& item) {
     progress_.notify_all();
 }
 
-void Pipeline::put_block(uint8_t* buffer, uint32_t size, const Host& host) {
+void Pipeline::put_block(uint8_t* buffer, uint32_t size, bool raw, const Host& host) {
     Item& item = next_item(Kind::block, host);
     item.bytes = buffer;
     item.size = size;
+    item.raw = raw;
     item.holes_before = std::exchange(holes_, 0);
     submit(item);
 }
@@ -175,10 +181,11 @@ uint32_t Pipeline::reserve_fragment() {
     return fragments_reserved_++;
 }
 
-void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, const Host& host) {
+void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const Host& host) {
     Item& item = next_item(Kind::fragment, host);
     item.bytes = buffer;
     item.size = size;
+    item.raw = raw;
     item.number = number;
     submit(item);
 }
@@ -234,14 +241,14 @@ void Pipeline::store(Item& item) {
             sizes_.push_back(item.size);
             for (const uint64_t part : {uint64_t{item.holes_before}, uint64_t{item.size}, item.key.a, item.key.b})
                 sequence_ = sequence_hash_.extend(sequence_, part);
-            ++blocks_compressed_;
+            blocks_compressed_ += item.raw ? 0 : 1;
             store_bytes(item);
             break;
         case Kind::file_end: store_file_end(item); break;
         case Kind::fragment:
             if (fragments_.size() <= item.number) fragments_.resize(size_t{item.number} + 1);
             fragments_[item.number] = {position_, item.size};
-            ++blocks_compressed_;
+            blocks_compressed_ += item.raw ? 0 : 1;
             store_bytes(item);
             break;
         case Kind::copied_file:

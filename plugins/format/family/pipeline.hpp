@@ -68,8 +68,8 @@ public:
     uint8_t* buffer() { return pool_.get(); }
     void give_back(uint8_t* buffer) { pool_.put(buffer); }
 
-    // The next block of the current file.
-    void put_block(uint8_t* buffer, uint32_t size, const singularity::Host& host);
+    // The next block of the current file; `raw`: stored as it is.
+    void put_block(uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host);
     // The current file's next `count` blocks are zeros.
     void skip(uint32_t count) { holes_ += count; }
     // The current file has no more blocks; `file` gets its start and sizes. Needed when it had blocks or holes.
@@ -77,7 +77,7 @@ public:
 
     // A full fragment block; its number is what reserve_fragment gave.
     uint32_t reserve_fragment();
-    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, const singularity::Host& host);
+    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host);
 
     // Stored bytes of another image: a file's blocks, which lie one behind another, or one fragment block.
     void take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
@@ -99,6 +99,7 @@ private:
         Pipeline* pipeline = nullptr;
         Kind kind = Kind::block;
         bool done = false;
+        bool raw = false;  // not to be compressed
         uint8_t* bytes = nullptr;  // owned: raw, then what is to be stored
         uint32_t size = 0;         // raw, then with the stored_raw bit
         uint32_t holes_before = 0;

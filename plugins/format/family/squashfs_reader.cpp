@@ -125,6 +125,8 @@ private:
     Stored described(uint64_t offset, uint32_t size) const;
     Stored fragment(const Inode& i);
     BlockCache::Ref cached(const Stored& s, const char* what);
+    void read_part(const Stored& s, uint32_t length, uint64_t skip, uint8_t* out, uint64_t n);
+    Stored tail_of(const Inode& i);
     void decompress(const Stored& s, uint8_t* out, uint32_t expected);
     MetaCursor table_entry(uint64_t table, uint64_t index, uint64_t entry_size, const char* what);
 
@@ -411,8 +413,8 @@ BlockCache::Ref Reader::cached(const Stored& s, const char* what) {
             return;
         }
         auto d = decompressors_.get();
-        image_.read(s.offset, d->input.data(), s.size, what);
-        const int64_t n = d->run({d->input.data(), s.size}, {out, super_.block_size});
+        image_.read(s.offset, d->input.get(), s.size, what);
+        const int64_t n = d->run({d->input.get(), s.size}, {out, super_.block_size});
         if (n < 0) corrupt(std::string(what) + " at byte " + std::to_string(s.offset) + " does not decompress");
         block.size = static_cast<uint32_t>(n);
     });
@@ -425,11 +427,32 @@ void Reader::decompress(const Stored& s, uint8_t* out, uint32_t expected) {
         if (s.size == expected) image_.read(s.offset, out, s.size, "a data block");
     } else {
         auto d = decompressors_.get();
-        image_.read(s.offset, d->input.data(), s.size, "a data block");
-        n = d->run({d->input.data(), s.size}, {out, expected});
+        image_.read(s.offset, d->input.get(), s.size, "a data block");
+        n = d->run({d->input.get(), s.size}, {out, expected});
     }
     if (n != expected)
         corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(expected) + " bytes");
+}
+
+// A part of a block of `length` bytes; of one that is stored raw, those bytes alone.
+void Reader::read_part(const Stored& s, uint32_t length, uint64_t skip, uint8_t* out, uint64_t n) {
+    uint32_t has = s.size;
+    if (s.raw) {
+        if (has == length) image_.read(s.offset + skip, out, n, "a data block");
+    } else {
+        const auto block = cached(s, "a data block");
+        has = block->size;
+        if (has == length) std::memcpy(out, block->data() + skip, n);
+    }
+    if (has != length)
+        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(length) + " bytes");
+}
+
+// The fragment block of a file whose tail lies in it, as far as can be told without decompressing.
+Reader::Stored Reader::tail_of(const Inode& i) {
+    const Stored s = fragment(i);
+    if (s.raw && i.fragment_offset + i.size % super_.block_size > s.size) corrupt("a file's tail lies outside its fragment");
+    return s;
 }
 
 uint64_t Reader::read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) {
@@ -451,16 +474,19 @@ uint64_t Reader::read(uint64_t node, uint64_t offset, void* data, uint64_t capac
             } else if (n == length) {
                 decompress(s, out, length);
             } else {
-                const auto block = cached(s, "a data block");
-                if (block->size != length) corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(length) + " bytes");
-                std::memcpy(out, block->data() + skip, n);
+                read_part(s, length, skip, out, n);
             }
             out += n, at += n;
         }
     }
     if (at < end) {
-        const auto block = cached(fragment(i), "a fragment block");
+        const Stored s = tail_of(i);
         const uint64_t tail = i.size % block_size, skip = at - blocks * block_size;
+        if (s.raw) {
+            image_.read(s.offset + i.fragment_offset + skip, out, end - at, "a fragment block");
+            return total;
+        }
+        const auto block = cached(s, "a fragment block");
         if (i.fragment_offset + tail > block->size) corrupt("a file's tail lies outside its fragment");
         std::memcpy(out, block->data() + i.fragment_offset + skip, end - at);
     }
@@ -472,8 +498,14 @@ Slice Reader::block(uint64_t node, uint64_t offset) {
     if (offset >= i.size) return {};
     const uint64_t block_size = super_.block_size, blocks = block_count(i), index = offset / block_size;
     if (index >= blocks) {
-        auto block = cached(fragment(i), "a fragment block");
+        const Stored s = tail_of(i);
         const uint64_t tail = i.size % block_size, skip = offset - blocks * block_size;
+        if (s.raw) {
+            std::vector<uint8_t> bytes(static_cast<size_t>(tail - skip));
+            image_.read(s.offset + i.fragment_offset + skip, bytes.data(), bytes.size(), "a fragment block");
+            return Slice::owned(std::move(bytes));
+        }
+        auto block = cached(s, "a fragment block");
         if (i.fragment_offset + tail > block->size) corrupt("a file's tail lies outside its fragment");
         const uint8_t* bytes = block->data() + i.fragment_offset + skip;
         return Slice::owned(std::move(block), bytes, tail - skip);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <family/squashfs_writer.hpp>
 
+#include <family/hot_files.hpp>
 #include <family/pipeline.hpp>
 #include <family/table_writer.hpp>
 
@@ -29,6 +30,37 @@ SquashfsOptions checked(SquashfsOptions o) {
         throw Error(Code::invalid, "a squashfs block has 4 KiB to 1 MiB and a power of two, not " + std::to_string(o.block_size) + " bytes");
     return o;
 }
+
+// The bytes of one content, which must be as many as were announced.
+class Content {
+public:
+    Content(const char* hint, uint64_t size, Stream& data) : hint_(hint ? hint : ""), size_(size), data_(data) {}
+
+    singularity::Slice next(const Host& host) {
+        host.poll();
+        singularity::Slice slice = data_.next();
+        if (slice.size() == 0) {
+            if (size_ != SG_SIZE_UNKNOWN && total_ != size_)
+                wrong("ends after " + std::to_string(total_) + " of " + std::to_string(size_) + " bytes");
+            return slice;
+        }
+        if (size_ != SG_SIZE_UNKNOWN && slice.size() > size_ - total_)
+            wrong("has more than the " + std::to_string(size_) + " bytes that were announced");
+        if (slice.size() > uint64_t{INT64_MAX} - total_) wrong("is larger than a file can be");
+        total_ += slice.size();
+        return slice;
+    }
+
+private:
+    [[noreturn]] void wrong(const std::string& what) const {
+        throw Error(Code::corrupt, "the file '" + std::string(hint_) + "' " + what);
+    }
+
+    const std::string_view hint_;
+    const uint64_t size_;
+    Stream& data_;
+    uint64_t total_ = 0;
+};
 
 }  // namespace
 
@@ -65,6 +97,13 @@ private:
         uint32_t fill = 0;        // of the current block
         bool only_holes = true;  // so far; its buffer need not exist
     };
+    // A hot file, kept until the end: only then it is known how much may be stored raw.
+    struct Held {
+        uint64_t id;
+        Heat heat;
+        bool raw = false;
+        std::vector<uint8_t> bytes;
+    };
     struct Tail {
         uint32_t fragment, offset;
         uint64_t whole;  // content id of a file that is nothing else, or SG_NO_CONTENT
@@ -86,7 +125,10 @@ private:
     }
     void take(Open& open, const singularity::Slice& slice, const Host& host);
     void end_block(Open& open, const Host& host);
-    uint64_t end_content(Open& open, const uint8_t* tail, const Host& host);
+    uint64_t end_content(Open& open, const uint8_t* tail, const Host& host, uint64_t id = SG_NO_CONTENT);
+    uint64_t hold(Heat heat, uint64_t size, Content& data, const Host& host);
+    void store_held(const Host& host);
+    void end_fragment(const Host& host);
     Tail add_tail(const uint8_t* bytes, uint32_t size, const Host& host);
     uint64_t add_file(uint64_t size) {
         files_.emplace_back().size = size;
@@ -105,6 +147,9 @@ private:
     uint8_t* current_ = nullptr;  // block being filled
     uint8_t* shared_ = nullptr;   // fragment block being filled
     uint32_t shared_fill_ = 0, shared_number_ = 0;
+    std::vector<Held> held_;
+    uint64_t held_bytes_ = 0, adopted_bytes_ = 0;
+    bool raw_ = false;  // what is stored now is not compressed
     std::map<FileId, Foreign> foreign_;
     std::vector<sg_stored_block> blocks_;
     WriterStats stats_;
@@ -125,7 +170,7 @@ void SquashfsWriter::Impl::end_block(Open& open, const Host& host) {
         open.holes += open.fill;
         pipeline_.skip(1);
     } else {
-        pipeline_.put_block(std::exchange(current_, nullptr), open.fill, host);
+        pipeline_.put_block(std::exchange(current_, nullptr), open.fill, raw_, host);
     }
     open.fill = 0;
     open.only_holes = true;
@@ -161,9 +206,12 @@ void SquashfsWriter::Impl::take(Open& open, const singularity::Slice& slice, con
     }
 }
 
+void SquashfsWriter::Impl::end_fragment(const Host& host) {
+    if (shared_) pipeline_.put_fragment(shared_number_, std::exchange(shared_, nullptr), shared_fill_, raw_, host);
+}
+
 SquashfsWriter::Impl::Tail SquashfsWriter::Impl::add_tail(const uint8_t* bytes, uint32_t size, const Host& host) {
-    if (shared_ && shared_fill_ + size > options_.block_size)
-        pipeline_.put_fragment(shared_number_, std::exchange(shared_, nullptr), shared_fill_, host);
+    if (shared_ && shared_fill_ + size > options_.block_size) end_fragment(host);
     if (!shared_) {
         shared_number_ = pipeline_.reserve_fragment();
         shared_fill_ = 0;
@@ -181,9 +229,10 @@ SquashfsWriter::Impl::Tail SquashfsWriter::Impl::add_tail(const uint8_t* bytes, 
     return tail;
 }
 
-// `tail`: the bytes of the last, partial block, open.fill of them.
-uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, const Host& host) {
+// `tail`: the bytes of the last, partial block, open.fill of them. `id`: of a file that has one already.
+uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, const Host& host, uint64_t id) {
     if (open.total == 0) return SG_NO_CONTENT;
+    const auto file_id = [&] { return id == SG_NO_CONTENT ? add_file(open.total) : id; };
     stats_.bytes_in += open.total;
     const uint32_t size = open.fill;
     if (size > 0 && (open.only_holes || all_zeros(tail, size))) {
@@ -194,7 +243,7 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
         open.fill = 0;
     }
     if (open.fill == 0) {
-        const uint64_t id = add_file(open.total);
+        id = file_id();
         files_[id].holes = open.holes;
         pipeline_.end_file(files_[id], host);
         return id;
@@ -203,9 +252,11 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
     auto found = tails_.find(key);
     if (open.blocks == 0 && found != tails_.end() && found->second.whole != SG_NO_CONTENT) {
         ++stats_.files_shared;
-        return found->second.whole;
+        if (id == SG_NO_CONTENT) return found->second.whole;
+        files_[id] = files_[found->second.whole];
+        return id;
     }
-    const uint64_t id = add_file(open.total);
+    id = file_id();
     files_[id].holes = open.holes;
     if (open.blocks > 0) pipeline_.end_file(files_[id], host);
     if (found == tails_.end()) found = tails_.emplace(key, add_tail(tail, size, host)).first;
@@ -217,19 +268,19 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
 
 uint64_t SquashfsWriter::Impl::content(const char* hint, uint64_t size, Stream& data, const Host& host) {
     begin_work();
-    const auto wrong = [&](const std::string& what) -> Error {
-        return Error(Code::corrupt, "the file '" + std::string(hint ? hint : "") + "' " + what);
-    };
-    Open open;
+    Content content(hint, size, data);
+    const Heat heat = size > 0 && size <= std::min(largest_hot_file, most_hot_bytes - held_bytes_) ? heat_of(hint ? hint : "") : Heat::none;
     uint64_t id = SG_NO_CONTENT;
+    if (heat != Heat::none) {
+        id = hold(heat, size, content, host);
+        broken_ = false;
+        return id;
+    }
+    Open open;
     bool ended = false;
     for (;;) {
-        host.poll();
-        const singularity::Slice slice = data.next();
+        const singularity::Slice slice = content.next(host);
         if (slice.size() == 0) break;
-        if (size != SG_SIZE_UNKNOWN && (ended || slice.size() > size - open.total))
-            throw wrong("has more than the " + std::to_string(size) + " bytes that were announced");
-        if (slice.size() > uint64_t{INT64_MAX} - open.total) throw wrong("is larger than a file can be");
         open.total += slice.size();
         if (slice.size() == size && size < options_.block_size && !slice.is_hole()) {
             // A small file in one piece, the most frequent case: no block buffer between.
@@ -241,11 +292,51 @@ uint64_t SquashfsWriter::Impl::content(const char* hint, uint64_t size, Stream& 
         }
         take(open, slice, host);
     }
-    if (size != SG_SIZE_UNKNOWN && open.total != size)
-        throw wrong("ends after " + std::to_string(open.total) + " of " + std::to_string(size) + " bytes");
     if (!ended) id = end_content(open, current_, host);
     broken_ = false;
     return id;
+}
+
+uint64_t SquashfsWriter::Impl::hold(Heat heat, uint64_t size, Content& data, const Host& host) {
+    Held held{add_file(size), heat, false, {}};
+    held.bytes.reserve(static_cast<size_t>(size));
+    for (;;) {
+        const singularity::Slice slice = data.next(host);
+        if (slice.size() == 0) break;
+        const auto n = static_cast<size_t>(slice.size());
+        if (slice.is_hole())
+            held.bytes.resize(held.bytes.size() + n);
+        else
+            held.bytes.insert(held.bytes.end(), slice.data(), slice.data() + n);
+    }
+    held_bytes_ += size;
+    held_.push_back(std::move(held));
+    return held_.back().id;
+}
+
+// The hottest files raw, as far as the image allows, one behind another; the others before them.
+void SquashfsWriter::Impl::store_held(const Host& host) {
+    uint64_t budget = hot_budget(stats_.bytes_in + held_bytes_ + adopted_bytes_);
+    std::stable_sort(held_.begin(), held_.end(), [](const Held& a, const Held& b) { return a.heat < b.heat; });
+    for (auto& h : held_) {
+        h.raw = h.bytes.size() <= budget;
+        if (h.raw) budget -= h.bytes.size();
+    }
+    std::stable_partition(held_.begin(), held_.end(), [](const Held& h) { return !h.raw; });
+    for (auto& h : held_) {
+        if (h.raw && !raw_) end_fragment(host);
+        raw_ = h.raw;
+        Open open;
+        open.total = h.bytes.size();
+        const size_t tail = h.bytes.size() % options_.block_size, whole = h.bytes.size() - tail;
+        if (whole > 0) take(open, singularity::Slice::borrowed(h.bytes.data(), whole), host);
+        open.fill = static_cast<uint32_t>(tail);
+        open.only_holes = tail == 0;
+        end_content(open, h.bytes.data() + whole, host, h.id);
+        h.bytes = {};
+    }
+    end_fragment(host);
+    raw_ = false;
 }
 
 uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
@@ -324,13 +415,14 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
         file.offset = static_cast<uint32_t>(shared_offset);
     }
     source.contents.emplace(key, id);
+    adopted_bytes_ += attr.size;
     broken_ = false;
     return id;
 }
 
 uint64_t SquashfsWriter::Impl::finish(const ForeignRoot& tree, const Host& host) {
     begin_work();
-    if (shared_) pipeline_.put_fragment(shared_number_, std::exchange(shared_, nullptr), shared_fill_, host);
+    store_held(host);
     pipeline_.finish(host);
     const uint64_t used = write_tables(file_, *compressor_, {files_, pipeline_, options_, has_options_}, tree, host, stats_);
     const std::vector<uint8_t> padding(static_cast<size_t>((page - used % page) % page));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <family/table_writer.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <endian.h>
 #include <sqfs/dir.h>
@@ -30,11 +31,26 @@ struct FreeInode {
     void operator()(sqfs_inode_generic_t* i) const { sqfs_free(i); }
 };
 
+// Tables that are small beside the data (64 bytes per inode in 64 parts of it) are stored raw: a start reads a few of
+// their blocks here and there. At most 1 % of size.
+bool raw_tables(const OutputFile& out, const TableInput& input, const ForeignRoot& tree) {
+    uint64_t bytes = 0, inodes = 0;
+    uint32_t block_size = 0;
+    tree.table()->totals(tree.handle(), &bytes, &inodes, &block_size);
+    return std::max<uint64_t>(inodes, input.files.size()) <= out.end() / 64 / 64;
+}
+
 class TableWriter {
 public:
     TableWriter(OutputFile& out, sqfs_compressor_t& compressor, const TableInput& input, const ForeignRoot& tree, const Host& host,
                 WriterStats& stats)
-        : out_(out), compressor_(compressor), input_(input), tree_(tree), host_(host), stats_(stats) {}
+        : out_(out),
+          storing_(raw_tables(out, input, tree) ? make_storing() : nullptr),
+          compressor_(storing_ ? *storing_ : compressor),
+          input_(input),
+          tree_(tree),
+          host_(host),
+          stats_(stats) {}
 
     uint64_t write();
 
@@ -82,6 +98,7 @@ private:
     uint64_t table(const void* data, size_t size, const char* doing);
 
     OutputFile& out_;
+    const CompressorPtr storing_;
     sqfs_compressor_t& compressor_;
     const TableInput& input_;
     const ForeignRoot& tree_;
@@ -482,6 +499,7 @@ uint64_t TableWriter::write() {
     // libsquashfs calls bit 6 NO_DUPLICATES; mksquashfs sets it when duplicates were looked for and removed.
     super.flags = SQFS_FLAG_EXPORTABLE | SQFS_FLAG_NO_DUPLICATES;
     super.flags |= fragments.empty() ? SQFS_FLAG_NO_FRAGMENTS : SQFS_FLAG_ALWAYS_FRAGMENTS;
+    if (storing_) super.flags |= SQFS_FLAG_UNCOMPRESSED_INODES | SQFS_FLAG_UNCOMPRESSED_IDS;
     if (input_.has_options) super.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     super.xattr_id_table_start = UINT64_MAX;
     out_.check(sqfs_xattr_writer_flush(xattrs_.get(), out_.sqfs(), &super, &compressor_), "write the extended attributes");

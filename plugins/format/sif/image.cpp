@@ -25,9 +25,8 @@ bool encrypted(const Descriptor& d) {
     return d.fs_type() == fs::encrypted_squashfs || d.fs_type() == fs::gocryptfs_squashfs;
 }
 
-Error is_encrypted(const std::string& path) {
-    return Error(Code::unsupported,
-                 path + ": its root file system is encrypted and cannot be read without decrypting it",
+Error is_encrypted(const std::string& what) {
+    return Error(Code::unsupported, what + " is encrypted and cannot be read without decrypting it",
                  "use the unencrypted image, or run it with the key in a version that decrypts");
 }
 
@@ -71,44 +70,65 @@ sg_image_info SifImage::info() {
     return out;
 }
 
-singularity::Root& SifImage::root() {
-    const std::lock_guard lock(mutex_);
-    if (root_) return *root_;
-    const Descriptor& d = root_partition();
-    if (encrypted(d)) throw is_encrypted(container_.path());
+std::unique_ptr<singularity::StoredRoot> SifImage::open_root(const Descriptor& d, const std::string& what) const {
+    if (encrypted(d)) throw is_encrypted(what);
     if (d.fs_type() == fs::ext3)
-        throw Error(Code::unsupported,
-                    container_.path() + ": its root file system is ext3, which can be mounted by root but not read",
+        throw Error(Code::unsupported, what + " is ext3, which can be mounted by root but not read",
                     "run it as root, or build a squashfs image from it");
     if (d.fs_type() != fs::squashfs)
-        throw Error(Code::unsupported, container_.path() + ": its root file system is of type " +
-                                           std::string(fs_text(d.fs_type())) + ", which cannot be read");
+        throw Error(Code::unsupported, what + " is of type " + std::string(fs_text(d.fs_type())) + ", which cannot be read");
     try {
-        root_ =
-            squashfs::open_squashfs(container_.fd(), static_cast<uint64_t>(d.offset), static_cast<uint64_t>(d.size));
+        return squashfs::open_squashfs(container_.fd(), static_cast<uint64_t>(d.offset), static_cast<uint64_t>(d.size));
     } catch (const Error& e) {
         throw e.within(container_.path() + ", object " + std::to_string(d.id));
     }
-    return *root_;
 }
 
-sg_mount_plan SifImage::mount_plan() {
-    const Descriptor& d = root_partition();
-    if (encrypted(d)) throw is_encrypted(container_.path());
+sg_mount_plan SifImage::plan_of(const Descriptor& d, const std::string& what) const {
+    if (encrypted(d)) throw is_encrypted(what);
     sg_mount_plan out{};
     if (d.fs_type() == fs::squashfs)
         singularity::detail::copy_text(out.type, "squashfs");
     else if (d.fs_type() == fs::ext3)
         singularity::detail::copy_text(out.type, "ext3");
     else
-        throw Error(Code::unsupported, container_.path() + ": the kernel cannot mount a root file system of type " +
-                                           std::string(fs_text(d.fs_type())));
-    if (absolute_.size() >= sizeof out.path)
-        throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
+        throw Error(Code::unsupported, what + " is of type " + std::string(fs_text(d.fs_type())) + ", which the kernel cannot mount");
+    if (absolute_.size() >= sizeof out.path) throw Error(Code::invalid, "the path of the image is too long: " + absolute_);
     singularity::detail::copy_text(out.path, absolute_);
     out.offset = static_cast<uint64_t>(d.offset);
     out.size = static_cast<uint64_t>(d.size);
+    out.writable = d.fs_type() == fs::ext3 ? 1 : 0;
     return out;
+}
+
+singularity::Root& SifImage::root() {
+    const std::lock_guard lock(mutex_);
+    if (!root_) root_ = open_root(root_partition(), container_.path() + ": its root file system");
+    return *root_;
+}
+
+sg_mount_plan SifImage::mount_plan() {
+    sg_mount_plan out = plan_of(root_partition(), container_.path() + ": its root file system");
+    out.writable = 0;  // the definition and the signatures beside it say what it holds
+    return out;
+}
+
+singularity::Root& SifImage::part_root(uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    auto& root = part_roots_[id];
+    if (!root) root = open_root(partition(id), container_.path() + ": object " + std::to_string(id));
+    return *root;
+}
+
+sg_mount_plan SifImage::part_mount_plan(uint64_t id) {
+    return plan_of(partition(id), container_.path() + ": object " + std::to_string(id));
+}
+
+const Descriptor& SifImage::partition(uint64_t id) const {
+    const Descriptor& d = container_.need(id);
+    if (!d.is(DataType::partition))
+        throw Error(Code::unsupported, container_.path() + ": object " + std::to_string(id) + " is no partition", "`singularity sif list` shows what it holds");
+    return d;
 }
 
 std::vector<PartInfo> SifImage::parts() {

@@ -1,6 +1,7 @@
 // A SIF as an image: its root file system is the primary system partition (SIF fact sheet, section 7, last
 // paragraph), its parts are the objects.
 #pragma once
+#include <map>
 #include <mutex>
 #include <singularity/format.hpp>
 
@@ -24,14 +25,20 @@ public:
     void set_primary(uint64_t id) override;
     std::vector<std::pair<std::string, std::string>> header() override;
     std::string covered(uint64_t group, std::vector<Covered>& parts) override;
+    singularity::Root& part_root(uint64_t id) override;
+    sg_mount_plan part_mount_plan(uint64_t id) override;
 
 private:
     const Descriptor& root_partition() const;  // throws Code::unsupported: none
+    const Descriptor& partition(uint64_t id) const;
+    std::unique_ptr<singularity::StoredRoot> open_root(const Descriptor& d, const std::string& what) const;
+    sg_mount_plan plan_of(const Descriptor& d, const std::string& what) const;
 
     Container container_;
     std::string absolute_;
-    std::mutex mutex_;  // guards the making of root_
+    std::mutex mutex_;  // guards the making of readers
     std::unique_ptr<singularity::StoredRoot> root_;
+    std::map<uint64_t, std::unique_ptr<singularity::StoredRoot>> part_roots_;
 };
 
 // Seconds for the "modified" of an edit: SOURCE_DATE_EPOCH when it is a number, else the clock.

@@ -8,6 +8,7 @@
 
 #include <family/compressor.hpp>
 
+#include <sqfs/block.h>
 #include <sqfs/block_processor.h>
 #include <sqfs/block_writer.h>
 #include <sqfs/frag_table.h>
@@ -38,7 +39,8 @@ std::vector<std::string> mix() {
     return out;
 }
 
-std::string by_the_library(const squashfs::SquashfsOptions& options, const std::vector<std::string>& files, unsigned workers) {
+// `hot`: so many of the last files are stored raw.
+std::string by_the_library(const squashfs::SquashfsOptions& options, const std::vector<std::string>& files, unsigned workers, size_t hot = 0) {
     const TemporaryDirectory directory;
     const std::string path = directory.path() + "/data";
     const SqfsPtr<sqfs_file_t> file(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_OVERWRITE));
@@ -63,7 +65,9 @@ std::string by_the_library(const squashfs::SquashfsOptions& options, const std::
         const SqfsPtr<sqfs_block_processor_t> processor(made);
         std::vector<sqfs_inode_generic_t*> inodes(files.size());
         for (size_t i = 0; i < files.size(); ++i) {
-            BOOST_REQUIRE_EQUAL(sqfs_block_processor_begin_file(made, &inodes[i], nullptr, 0), 0);
+            const uint32_t flags = i + hot < files.size() ? 0 : SQFS_BLK_DONT_COMPRESS;
+            if (hot > 0 && i + hot == files.size()) BOOST_REQUIRE_EQUAL(sqfs_block_processor_finish(made), 0);  // ends the fragment
+            BOOST_REQUIRE_EQUAL(sqfs_block_processor_begin_file(made, &inodes[i], nullptr, flags), 0);
             BOOST_REQUIRE_EQUAL(sqfs_block_processor_append(made, files[i].data(), files[i].size()), 0);
             BOOST_REQUIRE_EQUAL(sqfs_block_processor_end_file(made), 0);
         }
@@ -86,6 +90,27 @@ BOOST_AUTO_TEST_CASE(the_data_is_byte_for_byte_what_libsquashfs_stores) {
         });
         const uint64_t end = squashfs::read_super_block(w.file->fd(), 0, w.size).inode_table;
         const std::string theirs = by_the_library(options, files, 2);
+        BOOST_TEST(end - 96 == theirs.size(), compression);
+        BOOST_TEST((w.file->bytes(96, end - 96) == theirs), compression);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(hot_files_are_byte_for_byte_what_libsquashfs_stores_raw_behind_all_others) {
+    auto files = mix();
+    constexpr size_t hot = 5;
+    for (const uint32_t size : {131072u, 700u, 300000u, 60000u, 131073u}) files.push_back(text(1000 + size, size));
+    for (const char* compression : {"zstd", "gzip", "lz4"}) {
+        const auto options = parse_compression(compression);
+        const auto w = written(options, 3, [&](auto& writer, MemoryTree&) {
+            for (size_t i = 0; i < files.size(); ++i) {
+                // Hot ones come in between; they are stored at the end all the same.
+                const size_t k = i < hot ? files.size() - hot + i : i - hot;
+                BytesStream stream(files[k]);
+                writer.content(i < hot ? "usr/lib/libc.so.6" : "usr/share/file", files[k].size(), stream, singularity::Host());
+            }
+        });
+        const uint64_t end = squashfs::read_super_block(w.file->fd(), 0, w.size).inode_table;
+        const std::string theirs = by_the_library(options, files, 2, hot);
         BOOST_TEST(end - 96 == theirs.size(), compression);
         BOOST_TEST((w.file->bytes(96, end - 96) == theirs), compression);
     }

@@ -1,0 +1,189 @@
+#include "mount/keeper.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "mount/background.hpp"
+#include "mount/detached.hpp"
+#include "mount/warm_up.hpp"
+
+namespace sg {
+
+namespace {
+
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+constexpr unsigned open_tree_clone = 1;
+constexpr timeval patience{2, 0};  // for what a user says at once
+constexpr size_t spare_descriptors = 32;
+
+void write_text(const char* path, const std::string& text) {
+    const UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
+    if (!file || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", path);
+}
+
+// In which there is nobody but the caller.
+void enter_user_namespace() {
+    const std::string uid = std::to_string(geteuid()), gid = std::to_string(getegid());
+    if (unshare(CLONE_NEWUSER) != 0) throw_errno("cannot create a user namespace", "");
+    write_text("/proc/self/setgroups", "deny");
+    write_text("/proc/self/uid_map", uid + " " + uid + " 1\n");
+    write_text("/proc/self/gid_map", gid + " " + gid + " 1\n");
+}
+
+// How many users there may be at once: each takes a descriptor.
+size_t room_for_users() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > 2 * spare_descriptors ? static_cast<size_t>(limit.rlim_cur) - spare_descriptors : spare_descriptors;
+}
+
+bool ours(int connection) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+}
+
+// The process that a pidfd stands for, as this PID namespace numbers it; 0: it has ended, or is not seen from here.
+long process_of(int pidfd) {
+    std::FILE* info = std::fopen(("/proc/self/fdinfo/" + std::to_string(pidfd)).c_str(), "re");
+    if (!info) return 0;
+    char line[128];
+    long pid = 0;
+    while (std::fgets(line, sizeof line, info))
+        if (std::sscanf(line, "Pid: %ld", &pid) == 1) break;
+    std::fclose(info);
+    return pid > 0 ? pid : 0;
+}
+
+class Keeper {
+public:
+    explicit Keeper(const KeeperTask& task) : task_(task) {}
+
+    // Who waits at the socket when this fails gets the connection's end, mounts for itself, and says what is wrong.
+    void run() noexcept {
+        try {
+            prepare();
+        } catch (...) {
+            return leave();
+        }
+        while (serve_users()) {
+        }
+    }
+
+private:
+    void prepare() {
+        enter_user_namespace();
+        enter_background({task_.socket.get()});
+        auto server = DetachedServer::prepare(task_.table, task_.root, task_.view);
+        if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+            throw_errno("cannot create a mount namespace", "");
+        server_ = server->attach(task_.rendezvous.path().c_str());
+        user_namespace_ = UniqueFd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
+        warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
+        look_up_places();
+        most_users_ = room_for_users();
+    }
+
+    // Kernel fact (6.18): when many processes look a name up for the first time at once, a bind onto it can fail with
+    // ENOENT. So every mount point is looked up before anybody is let in.
+    void look_up_places() const {
+        for (auto place = task_.view.places; place && *place; ++place)
+            UniqueFd(open((task_.rendezvous.path() + *place).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    }
+
+    // Waits for the next thing that happens; false: that was the end.
+    bool serve_users() {
+        std::vector<pollfd> wait{{task_.socket.get(), POLLIN, 0}, {server_.get(), POLLIN, 0}};
+        for (const auto& u : users_) wait.push_back({u.get(), POLLIN, 0});
+        const int n = poll(wait.data(), wait.size(), users_.empty() ? static_cast<int>(task_.linger * 1000) : -1);
+        if (n < 0) return errno == EINTR || errno == ENOMEM;
+        if (n == 0) return !end_unless_wanted();
+        if (wait[1].revents != 0) {
+            tell_users();
+            leave();
+            return false;
+        }
+        for (size_t i = users_.size(); i-- > 0;)
+            if (wait[i + 2].revents != 0) users_.erase(users_.begin() + static_cast<std::ptrdiff_t>(i));
+        if (wait[0].revents != 0) welcome();
+        return true;
+    }
+
+    bool end_unless_wanted() {
+        const UniqueFd held = task_.rendezvous.lock();
+        pollfd late{task_.socket.get(), POLLIN, 0};
+        if (held && poll(&late, 1, 0) != 0) return false;
+        task_.rendezvous.remove(task_.name);
+        return true;
+    }
+
+    void leave() {
+        const UniqueFd held = task_.rendezvous.lock();
+        task_.rendezvous.remove(task_.name);
+    }
+
+    void welcome() {
+        const UniqueFd connection(accept4(task_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!connection || users_.size() >= most_users_ || !ours(connection.get())) return;
+        setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(connection.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        UniqueFd process;
+        if (!receive_descriptors(connection.get(), &process, 1)) return;
+        const UniqueFd tree(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, task_.rendezvous.path().c_str(), open_tree_clone | O_CLOEXEC)));
+        if (!tree) return;
+        users_.push_back(std::move(process));
+        send_descriptors(connection.get(), {user_namespace_.get(), tree.get()});
+    }
+
+    // By what is the user's standard error now: holding a descriptor of it would keep a pipe open that somebody waits
+    // for the end of.
+    void tell_users() const {
+        static constexpr char line[] =
+            "FATAL:   The server of this container's file system has ended (was it killed?): nothing in the image can be read any "
+            "more. End the container and start it again.\n";
+        for (const auto& user : users_) {
+            const long pid = process_of(user.get());
+            if (pid == 0) continue;
+            const UniqueFd err(open(("/proc/" + std::to_string(pid) + "/fd/2").c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+            if (err) [[maybe_unused]] const ssize_t n = write(err.get(), line, sizeof line - 1);
+        }
+    }
+
+    const KeeperTask& task_;
+    UniqueFd server_;  // ends when the server does
+    UniqueFd user_namespace_;
+    std::vector<UniqueFd> users_;
+    size_t most_users_ = 0;
+};
+
+}  // namespace
+
+bool start_keeper(const KeeperTask& task) noexcept {
+    return start_in_background([&] { Keeper(task).run(); }) == 0;
+}
+
+bool ask_keeper(int connection, int lives, SharedMount& out) noexcept {
+    UniqueFd got[2];
+    if (!send_descriptors(connection, {lives}) || !receive_descriptors(connection, got, 2)) return false;
+    out = {std::move(got[0]), std::move(got[1])};
+    return true;
+}
+
+}  // namespace sg
