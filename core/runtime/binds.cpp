@@ -1,5 +1,8 @@
 #include "runtime/binds.hpp"
 
+#include <charconv>
+#include <tuple>
+
 #include "base/error.hpp"
 
 namespace sg::runtime {
@@ -39,10 +42,16 @@ void option(Bind& bind, const std::string& word, const std::string& whole) {
         bind.read_only = true;
     } else if (word == "rw" || word.empty()) {
         bind.read_only = false;
-    } else if (word.compare(0, 10, "image-src=") == 0 || word.compare(0, 3, "id=") == 0) {
-        throw Error(Code::unsupported, "bind " + whole + ": binding a directory of an image (" + word + ") is not there yet");
+    } else if (word.compare(0, 10, "image-src=") == 0) {
+        bind.of_image = true;
+        bind.image_path = unescape(word.substr(10));
+        if (bind.image_path.empty() || bind.image_path[0] != '/') usage("bind " + whole + ": image-src must be an absolute path in the image");
+    } else if (word.compare(0, 3, "id=") == 0) {
+        bind.of_image = true;
+        const auto r = std::from_chars(word.data() + 3, word.data() + word.size(), bind.image_part);
+        if (r.ec != std::errc() || r.ptr != word.data() + word.size() || bind.image_part == 0) usage("bind " + whole + ": '" + word + "' is no object's number");
     } else {
-        usage("bind " + whole + ": unknown option '" + word + "'", "options are ro and rw");
+        usage("bind " + whole + ": unknown option '" + word + "'", "options are ro, rw, image-src=PATH and id=N");
     }
 }
 
@@ -58,7 +67,8 @@ Bind parse_one(const std::string& text) {
     bind.source = unescape(parts[0]);
     bind.destination = parts.size() > 1 && !parts[1].empty() ? unescape(parts[1]) : bind.source;
     if (bind.source.empty()) usage("bind " + text + ": the source is empty");
-    if (parts.size() > 2) option(bind, parts[2], text);
+    if (parts.size() > 2)
+        for (const auto& word : split(parts[2], ',')) option(bind, word, text);
     return bind;
 }
 
@@ -104,7 +114,7 @@ Bind parse_mount(std::string_view line) {
             bind.read_only = value != "false" && value != "0";
         } else if (key == "rw") bind.read_only = false;
         else if (key == "image-src" || key == "id") option(bind, field, whole);
-        else usage("mount " + whole + ": unknown key '" + key + "'", "keys are type, source, destination and readonly");
+        else usage("mount " + whole + ": unknown key '" + key + "'", "keys are type, source, destination, readonly, image-src and id");
     }
     if (type != "bind") usage("mount " + whole + ": type '" + type + "' is not bind");
     if (bind.source.empty()) usage("mount " + whole + ": the source is missing");
@@ -120,9 +130,7 @@ std::vector<Bind> parse_binds(std::string_view text) {
         if (entry.empty()) continue;
         // "A:B:ro,id=2": an option list may hold a comma too.
         if (!entries.empty() && is_option(entry) && split(entries.back(), ':').size() == 3) {
-            Bind checked;
-            option(checked, entry, entries.back());
-            if (checked.read_only) entries.back().replace(entries.back().rfind(':'), std::string::npos, ":ro");
+            entries.back().append(",").append(entry);
         } else {
             entries.push_back(std::move(entry));
         }
@@ -139,6 +147,53 @@ std::vector<Bind> parse_mounts(std::string_view text) {
         if (const auto line = text.substr(0, end); !line.empty()) out.push_back(parse_mount(line));
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
+    return out;
+}
+
+FuseMount parse_fuse_mount(std::string_view text) {
+    const std::string whole(text);
+    FuseMount out;
+    out.in_container = true;
+    for (const auto& [kind, in_container, daemon] : {std::tuple{"container:", true, false}, {"host:", false, false}, {"container-daemon:", true, true}, {"host-daemon:", false, true}})
+        if (text.substr(0, std::string_view(kind).size()) == kind) {
+            out.in_container = in_container;
+            out.daemon = daemon;
+            text.remove_prefix(std::string_view(kind).size());
+            break;
+        }
+    std::string word;
+    bool open = false;
+    char quote = 0;
+    const auto finish = [&] {
+        if (open) out.command.push_back(std::move(word));
+        word.clear();
+        open = false;
+    };
+    for (size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\\' && quote != '\'' && i + 1 < text.size()) {
+            word += text[++i];
+            open = true;
+        } else if (quote) {
+            if (c == quote) quote = 0;
+            else word += c;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+            open = true;
+        } else if (c == ' ' || c == '\t') {
+            finish();
+        } else {
+            word += c;
+            open = true;
+        }
+    }
+    if (quote) usage("--fusemount " + whole + ": a quote is not closed");
+    finish();
+    const char* form = "the form is --fusemount 'host:PROGRAM [ARGUMENTS] /MOUNTPOINT'";
+    if (out.command.size() < 2) usage("--fusemount " + whole + ": it needs a program and a mount point", form);
+    out.destination = std::move(out.command.back());
+    out.command.pop_back();
+    if (out.destination.empty() || out.destination[0] != '/') usage("--fusemount " + whole + ": the mount point must be absolute", form);
     return out;
 }
 

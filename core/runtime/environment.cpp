@@ -118,6 +118,7 @@ Environment container_environment(const LaunchOptions& options, const Environmen
     both("BIND", join(facts.bind_destinations));
     both("COMMAND", options.action);
     both("ENVIRONMENT", "/.singularity.d/env/91-environment.sh");
+    if (options.instance) both("INSTANCE", options.instance->name);
     if (!options.app.empty()) both("APPNAME", options.app);
     if (!options.shell.empty()) both("SHELL", options.shell);
     if (options.no_eval) both("NO_EVAL", "1");

@@ -56,8 +56,10 @@ public:
         temporary();
         scratch();
         files();
+        host_files();
         user_binds();
         current_directory();
+        fuse_mounts();
         return std::move(plan_);
     }
 
@@ -112,10 +114,12 @@ private:
         for (const auto& b : options_.binds)
             if (clean_path(b.source) == "/dev" && clean_path(b.destination) == "/dev") return;
         Mount& m = special("dev", "dev", "/dev");
+        m.terminals = settings_.boolean("mount.devpts") && !off("devpts");
         m.no_dev = false;
         m.missing = "warn";
         for (const auto& b : options_.binds)
             if (is_device_bind(b)) m.devices.push_back(clean_path(b.source));
+        m.devices.insert(m.devices.end(), options_.host_files.devices.begin(), options_.host_files.devices.end());
     }
 
     bool own_dev() const {
@@ -148,6 +152,8 @@ private:
             const auto entries = parse_binds(text);
             for (const auto& b : entries) {
                 if (off(b.destination)) continue;
+                // A network of its own knows none of the host's names.
+                if (options_.contain && options_.net && clean_path(b.destination) == "/etc/hosts") continue;
                 // These two are everybody's default; a machine or an image without them is no news.
                 const bool usual = b.source == "/etc/localtime" || b.source == "/etc/hosts";
                 if (kind_of(b.source) == Kind::absent) {
@@ -314,11 +320,37 @@ private:
             m.replace_link = true;
             m.recursive = false;
         }
+        if (facts_.fakeroot && !facts_.fakeroot->command.empty())
+            for (const auto& [source, name] : {std::pair{facts_.fakeroot->command, "fakeroot"}, {facts_.fakeroot->daemon, "faked"}, {facts_.fakeroot->library, "libfakeroot.so"}}) {
+                Mount& m = bind("files", source, std::string("/.singularity.d/libs/") + name);
+                m.read_only = true;
+                m.missing = "warn";
+            }
+        if (options_.contain && options_.net && !off("bind-paths") && !off("/etc/hosts"))
+            generated("hosts", "/etc/hosts", "127.0.0.1 localhost" + (options_.hostname.empty() ? "" : " " + options_.hostname) + "\n::1 localhost ip6-localhost ip6-loopback\n");
         if (!options_.hostname.empty()) generated("hostname", "/etc/hostname", options_.hostname + "\n");
+    }
+
+    void host_files() {
+        const HostFiles& host = options_.host_files;
+        if (!host.libraries.empty()) {
+            Mount& m = special("files", "files", "/.singularity.d/libs");
+            m.sources = host.libraries;
+            m.read_only = true;
+        }
+        for (const auto& f : host.files) {
+            Mount& m = bind("files", f.source, f.destination);
+            m.read_only = f.read_only;
+            m.directory = f.directory;
+            m.recursive = f.directory;
+            m.missing = "warn";
+            m.no_dev = !is_below(f.source, "/dev");
+        }
     }
 
     void user_binds() {
         std::vector<std::string> seen;
+        uint32_t next_image = facts_.first_data_image;
         for (const auto& b : options_.binds) {
             if (!settings_.boolean("bind.user")) {
                 plan_.warnings.push_back("Ignoring user bind request: " + settings_.origin("bind.user").where + " has bind.user no");
@@ -331,15 +363,36 @@ private:
             const std::string destination = b.destination == b.source ? source : clean_path(b.destination);
             if (std::find(seen.begin(), seen.end(), destination) != seen.end()) {
                 plan_.warnings.push_back("destination " + destination + " is already bound, ignoring " + source);
+                next_image += b.of_image;
                 continue;
             }
             if (kind_of(source) == Kind::absent)
                 throw Error(Code::not_found, "while mounting " + source + " on " + destination + ": mount source " + source + " doesn't exist");
             if (destination == "/") throw Error(Code::invalid, "bind " + source + ": / of the container cannot be replaced");
             seen.push_back(destination);
+            if (b.of_image) {
+                Mount& m = special("userbinds", "image", destination);
+                m.source = clean_path(b.image_path);
+                m.image = next_image++;
+                m.read_only = b.read_only;
+                m.directory = b.image_directory;
+                m.recursive = false;
+                continue;
+            }
             Mount& m = bind("userbinds", source, destination);
             m.read_only = b.read_only;
             m.no_dev = !is_below(source, "/dev");
+        }
+    }
+
+    void fuse_mounts() {
+        for (const auto& f : options_.fuse_mounts) {
+            need_user_control("--fusemount");
+            Mount& m = special("fuse", "fuse", clean_path(f.destination));
+            m.command = f.command;
+            m.in_container = f.in_container;
+            m.daemon = f.daemon;
+            m.recursive = false;
         }
     }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/settings.hpp"
+#include "runtime/fakeroot.hpp"
 #include "runtime/launch_options.hpp"
 #include "runtime/user.hpp"
 
@@ -12,10 +13,14 @@ namespace sg::runtime {
 
 struct Mount {
     std::string destination, type, source, content, tag;
-    std::vector<std::string> devices;
+    std::vector<std::string> devices, sources;
+    std::vector<std::string> command;  // type "fuse": the program that serves it
+    bool in_container = false, daemon = false;
+    bool terminals = true;  // type "dev": with a /dev/pts of its own
     bool recursive = true, read_only = false, no_suid = true, no_dev = true;
     bool replace_link = false, unless_same = false, directory = true, create = true;
     uint32_t mode = 0755;
+    uint32_t image = 0;  // type "image": number of the data image that `source` lies in
     std::string missing = "fail";  // or "warn", "skip"
 };
 
@@ -37,6 +42,8 @@ struct MountFacts {
     std::string cwd;             // of the caller, "" when unknown
     bool user_namespace = false; // sysfs and devpts differ there
     uint32_t container_uid = 0;
+    uint32_t first_data_image = 1;  // of the LaunchSpec; one follows for each bind of an image
+    const Fakeroot* fakeroot = nullptr;  // whose command is to be shown
 };
 
 MountPlan plan_mounts(const LaunchOptions& options, const Settings& settings, const MountFacts& facts);

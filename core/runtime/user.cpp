@@ -55,6 +55,7 @@ bool scan(std::string_view text, size_t n, uint32_t id, F&& f) {
 bool find_passwd(const std::string& text, uint32_t uid, User& user) {
     return scan(text, 7, uid, [&](const auto& f) {
         user.name = f[0], user.gecos = f[4], user.home = f[5], user.shell = f[6];
+        (void)parse_id(f[3], user.gid);
         return true;
     });
 }
@@ -63,35 +64,47 @@ bool find_group(const std::string& text, uint32_t gid, std::string& name) {
     return scan(text, 3, gid, [&](const auto& f) { return name = f[0], true; });
 }
 
-User current_user() {
+User user_by_id(uint32_t uid) {
     User user;
-    user.uid = ::geteuid();
-    user.gid = ::getegid();
-    if (!find_passwd(slurp("/etc/passwd"), user.uid, user)) {
-        if (const passwd* p = ::getpwuid(user.uid)) {
+    user.uid = uid;
+    if (!find_passwd(slurp("/etc/passwd"), uid, user)) {
+        if (const passwd* p = ::getpwuid(uid)) {
             user.name = p->pw_name, user.gecos = p->pw_gecos ? p->pw_gecos : "", user.home = p->pw_dir, user.shell = p->pw_shell;
+            user.gid = p->pw_gid;
         } else {
-            user.name = "uid" + std::to_string(user.uid);
+            user.name = "uid" + std::to_string(uid);
             user.home = "/";
         }
     }
     if (user.shell.empty()) user.shell = "/bin/sh";
-    const int count = ::getgroups(0, nullptr);
-    std::vector<gid_t> ids(static_cast<size_t>(std::max(count, 0)));
-    if (count > 0) ids.resize(static_cast<size_t>(std::max(::getgroups(count, ids.data()), 0)));
-    user.group_ids.assign(ids.begin(), ids.end());
-    ids.erase(std::remove(ids.begin(), ids.end(), user.gid), ids.end());
-    ids.insert(ids.begin(), user.gid);
+    return user;
+}
+
+std::vector<Group> groups_by_id(const std::vector<uint32_t>& ids) {
+    std::vector<Group> out;
     const std::string text = slurp("/etc/group");
-    for (const gid_t id : ids) {
+    for (const uint32_t id : ids) {
         std::string name;
         if (!find_group(text, id, name)) {
             const group* g = ::getgrgid(id);
             if (!g) continue;
             name = g->gr_name;
         }
-        user.groups.push_back({name, id});
+        out.push_back({name, id});
     }
+    return out;
+}
+
+User current_user() {
+    User user = user_by_id(::geteuid());
+    user.gid = ::getegid();
+    const int count = ::getgroups(0, nullptr);
+    std::vector<gid_t> ids(static_cast<size_t>(std::max(count, 0)));
+    if (count > 0) ids.resize(static_cast<size_t>(std::max(::getgroups(count, ids.data()), 0)));
+    user.group_ids.assign(ids.begin(), ids.end());
+    ids.erase(std::remove(ids.begin(), ids.end(), user.gid), ids.end());
+    ids.insert(ids.begin(), user.gid);
+    user.groups = groups_by_id({ids.begin(), ids.end()});
     return user;
 }
 

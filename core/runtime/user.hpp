@@ -22,6 +22,10 @@ struct User {
 // their libraries loaded) only for what is not there. Somebody unknown gets the name "uidN" and home "/".
 User current_user();
 
+// Somebody by number, as far as the host knows him: name "uidN" and home "/" otherwise. No groups.
+User user_by_id(uint32_t uid);
+std::vector<Group> groups_by_id(const std::vector<uint32_t>& ids);  // those with a name
+
 // For tests: the entry for `uid` in text of the form of /etc/passwd.
 bool find_passwd(const std::string& text, uint32_t uid, User& user);
 bool find_group(const std::string& text, uint32_t gid, std::string& name);

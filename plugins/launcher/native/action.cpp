@@ -78,6 +78,15 @@ CommandLine test(const Spec& spec) {
     return {{"/bin/sh", "-c", "true"}, false};
 }
 
+// An image without the script is a container to join, and nothing to run at first.
+CommandLine start(const Spec& spec) {
+    const std::string path = spec.app.empty() ? "/.singularity.d/startscript" : "/scif/apps/" + spec.app + "/scif/startscript";
+    if (executable(path)) return with({path}, spec.arguments);
+    if (!spec.app.empty()) throw Error(Code::not_found, "no startscript for contained app: " + spec.app);
+    host_log.info("No instance start script found in container");
+    ::_exit(0);
+}
+
 struct Machine {
     unsigned number;
     const char* name;  // Go's
@@ -87,7 +96,7 @@ constexpr Machine machines[] = {{EM_X86_64, "amd64"}, {EM_386, "386"},       {EM
 
 // The machine of an ELF file, 0 for anything else.
 unsigned elf_machine(const std::string& path) {
-    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     unsigned char head[20];
     if (!fd || ::read(fd.get(), head, sizeof head) != static_cast<ssize_t>(sizeof head) || std::memcmp(head, ELFMAG, SELFMAG) != 0) return 0;
     return head[EI_DATA] == ELFDATA2MSB ? static_cast<unsigned>(head[18] << 8 | head[19]) : static_cast<unsigned>(head[19] << 8 | head[18]);
@@ -162,6 +171,7 @@ CommandLine command_for(const Spec& spec, Variables& variables) {
     }
     if (spec.action == "run") return run(spec, variables);
     if (spec.action == "test") return test(spec);
+    if (spec.action == "start") return start(spec);
     if (spec.action == "shell") {
         if (!spec.shell.empty() && executable(spec.shell)) return with({spec.shell}, spec.arguments);
         if (!spec.shell.empty()) host_log.warn("the shell " + spec.shell + " is not in the container");

@@ -50,13 +50,15 @@ void mount_inside(const std::string& path, const char* type, unsigned long flags
 
 }  // namespace
 
-void make_device_tree(const std::string& path, const std::vector<std::string>& extra, const Spec& spec) {
+void make_device_tree(const std::string& path, const std::vector<std::string>& extra, bool terminals, const Spec& spec) {
     mount_inside(path + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777", 01777);
     if (spec.ipc) mount_inside(path + "/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, "", 01777);
-    // Group tty cannot be named in a user namespace that maps one group.
-    mount_inside(path + "/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                 std::string("mode=0620,newinstance,ptmxmode=0666") + (spec.user ? "" : ",gid=5"), 0755);
-    (void)!::symlink("pts/ptmx", (path + "/ptmx").c_str());
+    if (terminals) {
+        // Group tty cannot be named in a user namespace that maps one group.
+        mount_inside(path + "/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                     std::string("mode=0620,newinstance,ptmxmode=0666") + (spec.user ? "" : ",gid=5"), 0755);
+        (void)!::symlink("pts/ptmx", (path + "/ptmx").c_str());
+    }
     for (const char* name : {"tty", "null", "zero", "full", "random", "urandom"})
         if (!show(path, std::string("/dev/") + name, name)) host.debug(std::string("/dev/") + name + " is not there");
     (void)!::symlink("/proc/self/fd", (path + "/fd").c_str());

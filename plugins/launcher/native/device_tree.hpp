@@ -5,7 +5,7 @@
 namespace native {
 
 // Fills the empty directory `path`, which lies on a tmpfs of the session; `extra` are more devices
-// ("/dev/fuse") to show.
-void make_device_tree(const std::string& path, const std::vector<std::string>& extra, const Spec& spec);
+// ("/dev/fuse") to show; `terminals`: with a /dev/pts of its own.
+void make_device_tree(const std::string& path, const std::vector<std::string>& extra, bool terminals, const Spec& spec);
 
 }  // namespace native

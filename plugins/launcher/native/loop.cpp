@@ -55,11 +55,15 @@ void stop_read_ahead(int number) {
 LoopDevice attach_loop(const std::string& file, uint64_t offset, uint64_t size, bool writable) {
     Fd image(::open(file.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     if (!image) fail("cannot open the image", file);
+    return attach_loop(image.get(), file, offset, size, writable);
+}
+
+LoopDevice attach_loop(int image, const std::string& file, uint64_t offset, uint64_t size, bool writable) {
     Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
     if (!control) fail("cannot open", "/dev/loop-control", "the kernel module 'loop' makes it: modprobe loop");
     loop_config config;
     std::memset(&config, 0, sizeof config);
-    config.fd = static_cast<__u32>(image.get());
+    config.fd = static_cast<__u32>(image);
     config.info.lo_offset = offset;
     config.info.lo_sizelimit = size;
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY);

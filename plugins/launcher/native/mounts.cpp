@@ -44,6 +44,10 @@ bool remount(const char* path, const Flags& flags) {
 
 }  // namespace
 
+bool put_mount(int mount, int target) {
+    return ::syscall(SYS_move_mount, mount, "", target, "", move_empty_from | move_empty_to) == 0;
+}
+
 bool bind(const std::string& source, int target, const Flags& flags, std::string& warning) {
     const uint64_t set = (flags.read_only ? attr_rdonly : 0) | (flags.no_suid ? attr_nosuid : 0) |
                          (flags.no_dev ? attr_nodev : 0) | (flags.no_exec ? attr_noexec : 0);
@@ -54,7 +58,7 @@ bool bind(const std::string& source, int target, const Flags& flags, std::string
         if (tree && (set == 0 || set_attributes(tree.get(), set, false))) {
             // Read-only is meant for all that is seen there; the rest, as everywhere, for the top mount.
             if (flags.read_only && flags.recursive) (void)set_attributes(tree.get(), attr_rdonly, true);
-            return ::syscall(SYS_move_mount, tree.get(), "", target, "", move_empty_from | move_empty_to) == 0;
+            return put_mount(tree.get(), target);
         }
         if (errno != ENOSYS && errno != EPERM) return false;
         have_new_calls = errno != ENOSYS;

@@ -17,6 +17,9 @@ bool bind(const std::string& source, int target, const Flags& flags, std::string
 // A new file system `type` on what `target` is open on; false with errno when refused.
 bool mount_new(const char* type, int target, unsigned long ms_flags, const std::string& data);
 
+// Puts a detached mount on what `target` is open on; false with errno when refused.
+bool put_mount(int mount, int target);
+
 // Propagation of everything in this mount namespace: "rslave", "rprivate".
 void set_propagation(const std::string& how);
 

@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <linux/capability.h>
 
+#include <optional>
+
+#include "id_maps.hpp"
 #include "system.hpp"
 
 namespace native {
@@ -52,20 +55,30 @@ std::string lines(const std::vector<Mapping>& mappings) {
 }  // namespace
 
 void enter_user_namespace(const Spec& spec) {
+    std::optional<IdMapper> mapper;
+    if (!are_own_ids(spec)) mapper.emplace(spec);
     if (::unshare(CLONE_NEWUSER) != 0) {
         const int reason = errno;
         throw Error(reason == EPERM ? Code::permission : Code::unsupported,
                     "Failed to create user namespace: " + system_error(reason, "user namespaces are not allowed here").message(),
-                    user_namespace_hint(reason));
+                    machine_hint(user_namespace_hint(reason)));
     }
+    if (mapper) return mapper->finish();
     try {
         // Some systems let the namespace be made and refuse the rights in it (AppArmor): the maps fail then.
         write_text("/proc/self/setgroups", "deny");
         write_text("/proc/self/uid_map", lines(spec.uids));
         write_text("/proc/self/gid_map", lines(spec.gids));
     } catch (const Error& e) {
-        throw Error(Code::permission, "Failed to create user namespace: " + e.message(), user_namespace_hint(EPERM));
+        throw Error(Code::permission, "Failed to create user namespace: " + e.message(), machine_hint(user_namespace_hint(EPERM)));
     }
+}
+
+bool maps_only_the_caller(const Spec& spec) {
+    const auto only = [](const std::vector<Mapping>& mappings, uint32_t id) {
+        return mappings.size() == 1 && mappings[0].container == id && mappings[0].host == id && mappings[0].size == 1;
+    };
+    return spec.user && only(spec.uids, ::geteuid()) && only(spec.gids, ::getegid());
 }
 
 bool can_mount_in_kernel() {
@@ -80,7 +93,15 @@ bool can_mount_in_kernel() {
 }
 
 int namespace_flags(const Spec& spec) {
-    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net ? CLONE_NEWNET : 0);
+    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net && spec.network_path.empty() ? CLONE_NEWNET : 0);
+}
+
+void join_network(const Spec& spec) {
+    if (spec.network_path.empty()) return;
+    Fd network(::open(spec.network_path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!network) fail("cannot open the network namespace", spec.network_path);
+    if (::setns(network.get(), CLONE_NEWNET) != 0)
+        fail("cannot join the network namespace", spec.network_path, errno == EPERM ? "only root may join a network namespace of the machine" : errno == EINVAL ? "the path is no network namespace" : "");
 }
 
 void unshare_rest(int flags) {

@@ -6,11 +6,14 @@ namespace native {
 
 // Moves the (single-threaded) process to a new user namespace and writes the mappings of the spec.
 void enter_user_namespace(const Spec& spec);
+// True when the spec wants a user namespace with nothing but the caller's own uid and gid, under their numbers.
+bool maps_only_the_caller(const Spec& spec);
 // True when this process can use loop devices and the kernel's file systems: real root.
 bool can_mount_in_kernel();
 // CLONE_NEW* flags beside the user and PID namespaces.
 int namespace_flags(const Spec& spec);
 void unshare_rest(int flags);
+void join_network(const Spec& spec);  // an existing one, when the spec names it
 void bring_up_loopback();  // in a new network namespace; a failure is not fatal
 
 }  // namespace native

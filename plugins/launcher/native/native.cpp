@@ -15,10 +15,13 @@
 #include "action.hpp"
 #include "environment.hpp"
 #include "first_process.hpp"
+#include "instance.hpp"
 #include "namespaces.hpp"
 #include "privileges.hpp"
+#include "report.hpp"
 #include "rootfs.hpp"
 #include "spec.hpp"
+#include "wrapper.hpp"
 
 namespace native {
 namespace {
@@ -58,53 +61,33 @@ void enter_directory(const Spec& spec, Variables& variables) {
 }
 
 // From inside all namespaces to the payload.
-[[noreturn]] void become_payload(const Spec& spec) {
-    limit_privileges(spec);
+[[noreturn]] void become_payload(const Spec& spec, Privileges& privileges) {
+    privileges.apply(spec);
     ContainerEnvironment environment;
     Variables nothing;
     enter_directory(spec, nothing);  // before the scripts, as they may look around
     environment = container_environment(spec);
+    if (environment.exited && !spec.instance.title.empty())  // nobody waits for the status of a service
+        throw Error(Code::invalid, "the image's environment scripts ended the start with status " + std::to_string(environment.status),
+                    "what they said is in " + spec.instance.err);
     if (environment.exited) ::_exit(environment.status);
     environment.variables["PWD"] = nothing["PWD"];
-    const CommandLine command = command_for(spec, environment.variables);
+    CommandLine command = command_for(spec, environment.variables);
+    wrap(spec, command);
     execute(command, environment.variables, spec.images[0].arch);
 }
 
+// The user namespace, and what must be there before the mount namespace.
+void enter_and_prepare(const Spec& spec, Rootfs& rootfs, pid_t lives) {
+    if (!rootfs.join(lives) && spec.user) enter_user_namespace(spec);
+    rootfs.prepare();
+}
+
 void set_up_namespaces_inside(const Spec& spec) {
-    if (spec.net) bring_up_loopback();
+    if (spec.net && spec.network_path.empty()) bring_up_loopback();
     if (spec.uts && !spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) != 0)
         fail("cannot set the host name", spec.hostname);
 }
-
-// An Error through a pipe to the process that reports it.
-void send_error(int fd, const Error& e) {
-    sg_error err;
-    std::memset(&err, 0, sizeof err);
-    (void)singularity::fill(&err, e.code(), e.message(), e.hint(), e.detail());
-    (void)!::write(fd, &err, sizeof err);
-}
-
-bool receive(int fd, void* data, size_t size) {
-    auto* at = static_cast<char*>(data);
-    while (size > 0) {
-        const ssize_t n = ::read(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= static_cast<size_t>(n);
-    }
-    return true;
-}
-
-struct Pipe {
-    Fd reader, writer;
-    Pipe() {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) fail("cannot make a pipe");
-        reader = Fd(ends[0]);
-        writer = Fd(ends[1]);
-    }
-};
 
 // Dies with its parent; `alive` is the read end of a pipe whose other end only the parent has, so that a
 // parent that is gone already is noticed.
@@ -126,19 +109,23 @@ public:
     void become(const sg_launch& launch) override {
         const Spec spec = parse_spec(launch.spec);
         open_standard_descriptors();
-        if (spec.pid) {  // a PID namespace begins with a new process
+        // A PID namespace begins with a new process, and somebody has to take a control group away.
+        if (spec.pid || spec.resources.any) {
             const int status = run_spec(spec, launch);
             if (WIFSIGNALED(status)) ::_exit(128 + WTERMSIG(status));
             ::_exit(WEXITSTATUS(status));
         }
         Rootfs rootfs(spec, launch);
-        if (spec.user) enter_user_namespace(spec);
-        rootfs.prepare();
+        Privileges privileges;
+        privileges.prepare(spec);
+        enter_and_prepare(spec, rootfs, ::getpid());
         unshare_rest(namespace_flags(spec));
+        join_network(spec);
         set_up_namespaces_inside(spec);
         rootfs.build();
         rootfs.enter();
-        become_payload(spec);
+        rootfs.start_container_programs();
+        become_payload(spec, privileges);
     }
 
     int run(const sg_launch& launch) override {
@@ -147,9 +134,25 @@ public:
         return run_spec(spec, launch);
     }
 
+    int start(const sg_launch& launch, const std::string& directory) override {
+        const Spec spec = parse_spec(launch.spec);
+        return start_instance(directory, spec, [&](int errors, int reports, Service& service) { contain(spec, launch, errors, reports, -1, &service); });
+    }
+    void join(const sg_launch& launch, const std::string& directory) override {
+        const Spec spec = parse_spec(launch.spec);
+        open_standard_descriptors();
+        Privileges privileges;
+        privileges.prepare(spec);
+        join_instance(directory, [&] { become_payload(spec, privileges); });
+    }
+    void signal(const std::string& directory, int number) override { signal_instance(directory, number); }
+    std::string state(const std::string& directory) override { return instance_state(directory); }
+    void remove(const std::string& directory) override { forget_instance(directory); }
+
 private:
     static int run_spec(const Spec& spec, const sg_launch& launch) {
         Pipe errors, reports, alive;
+        ControlGroup group(spec.resources);
         Waiter waiter;
         const pid_t child = ::fork();
         if (child < 0) fail("cannot start a process for the container");
@@ -159,14 +162,10 @@ private:
             reports.reader.reset();
             waiter.restore_in_child();
             die_with_parent(alive.reader.get());
-            try {
-                contain(spec, launch, errors.writer.get(), reports.writer.get(), alive.reader.get());
-            } catch (const Error& e) {
-                send_error(errors.writer.get(), e);
-            } catch (const std::exception& e) {
-                send_error(errors.writer.get(), Error(Code::internal, e.what()));
-            }
-            ::_exit(255);
+            or_send_error(errors.writer.get(), [&] {
+                group.enter();
+                contain(spec, launch, errors.writer.get(), reports.writer.get(), alive.reader.get(), nullptr);
+            });
         }
         errors.writer.reset();
         reports.writer.reset();
@@ -184,19 +183,16 @@ private:
         int status = waiter.wait(first);
         int exact = 0;
         if (spec.pid && receive(reports.reader.get(), &exact, sizeof exact)) status = exact;
-        sg_error err;
-        if (receive(errors.reader.get(), &err, sizeof err)) {
-            err.message[sizeof err.message - 1] = err.hint[sizeof err.hint - 1] = err.detail[sizeof err.detail - 1] = '\0';
-            throw Error(static_cast<Code>(err.code), err.message, err.hint, err.detail);
-        }
+        receive_error(errors.reader.get());
         return status;
     }
 
-    // In the child: all steps up to the payload.
-    [[noreturn]] static void contain(const Spec& spec, const sg_launch& launch, int errors, int reports, int alive) {
+    // In the child: all steps up to the payload. A service lives on without its starter.
+    [[noreturn]] static void contain(const Spec& spec, const sg_launch& launch, int errors, int reports, int alive, Service* service) {
         Rootfs rootfs(spec, launch);
-        if (spec.user) enter_user_namespace(spec);
-        rootfs.prepare();
+        Privileges privileges;
+        privileges.prepare(spec);
+        enter_and_prepare(spec, rootfs, ::getppid());  // who waits for the container
         if (spec.pid) {
             if (::unshare(CLONE_NEWPID) != 0) fail("cannot create a PID namespace");
             const pid_t first = clone_as_sibling();
@@ -206,22 +202,20 @@ private:
                 ::_exit(0);
             }
             ::prctl(PR_SET_NAME, spec.init ? first_process_name : "singularity", 0, 0, 0);
-            die_with_parent(alive);
+            if (!service) die_with_parent(alive);
         }
         unshare_rest(namespace_flags(spec));
+        join_network(spec);
         set_up_namespaces_inside(spec);
         rootfs.build();
         rootfs.enter();
         const auto payload = [&] {
-            try {
-                become_payload(spec);
-            } catch (const Error& e) {
-                send_error(errors, e);
-            } catch (const std::exception& e) {
-                send_error(errors, Error(Code::internal, e.what()));
-            }
-            ::_exit(255);
+            or_send_error(errors, [&] {
+                rootfs.start_container_programs();
+                become_payload(spec, privileges);
+            });
         };
+        if (service) be_service(*service, errors, payload);
         if (spec.pid && spec.init) be_first_process(reports, payload);
         payload();
         ::_exit(255);

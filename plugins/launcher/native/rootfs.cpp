@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "device_tree.hpp"
+#include "file_tree.hpp"
 #include "identity.hpp"
 #include "namespaces.hpp"
 #include "resolve.hpp"
@@ -39,7 +40,15 @@ bool Rootfs::has_reader() const {
 }
 
 void Rootfs::prepare() {
-    if (image().type == "bind") return;
+    layers_.prepare();
+    if (shared_ || image().type == "bind") return;
+    if (!image().type.empty() && ImageMount::needs_program(image(), spec_, has_reader())) {
+        served_ = image();
+        served_.writable = image().writable && !spec_.read_only;
+        by_program_.emplace(served_, nullptr, spec_);
+        by_program_->prepare();
+        return;
+    }
     if (!spec_.user && !image().type.empty() && can_mount_in_kernel()) {
         try {
             loop_ = attach_loop(image().path, image().offset, image().size, image().writable && !spec_.read_only);
@@ -53,10 +62,9 @@ void Rootfs::prepare() {
     prepare_server();
 }
 
-void Rootfs::prepare_server() {
-    if (!has_reader())
-        throw Error(Code::unsupported, "while mounting " + image().path + ": the kernel cannot mount it for this user and nothing here reads it");
-    const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
+// What the host's server is to show, for the time of the call.
+template <class Use>
+void Rootfs::with_view(Use&& use) const {
     // The server shows these as empty places when the image lacks them, so that no overlay is needed.
     std::vector<std::string> texts;
     for (const auto& m : spec_.mounts)
@@ -67,20 +75,51 @@ void Rootfs::prepare_server() {
     sg_mount_view view{};
     view.uid = ::geteuid();
     view.gid = ::getegid();
-    view.map_ids = spec_.user ? 1 : 0;
+    view.map_ids = spec_.user && spec_.uids.size() == 1 ? 1 : 0;
     view.places = places.data();
+    use(view);
+}
+
+void Rootfs::prepare_server() {
+    if (!has_reader())
+        throw Error(Code::unsupported, "while mounting " + image().path + ": the kernel cannot mount it for this user and nothing here reads it");
+    const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
     try {
-        singularity::check([&](sg_error* e) {
-            return service.prepare(launch_.images[0].table, launch_.images[0].root, &view, &server_, e);
+        with_view([&](const sg_mount_view& view) {
+            singularity::check([&](sg_error* e) {
+                return service.prepare(launch_.images[0].table, launch_.images[0].root, &view, &server_, e);
+            });
         });
     } catch (const Error& e) {
-        throw Error(e.code(), "while mounting " + image().path + ": " + e.message(), e.hint().empty() ? fuse_hint() : e.hint(), e.detail());
+        throw Error(e.code(), "while mounting " + image().path + ": " + e.message(), machine_hint(e.hint().empty() ? fuse_hint() : e.hint()), e.detail());
     }
+}
+
+bool Rootfs::join(pid_t lives) {
+    const int64_t linger = host.integer("mount.linger", 0);
+    const auto* service = singularity::detail::host_table<sg_host_mount_v2>("mount", 2);
+    // Only a user's plain namespace is shared: one with other ids in it belongs to its container alone.
+    if (linger <= 0 || !service || !has_reader() || image().type == "bind" || ::geteuid() == 0 || !maps_only_the_caller(spec_)) return false;
+    try {
+        with_view([&](const sg_mount_view& view) {
+            const sg_mount_share share{image().offset, lives, static_cast<uint32_t>(std::min<int64_t>(linger, 86400))};
+            int32_t mount = -1;
+            singularity::check([&](sg_error* e) {
+                return service->join(launch_.images[0].table, launch_.images[0].root, &view, &share, &mount, e);
+            });
+            shared_ = Fd(mount);
+        });
+    } catch (const Error& e) {
+        if (e.code() != Code::unsupported) throw;
+        host.debug(e.message());
+        return false;
+    }
+    return true;
 }
 
 bool Rootfs::mount_with_kernel(const std::string& target) {
     const bool writable = image().writable && !spec_.read_only;
-    const unsigned long flags = MS_NOSUID | MS_NODEV | (writable ? 0 : MS_RDONLY);
+    const unsigned long flags = (spec_.allow_setuid ? 0 : MS_NOSUID) | MS_NODEV | (writable ? 0 : MS_RDONLY);
     return ::mount(loop_->path.c_str(), target.c_str(), image().type.c_str(), flags, nullptr) == 0;
 }
 
@@ -101,12 +140,15 @@ void Rootfs::mount_image() {
     if (image().type == "bind") {
         Fd target(::open(root_path_.c_str(), O_PATH | O_CLOEXEC));
         Flags flags;
-        flags.no_suid = flags.no_dev = true;
+        flags.no_suid = !spec_.allow_setuid;
+        flags.no_dev = true;
         flags.read_only = spec_.read_only && spec_.layer != "tmpfs";
         flags.recursive = false;
         std::string warning;
         if (!bind(image().path, target.get(), flags, warning)) fail("while mounting the directory", image().path);
         if (!warning.empty()) host.warn(image().path + ": " + warning);
+    } else if (by_program_) {
+        by_program_->mount(root_path_, layers_.programs());
     } else if (loop_) {
         if (!mount_with_kernel(root_path_)) {
             const int reason = errno;
@@ -118,13 +160,17 @@ void Rootfs::mount_image() {
             serve_in_old_namespace(root_path_);
         }
         loop_.reset();  // the mount holds the device now
+    } else if (shared_) {
+        Fd target(::open(root_path_.c_str(), O_PATH | O_CLOEXEC));
+        if (!target || !put_mount(shared_.get(), target.get())) fail("while mounting", image().path);
+        shared_.reset();
     } else {
         const auto& service = singularity::detail::need_table<sg_host_mount_v1>("mount");
         void* server = std::exchange(server_, nullptr);
         singularity::check([&](sg_error* e) { return service.attach(server, root_path_.c_str(), e); });
     }
     root_ = Fd(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root_) fail("cannot open the mounted image", root_path_);
+    if (!root_) fail("cannot open the mounted image", image().path, errno == ENOTCONN ? "its file system server has just ended: try again" : "");
 }
 
 // Mounts whose destination the image lacks and no earlier mount brings.
@@ -183,39 +229,25 @@ void Rootfs::make_place(int lower, int root, const Mount& mount) {
 }
 
 void Rootfs::lay_over(const std::vector<const Mount*>& absent) {
-    const bool writable = spec_.layer == "tmpfs";
-    make_directory(session_.fd.get(), "lower", 0755);
     struct stat s;
-    if (::fstat(root_.get(), &s) == 0) {  // the root of the upper-most directory is what people see
+    if (::fstat(root_.get(), &s) != 0) fail("cannot look at", root_path_);
+    if (!absent.empty()) {
+        make_directory(session_.fd.get(), "lower", 0755);
+        // The root of the upper-most directory is what people see.
         (void)!::fchmodat(session_.fd.get(), "lower", s.st_mode & 07777, 0);
         (void)!::fchownat(session_.fd.get(), "lower", s.st_uid, s.st_gid, 0);
-    }
-    Fd lower(::openat(session_.fd.get(), "lower", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    for (const Mount* m : absent) {
-        try {
-            make_place(lower.get(), root_.get(), *m);
-        } catch (const Error& e) {
-            host.debug(e.message());  // apply() says it in the mount's own terms
+        Fd lower(::openat(session_.fd.get(), "lower", O_PATH | O_DIRECTORY | O_CLOEXEC));
+        for (const Mount* m : absent) {
+            try {
+                make_place(lower.get(), root_.get(), *m);
+            } catch (const Error& e) {
+                host.debug(e.message());  // apply() says it in the mount's own terms
+            }
         }
     }
     make_directory(session_.fd.get(), "final", 0755);
-    std::string options = "lowerdir=lower:root";
-    if (writable) {
-        make_directory(session_.fd.get(), "upper", s.st_mode & 07777);
-        make_directory(session_.fd.get(), "work", 0700);
-        options += ",upperdir=upper,workdir=work";
-        if (spec_.user) options += ",userxattr";
-    }
-    // Relative names: no escaping of ':' and ',' in the session's path.
-    if (::fchdir(session_.fd.get()) != 0) fail("cannot enter", session_.path);
-    const unsigned long flags = MS_NOSUID | MS_NODEV | (writable ? 0 : MS_RDONLY);
-    if (::mount("overlay", "final", "overlay", flags, options.c_str()) != 0) {
-        const Error error = system_error(errno, "cannot lay an overlay over the image", {},
-                                         spec_.user ? "overlays in a user namespace need Linux 5.11 and the module 'overlay'" : "");
-        if (writable) throw error;
-        host.debug(error.message());
-        return;  // each mount whose destination is missing speaks for itself
-    }
+    if (spec_.layer == "tmpfs" && !layers_.writable()) layers_.write_to_memory(session_.fd.get(), s.st_mode & 07777);
+    if (!layers_.lay(session_.path, !absent.empty())) return;  // each mount whose destination is missing speaks for itself
     root_path_ = session_.path + "/final";
     root_ = Fd(::open(root_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root_) fail("cannot open", root_path_);
@@ -226,7 +258,12 @@ std::string Rootfs::generated(const Mount& m, int root) {
     std::string text = m.content;
     if (m.source == "passwd" || m.source == "group") {
         Fd original = open_inside(root, m.destination);
-        if (!original) return {};
+        struct stat s;
+        // A FIFO would never end, a device says nothing of users.
+        if (!original || ::fstat(original.get(), &s) != 0 || !S_ISREG(s.st_mode)) {
+            if (original) host.debug(m.destination + " of the image is no regular file and stays as it is");
+            return {};
+        }
         text = read_file(AT_FDCWD, fd_path(original.get()), 16u << 20);
         text = m.source == "passwd" ? passwd_text(text, spec_.user_entry) : group_text(text, spec_.user_entry.name, spec_.groups);
     }
@@ -240,19 +277,51 @@ std::string Rootfs::staged(const Mount& m) {
     make_directory(session_.fd.get(), name, m.mode);
     if (::fchmodat(session_.fd.get(), name.c_str(), m.mode, 0) != 0) fail("cannot set the mode of", name);
     const std::string path = session_.path + "/" + name;
-    if (m.type == "dev") make_device_tree(path, m.devices, spec_);
+    if (m.type == "dev") make_device_tree(path, m.devices, m.terminals, spec_);
+    if (m.type == "files") show_files(path, m.sources);
     return path;
+}
+
+// A part of a data image; its links stay in it as well.
+bool Rootfs::bind_of_image(const Mount& m, int target, const Flags& flags, std::string& warning) const {
+    const std::string place = layers_.place_of(m.image);
+    const Fd top(::open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!top) fail("cannot open the mounted image", place);
+    const Fd source = open_inside(top.get(), m.source);
+    if (!source)
+        throw Error(Code::not_found, "while mounting " + spec_.images[m.image].path + " on " + m.destination + ": there is no " + m.source + " in the image");
+    return bind(fd_path(source.get()), target, flags, warning);
+}
+
+// --fusemount: a program of the host serves it, or one of the container, which starts when all is mounted.
+bool Rootfs::mount_fuse(const Mount& m, int target) {
+    if (m.in_container) {
+        container_programs_.push_back(prepare_container_program(m.command, target));
+        return true;
+    }
+    const std::string name = "fuse" + std::to_string(counter_++);
+    make_directory(session_.fd.get(), name, 0755);
+    std::vector<std::string> words = m.command;
+    if (words[0].find('/') == std::string::npos) words[0] = find_host_program(words[0]);
+    if (words[0].empty()) throw Error(Code::not_found, "--fusemount: there is no program " + m.command[0] + " on this machine");
+    words.push_back("{}");
+    if (!m.daemon) words.push_back("-f");
+    const Fd mount = layers_.programs()->mount(words, session_.path + "/" + name, "/", {});
+    attach_mount(mount.get(), target);
+    return true;
 }
 
 bool Rootfs::apply_at(const Mount& m, int target, std::string& warning) {
     Flags flags{m.recursive, m.read_only, m.no_suid, m.no_dev, m.no_exec};
     if (m.type == "bind") return bind(m.source, target, flags, warning);
+    if (m.type == "image") return bind_of_image(m, target, flags, warning);
+    if (m.type == "fuse") return mount_fuse(m, target);
     if (m.type == "generated") {
         const std::string source = generated(m, root_.get());
         return source.empty() || bind(source, target, flags, warning);
     }
-    if (m.type == "session" || m.type == "dev") {
-        flags.recursive = m.type == "dev";
+    if (m.type == "session" || m.type == "dev" || m.type == "files") {
+        flags.recursive = m.type != "session";
         return bind(staged(m), target, flags, warning);
     }
     const unsigned long ms = MS_NOSUID | MS_NODEV;
@@ -291,13 +360,20 @@ void Rootfs::apply(const Mount& m) {
     }
     std::string warning;
     bool done = apply_at(m, target.get(), warning);
+    if (!done && errno == ENOENT) {  // Linux 6.18: a bind can fail once where several processes look a name up at first
+        target = open_inside(root_.get(), m.destination, !m.replace_link);
+        done = target && apply_at(m, target.get(), warning);
+    }
     if (!done && m.replace_link) {  // a kernel that refuses to cover a link: what the link names
         target = open_inside(root_.get(), m.destination);
         done = target && apply_at(m, target.get(), warning);
     }
     if (!done) {
-        const Error error = system_error(errno, "while mounting " + what + " on", m.destination,
-                                         errno == ENOTDIR ? "a file can only lie on a file and a directory on a directory" : "");
+        const int reason = errno;
+        struct stat source, at;
+        const bool differ = m.type == "bind" && ::stat(m.source.c_str(), &source) == 0 && target && ::fstat(target.get(), &at) == 0 && S_ISDIR(source.st_mode) != S_ISDIR(at.st_mode);
+        const Error error = system_error(differ ? ENOTDIR : reason, "while mounting " + what + " on", m.destination,
+                                         differ ? "a file can only lie on a file and a directory on a directory" : "");
         if (m.missing == Missing::fail) throw error;
         if (m.missing == Missing::warn) host.warn("Skipping mount " + what + " [" + m.tag + "]: " + error.message());
         return;
@@ -310,13 +386,17 @@ void Rootfs::build() {
     const mode_t mask = ::umask(0);
     session_ = make_session(spec_.session_places, spec_.session_bytes);
     mount_image();
+    layers_.mount(session_.path, session_.fd.get());
     if (spec_.layer != "none") {
         const auto missing = absent(root_.get());
-        if (!missing.empty() || spec_.layer == "tmpfs") lay_over(missing);
+        if (!missing.empty() || spec_.layer == "tmpfs" || layers_.any()) lay_over(missing);
     }
     // A recursive bind of a host directory that the session happens to lie below (an installation in /tmp, say)
     // must not show the container itself to the container. enter() takes it back.
-    for (const std::string& path : {session_.path + "/root", root_path_})
+    std::vector<std::string> own = {session_.path + "/root", root_path_};
+    for (size_t i = 1; i < spec_.images.size(); ++i)
+        if (spec_.images[i].role == Role::overlay) own.push_back(layers_.place_of(i));  // data is still to be bound
+    for (const std::string& path : own)
         if (::mount(nullptr, path.c_str(), nullptr, MS_UNBINDABLE, nullptr) != 0) fail("cannot set the propagation of", path);
     for (const auto& m : spec_.mounts) apply(m);
     ::umask(mask);

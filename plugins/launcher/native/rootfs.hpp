@@ -8,6 +8,8 @@
 
 #include <optional>
 
+#include "container_programs.hpp"
+#include "layers.hpp"
 #include "loop.hpp"
 #include "mounts.hpp"
 #include "spec.hpp"
@@ -16,16 +18,23 @@ namespace native {
 
 class Rootfs {
 public:
-    Rootfs(const Spec& spec, const sg_launch& launch) : spec_(spec), launch_(launch) {}
+    Rootfs(const Spec& spec, const sg_launch& launch) : spec_(spec), launch_(launch), layers_(spec, launch) {}
 
-    // Opens what must be opened outside: the loop device, or the host's FUSE server.
+    // Joins the user's shared mount of the image and with it the user namespace; `lives` is the process that lives as
+    // long as the container. False: nothing was done, the image needs a namespace and a mount of its own.
+    bool join(pid_t lives);
+    // Opens what must be opened outside: the loop device, or the host's FUSE server; for the layers too.
     void prepare();
     void build();
     void enter();
+    // Those of --fusemount that run in the container, after enter().
+    void start_container_programs() { native::start_container_programs(std::move(container_programs_)); }
 
 private:
     const Image& image() const { return spec_.images[0]; }
     bool has_reader() const;
+    template <class Use>
+    void with_view(Use&& use) const;
     void prepare_server();
     void mount_image();
     bool mount_with_kernel(const std::string& target);
@@ -35,18 +44,25 @@ private:
     void make_place(int lower, int root, const Mount& mount);
     void apply(const Mount& mount);
     bool apply_at(const Mount& mount, int target, std::string& warning);
+    bool mount_fuse(const Mount& mount, int target);
+    bool bind_of_image(const Mount& mount, int target, const Flags& flags, std::string& warning) const;
     std::string staged(const Mount& mount);
     std::string generated(const Mount& mount, int root);
 
     const Spec& spec_;
     const sg_launch& launch_;
+    Layers layers_;
     Session session_;
     std::string root_path_;  // where the finished tree lies: SESSION/root or SESSION/final
     Fd root_;
     std::optional<LoopDevice> loop_;
+    Image served_;
+    std::optional<ImageMount> by_program_;  // of served_: no kernel and no reader mounts it
     void* server_ = nullptr;
+    Fd shared_;  // the image as a detached mount
     Fd old_namespace_;
     unsigned counter_ = 0;
+    std::vector<ContainerProgram> container_programs_;
 };
 
 }  // namespace native

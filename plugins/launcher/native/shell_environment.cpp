@@ -173,8 +173,11 @@ Outcome evaluate_with_shell(const Spec& spec, const Variables& host, const std::
     if (first == std::string::npos) {
         if (WIFEXITED(status) && WEXITSTATUS(status) == 127 && result.empty())
             throw Error(Code::not_found, "cannot run " + shell + " of the image for its environment scripts", "a shared library is likely missing in the image");
+        if (WIFSIGNALED(status))
+            throw Error(Code::invalid, "the image's environment scripts failed: " + shell + " was ended by signal " + std::to_string(WTERMSIG(status)),
+                        "'singularity inspect --environment IMAGE' shows them");
         out.exited = true;
-        out.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        out.status = WEXITSTATUS(status);
         return out;
     }
     out.exported = parse_exports(std::string_view(result).substr(0, first));

@@ -1,7 +1,11 @@
 #include "spec.hpp"
 
 #include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
 
+#include "capability_names.hpp"
+#include "resources.hpp"
 #include "system.hpp"
 
 namespace native {
@@ -81,11 +85,18 @@ Mount read_mount(const Value& v) {
     m.content = text(v, "content");
     m.tag = text(v, "tag", "mount");
     m.devices = texts(v, "devices");
+    m.sources = texts(v, "sources");
     m.replace_link = flag(v, "replaceLink");
     m.unless_same = flag(v, "unlessSame");
     m.directory = flag(v, "directory", true);
     m.create = flag(v, "create", true);
     m.mode = id(v, "mode");
+    m.image = id(v, "image");
+    m.command = texts(v, "command");
+    m.in_container = flag(v, "inContainer");
+    m.daemon = flag(v, "daemon");
+    m.terminals = flag(v, "terminals", true);
+    if ((m.type == "fuse") == m.command.empty()) wrong("the mount on " + m.destination + " has no command, or one too many");
     if (m.mode == 0) m.mode = 0755;
     m.missing = missing(v, "missing");
     each(v, "options", [&](const Value& o) {
@@ -115,11 +126,18 @@ void read_namespaces(const Value& linux_part, Spec& spec) {
         else if (type == "pid") spec.pid = true;
         else if (type == "ipc") spec.ipc = true;
         else if (type == "uts") spec.uts = true;
-        else if (type == "network") spec.net = true;
+        else if (type == "network") spec.net = true, spec.network_path = text(v, "path");
         else wrong("namespace '" + type + "'");
     });
     spec.uids = mappings(linux_part, "uidMappings");
     spec.gids = mappings(linux_part, "gidMappings");
+    if (const Value* profile = member(linux_part, "seccomp")) {
+        rapidjson::StringBuffer buffer;
+        rapidjson::Writer<rapidjson::StringBuffer> w(buffer);
+        profile->Accept(w);
+        spec.seccomp.assign(buffer.GetString(), buffer.GetSize());
+    }
+    if (const Value* resources = member(linux_part, "resources")) spec.resources = read_resources(*resources);
     spec.propagation = text(linux_part, "rootfsPropagation", "rslave");
 }
 
@@ -146,8 +164,12 @@ void read_container(const Value& c, Spec& spec) {
         spec.session_places = texts(*session, "directories");
         spec.session_bytes = number(*session, "bytes", spec.session_bytes);
     }
+    if (const Value* instance = member(c, "instance"))
+        spec.instance = {text(*instance, "title"), text(*instance, "out"), text(*instance, "err")};
     spec.layer = text(c, "layer", "auto");
     spec.init = flag(c, "init", true);
+    spec.allow_setuid = flag(c, "allowSetuid");
+    spec.wrapper = texts(c, "wrapper");
     if (const Value* identity = member(c, "identity")) {
         if (const Value* user = member(*identity, "user"))
             spec.user_entry = {text(*user, "name"), text(*user, "gecos"), text(*user, "home"), text(*user, "shell"),
@@ -170,10 +192,25 @@ Spec parse_spec(std::string_view json) {
         spec.cwd = text(*process, "cwd", "/");
         spec.no_new_privileges = flag(*process, "noNewPrivileges");
         if (const Value* caps = member(*process, "capabilities")) {
-            spec.drop_capabilities = true;
-            for (const char* set : {"bounding", "effective", "inheritable", "permitted", "ambient"})
-                if (!texts(*caps, set).empty()) wrong("named capabilities are not there yet");
+            spec.set_capabilities = true;
+            // One set for all: what the program may do, and keep doing after its own exec.
+            for (const auto& name : texts(*caps, "permitted")) {
+                const uint64_t bit = capability_bit(name);
+                if (!bit) wrong("capability '" + name + "'");
+                spec.capabilities |= bit;
+            }
         }
+        if (const Value* user = member(*process, "user")) {
+            spec.process_uid = id(*user, "uid");
+            spec.process_gid = id(*user, "gid");
+            each(*user, "additionalGids", [&](const Value& v) {
+                if (!v.IsUint()) wrong("a group is no number");
+                spec.process_groups.push_back(v.GetUint());
+            });
+            spec.change_user = spec.process_uid != ::geteuid() || spec.process_gid != ::getegid();
+        }
+        spec.apparmor = text(*process, "apparmorProfile");
+        spec.selinux = text(*process, "selinuxLabel");
     }
     if (const Value* root = member(d, "root")) spec.read_only = flag(*root, "readonly", true);
     spec.hostname = text(d, "hostname");
@@ -182,7 +219,11 @@ Spec parse_spec(std::string_view json) {
     each(d, "images", [&](const Value& v) {
         Image image;
         const std::string role = text(v, "role", "root");
-        if (role != "root") wrong("an image with the role '" + role + "' is not there yet");
+        if (role == "root") image.role = Role::root;
+        else if (role == "overlay") image.role = Role::overlay;
+        else if (role == "data") image.role = Role::data;
+        else wrong("an image with the role '" + role + "'");
+        if ((image.role == Role::root) != spec.images.empty()) wrong("it needs exactly one root, as the first image");
         image.type = text(v, "type");
         image.path = text(v, "path");
         image.offset = number(v, "offset");
@@ -191,7 +232,10 @@ Spec parse_spec(std::string_view json) {
         image.arch = text(v, "arch");
         spec.images.push_back(std::move(image));
     });
-    if (spec.images.size() != 1) wrong("it needs exactly one image, the root");
+    if (spec.images.empty()) wrong("it has no image");
+    for (const auto& m : spec.mounts)
+        if (m.type == "image" && (m.image == 0 || m.image >= spec.images.size() || spec.images[m.image].role != Role::data))
+            wrong("the mount on " + m.destination + " names no data image");
     if (const Value* c = member(d, "container")) read_container(*c, spec);
     if (spec.timeout == 0) spec.timeout = 60;
     return spec;

@@ -32,11 +32,18 @@ void fail(std::string_view what, std::string_view path, std::string hint) {
     throw system_error(errno, what, path, std::move(hint));
 }
 
+std::string machine_hint(std::string hint) {
+    return hint.empty() ? "'singularity doctor' tells what this machine lacks" : std::move(hint) + "; 'singularity doctor' tells more";
+}
+
 std::string fd_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 std::string read_file(int at, const std::string& path, size_t limit) {
-    Fd fd(::openat(at, path.c_str(), O_RDONLY | O_CLOEXEC));
+    // An image may have a FIFO in a file's place, which would never end.
+    Fd fd(::openat(at, path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) fail("cannot open", path);
+    struct stat s;
+    if (::fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) throw Error(Code::invalid, path + " is no regular file");
     std::string out;
     char buffer[16384];
     for (;;) {

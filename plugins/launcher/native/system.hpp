@@ -43,6 +43,9 @@ private:
 Error system_error(int number, std::string_view what, std::string_view path = {}, std::string hint = {});
 [[noreturn]] void fail(std::string_view what, std::string_view path = {}, std::string hint = {});  // with errno
 
+// A hint about something that the machine lacks, with where to learn more.
+std::string machine_hint(std::string hint);
+
 // "/proc/self/fd/N": the way to hand an open descriptor to a call that wants a path.
 std::string fd_path(int fd);
 

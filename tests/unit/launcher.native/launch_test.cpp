@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -67,7 +68,7 @@ struct Box {
     std::string namespaces = R"({"type":"mount"})";
     std::string mappings;
     std::string mounts = R"({"destination":"/proc","type":"bind","source":"/proc","options":["rbind","nosuid","nodev"]})";
-    std::string read_only = "true", layer = "auto", container_extra, hostname;
+    std::string read_only = "true", layer = "auto", container_extra, hostname, more_images;
 
     Box() {
         char name[] = "/tmp/sg-launch-XXXXXX";
@@ -107,7 +108,7 @@ struct Box {
         }
         return R"({"launchSpecVersion":"1.0","process":{)" + process + R"(},"root":{"path":"rootfs","readonly":)" + read_only + "}," +
                (hostname.empty() ? "" : R"("hostname":")" + hostname + "\",") + R"("mounts":[)" + mounts + R"(],"linux":{"namespaces":[)" + namespaces + "]" +
-               mappings + R"(},"images":[{"role":"root","type":"bind","path":")" + root + R"(","writable":true}],"container":{"action":{"name":")" + action +
+               mappings + R"(},"images":[{"role":"root","type":"bind","path":")" + root + R"(","writable":true})" + more_images + R"(],"container":{"action":{"name":")" + action +
                R"(","args":[)" + args + R"(]},"session":{"directories":[")" + session + R"("],"bytes":67108864},"layer":")" + layer + "\"" + container_extra + "}}";
     }
 
@@ -460,6 +461,49 @@ BOOST_AUTO_TEST_CASE(a_host_name_of_its_own) {
     box.namespaces += R"(,{"type":"uts"})";
     box.hostname = "box";
     BOOST_TEST(box.run({"hostname"}).out == "box\n");
+}
+
+BOOST_AUTO_TEST_CASE(overlays_hide_one_another_and_the_writable_one_takes_what_is_written) {
+    if (!possible()) return;
+    for (const bool user : {false, true}) {
+        Box box;
+        const std::string top = box.root + ".top", below = box.root + ".below";
+        fs::create_directories(top);
+        fs::create_directories(below + "/upper/etc");
+        std::ofstream(below + "/upper/etc/from") << "overlay\n";
+        if (user) {
+            box.as_user();
+            // The kernel copies nothing up whose owner the user namespace does not have.
+            BOOST_REQUIRE(std::system(("chown -R 4242:4242 " + top + " " + below + " " + box.root).c_str()) == 0);
+        }
+        box.more_images = R"(,{"role":"overlay","type":"bind","path":")" + top + R"(","writable":true},{"role":"overlay","type":"bind","path":")" + below + R"("})";
+        const Result r = box.run({"sh", "-c", "cat /etc/from; echo new >/etc/new; busybox rm /etc/group; echo $?"});
+        BOOST_TEST(r.out == "overlay\n0\n", r.err);
+        BOOST_TEST(fs::exists(top + "/upper/etc/new"));
+        BOOST_TEST(!fs::exists(below + "/upper/etc/new"));
+        BOOST_TEST(fs::exists(box.root + "/etc/group"));
+        fs::remove_all(top);
+        fs::remove_all(below);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_list_of_users_that_is_no_file_is_left_alone) {
+    if (!possible()) return;
+    Box box;
+    fs::remove(box.root + "/etc/passwd");
+    BOOST_REQUIRE(mkfifo((box.root + "/etc/passwd").c_str(), 0644) == 0);
+    box.mounts += R"(,{"destination":"/etc/passwd","type":"generated","source":"passwd","options":["bind"],"missing":"skip","create":false,"directory":false})";
+    const Result r = box.run({"sh", "-c", "[ -p /etc/passwd ] && echo fifo"});
+    BOOST_TEST(r.out == "fifo\n", r.err);
+}
+
+BOOST_AUTO_TEST_CASE(environment_scripts_that_kill_their_shell_are_a_failure_with_words) {
+    if (!possible()) return;
+    Box box;
+    std::ofstream(box.root + "/.singularity.d/env/10-x.sh") << "kill -SEGV $$\n";
+    const Result r = box.run({"true"});
+    BOOST_TEST(r.code() == 255);
+    BOOST_TEST(r.err.find("ended by signal 11") != std::string::npos, r.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

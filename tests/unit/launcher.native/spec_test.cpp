@@ -16,7 +16,8 @@ BOOST_AUTO_TEST_CASE(a_small_document_is_read) {
     BOOST_TEST(s.user);
     BOOST_TEST(s.pid);
     BOOST_TEST(!s.ipc);
-    BOOST_TEST(s.drop_capabilities);
+    BOOST_TEST(s.set_capabilities);
+    BOOST_TEST(s.capabilities == 0u);
     BOOST_TEST(!s.read_only);
     BOOST_TEST(s.mounts.at(0).destination == "/b");
     BOOST_TEST(s.mounts.at(0).read_only);
@@ -32,10 +33,27 @@ BOOST_AUTO_TEST_CASE(what_it_does_not_know_is_refused) {
     for (const std::string rest :
          {R"(,"mounts":[{"destination":"relative","type":"bind"}]})", R"(,"mounts":[{"destination":"/a","type":"bind","options":["weird"]}]})",
           R"(,"linux":{"namespaces":[{"type":"time"}]}})", R"(,"mounts":{}})", R"(,"process":{"env":[1]}})", R"(,"process":{"env":["a\u0000b"]}})",
-          R"(,"process":{"capabilities":{"bounding":["CAP_SYS_ADMIN"]}}})", R"(,"linux":{"uidMappings":[{"size":99999999999}]}})"})
+          R"(,"process":{"capabilities":{"permitted":["CAP_NO_SUCH"]}}})", R"(,"linux":{"uidMappings":[{"size":99999999999}]}})"})
         BOOST_CHECK_EXCEPTION(parse_spec(head + rest), Error, [](const Error& e) { return e.code() == Code::invalid; });
     for (const std::string text : {"", "[]", "{", R"({"launchSpecVersion":"2.0"})", R"({"launchSpecVersion":"1.0"})"})
         BOOST_CHECK_THROW(parse_spec(text), Error);
+}
+
+BOOST_AUTO_TEST_CASE(images_beside_the_root_have_roles_and_mounts_name_them) {
+    const std::string head = R"({"launchSpecVersion":"1.0","images":[{"type":"t","path":"/i"},{"role":"overlay","type":"bind","path":"/o","writable":true},{"role":"data","type":"t","path":"/d"}])";
+    const Spec s = parse_spec(head + R"(,"mounts":[{"destination":"/a","type":"image","source":"/in","image":2}]})");
+    BOOST_TEST((s.images.at(1).role == Role::overlay));
+    BOOST_TEST(s.images.at(1).writable);
+    BOOST_TEST(s.mounts.at(0).image == 2u);
+    for (const char* image : {"0", "1", "3"})
+        BOOST_CHECK_THROW(parse_spec(head + R"(,"mounts":[{"destination":"/a","type":"image","source":"/in","image":)" + image + "}]}"), Error);
+    BOOST_CHECK_THROW(parse_spec(R"({"launchSpecVersion":"1.0","images":[{"role":"overlay","type":"t","path":"/i"}]})"), Error);
+    BOOST_CHECK_THROW(parse_spec(R"({"launchSpecVersion":"1.0","images":[{"type":"t","path":"/i"},{"type":"t","path":"/i"}]})"), Error);
+}
+
+BOOST_AUTO_TEST_CASE(capabilities_are_named) {
+    const Spec s = parse_spec(R"({"launchSpecVersion":"1.0","images":[{"type":"t","path":"/i"}],"process":{"capabilities":{"permitted":["CAP_CHOWN","CAP_CHECKPOINT_RESTORE"]}}})");
+    BOOST_TEST(s.capabilities == (uint64_t{1} | uint64_t{1} << 40));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

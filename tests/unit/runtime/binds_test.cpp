@@ -36,8 +36,37 @@ BOOST_AUTO_TEST_CASE(wrong_forms_are_usage_errors) {
     for (const char* text : {":/b", "/a:/b:xx", "/a:/b:ro:more"}) {
         BOOST_CHECK_EXCEPTION(parse_binds(text), Error, [](const Error& e) { return e.code() == Code::usage; });
     }
-    BOOST_CHECK_EXCEPTION(parse_binds("/a.sif:/b:image-src=/data"), Error, [](const Error& e) { return e.code() == Code::unsupported; });
-    BOOST_CHECK_EXCEPTION(parse_binds("/a.sif:/b:ro,id=2"), Error, [](const Error& e) { return e.code() == Code::unsupported; });
+    for (const char* text : {"/a.sif:/b:image-src=relative", "/a.sif:/b:id=0", "/a.sif:/b:id=x"})
+        BOOST_CHECK_EXCEPTION(parse_binds(text), Error, [](const Error& e) { return e.code() == Code::usage; });
+}
+
+BOOST_AUTO_TEST_CASE(a_part_of_an_image_is_named_by_its_path_and_its_number) {
+    const auto binds = parse_binds("/a.sif:/b:ro,image-src=/data,/plain:/c,/d.sif:/d:id=3");
+    BOOST_REQUIRE(binds.size() == 3u);
+    BOOST_TEST(binds[0].of_image);
+    BOOST_TEST(binds[0].read_only);
+    BOOST_TEST(binds[0].image_path == "/data");
+    BOOST_TEST(!binds[1].of_image);
+    BOOST_TEST(binds[2].image_part == 3u);
+    BOOST_TEST(binds[2].image_path == "/");
+    const auto mounts = parse_mounts("type=bind,src=/a.sif,dst=/b,image-src=/x,id=2");
+    BOOST_REQUIRE(mounts.size() == 1u);
+    BOOST_TEST(mounts[0].image_path == "/x");
+    BOOST_TEST(mounts[0].image_part == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(programs_that_serve_a_directory_are_words_of_a_shell) {
+    const FuseMount host = parse_fuse_mount("host:sshfs -o ro 'a b:/x y' /mnt/x");
+    BOOST_TEST(!host.in_container);
+    BOOST_TEST(!host.daemon);
+    BOOST_TEST(host.command == (std::vector<std::string>{"sshfs", "-o", "ro", "a b:/x y"}), boost::test_tools::per_element());
+    BOOST_TEST(host.destination == "/mnt/x");
+    const FuseMount other = parse_fuse_mount("container-daemon:/bin/x\\ y \"\" /z");
+    BOOST_TEST(other.in_container);
+    BOOST_TEST(other.daemon);
+    BOOST_TEST(other.command == (std::vector<std::string>{"/bin/x y", ""}), boost::test_tools::per_element());
+    for (const char* text : {"", "host:", "host:x", "host:x relative", "host:x 'open /z", "/z"})
+        BOOST_CHECK_EXCEPTION(parse_fuse_mount(text), Error, [](const Error& e) { return e.code() == Code::usage; });
 }
 
 BOOST_AUTO_TEST_CASE(mount_specifications_are_csv) {

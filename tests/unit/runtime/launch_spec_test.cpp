@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "runtime/capabilities.hpp"
+#include "runtime/lazy_root.hpp"
 
 using namespace sg;
 using namespace sg::runtime;
@@ -69,8 +71,10 @@ BOOST_FIXTURE_TEST_CASE(root_keeps_its_rights_and_needs_no_user_namespace, Fixtu
     machine.user.uid = machine.user.gid = 0;
     const auto d = make();
     BOOST_TEST(namespaces(d) == std::vector<std::string>{"mount"}, boost::test_tools::per_element());
-    BOOST_TEST(!d["process"]["noNewPrivileges"].GetBool());
+    BOOST_TEST(d["process"]["noNewPrivileges"].GetBool());
     BOOST_TEST(!d["process"].HasMember("capabilities"));
+    options.keep_privileges = true;
+    BOOST_TEST(!make()["process"]["noNewPrivileges"].GetBool());
     BOOST_TEST(d["container"]["session"]["bytes"].GetUint64() == 0u);
 }
 
@@ -110,9 +114,81 @@ BOOST_FIXTURE_TEST_CASE(text_that_json_must_escape_survives, Fixture) {
     BOOST_TEST(std::string(d["container"]["action"]["args"][1].GetString()) == options.arguments[1]);
 }
 
+BOOST_FIXTURE_TEST_CASE(overlays_and_data_follow_the_root_in_the_list_of_images, Fixture) {
+    ExtraFacts overlay{"overlay", {}, true}, data{"data", {}, false};
+    std::strcpy(overlay.plan.type, "bind");
+    image.extra = {overlay, data};
+    options.binds = parse_binds("/tmp:/plain,/usr:/d:image-src=/in");
+    const auto d = make();
+    BOOST_TEST(d["images"].Size() == 3u);
+    BOOST_TEST(d["images"][1]["role"].GetString() == "overlay");
+    BOOST_TEST(d["images"][1]["writable"].GetBool());
+    bool found = false;
+    for (const auto& m : d["mounts"].GetArray())
+        if (m["type"] == "image") {
+            found = true;
+            BOOST_TEST(m["image"].GetUint() == 2u);
+            BOOST_TEST(m["source"].GetString() == "/in");
+        }
+    BOOST_TEST(found);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_would_be_written_to_twice_is_refused, Fixture) {
+    image.extra = {ExtraFacts{"overlay", {}, true}};
+    options.writable_tmpfs = true;
+    BOOST_CHECK_THROW(make(), Error);
+    options.writable_tmpfs = false;
+    options.writable = true;  // goes to the overlay
+    BOOST_TEST(make()["root"]["readonly"].GetBool());
+    image.extra.clear();
+    BOOST_CHECK_THROW(make(), Error);
+}
+
+BOOST_FIXTURE_TEST_CASE(capabilities_are_added_and_dropped, Fixture) {
+    options.add_capabilities = "net_raw,CAP_CHOWN";
+    options.drop_capabilities = "chown";
+    auto d = make();
+    BOOST_TEST(d["process"]["capabilities"]["ambient"].Size() == 1u);
+    BOOST_TEST(d["process"]["capabilities"]["ambient"][0].GetString() == "CAP_NET_RAW");
+    machine.user.uid = machine.user.gid = 0;
+    machine.root = true;
+    d = make();
+    BOOST_TEST(d["process"]["capabilities"]["permitted"].Size() == capability_names(all_capabilities()).size() - 1);
+    options.add_capabilities = "no_such";
+    BOOST_CHECK_EXCEPTION(make(), Error, [](const Error& e) { return e.code() == Code::usage; });
+}
+
+BOOST_FIXTURE_TEST_CASE(security_options_change_ids, Fixture) {
+    options.security = {"uid:5", "gid:7"};
+    auto d = make();
+    BOOST_TEST(d["linux"]["uidMappings"][0]["containerID"].GetUint() == 5u);
+    BOOST_TEST(d["linux"]["uidMappings"][0]["hostID"].GetUint() == 1000u);
+    BOOST_TEST(d["process"]["user"]["gid"].GetUint() == 7u);
+    for (const char* wrong : {"uid", "uid:x", "gid:1:", "gid:1:2", "what:1", "uid:4294967295"}) {
+        options.security = {wrong};
+        BOOST_CHECK_THROW(make(), Error);
+    }
+    options.security = {"uid:5"};
+    options.fakeroot = true;
+    BOOST_CHECK_THROW(make(), Error);
+}
+
+BOOST_FIXTURE_TEST_CASE(fakeroot_is_root_with_the_home_of_the_caller, Fixture) {
+    options.fakeroot = true;
+    options.ignore_subuid = options.ignore_fakeroot_command = true;
+    machine.user.home = "/tmp";
+    const auto d = make();
+    BOOST_TEST(d["linux"]["uidMappings"].Size() == 1u);
+    BOOST_TEST(d["linux"]["uidMappings"][0]["containerID"].GetUint() == 0u);
+    BOOST_TEST(d["process"]["user"]["uid"].GetUint() == 0u);
+    BOOST_TEST(!d["process"].HasMember("capabilities"));
+    BOOST_TEST(d["container"]["identity"]["user"]["name"].GetString() == "root");
+    BOOST_TEST(d["container"]["identity"]["user"]["home"].GetString() == "/root");
+    BOOST_TEST(!d["container"].HasMember("wrapper"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
-#include "runtime/lazy_root.hpp"
 
 BOOST_AUTO_TEST_SUITE(lazy_root)
 

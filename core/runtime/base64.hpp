@@ -1,0 +1,11 @@
+// Base 64 (RFC 4648, section 4), with padding.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace sg::runtime {
+
+std::string to_base64(std::string_view bytes);
+std::string from_base64(std::string_view text);  // "" when it is none
+
+}  // namespace sg::runtime

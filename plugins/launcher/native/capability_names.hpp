@@ -1,0 +1,11 @@
+// Capabilities by their names in the runtime-spec.
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+namespace native {
+
+// The bit of "CAP_CHOWN"; 0 for a name that is not known.
+uint64_t capability_bit(std::string_view name);
+
+}  // namespace native
