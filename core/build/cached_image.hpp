@@ -1,5 +1,6 @@
 // A URI as an image file that can be run: converted once, then taken from the cache (seed-behaviour, R2, R15).
 #pragma once
+#include <optional>
 #include <string>
 
 #include "fetch/opened_source.hpp"
@@ -14,5 +15,10 @@ struct RunnableImage {
     bool temporary = false;
 };
 RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs options, const sg_call* call);
+// `shown` is how messages call it.
+RunnableImage cached_image(PluginHost& plugins, const SourceRequest& request, const std::string& shown, const sg_call* call);
+
+// The path of the image that the cache has for it; nothing when it would have to be made.
+std::optional<std::string> find_cached(PluginHost& plugins, const SourceRequest& request, const sg_call* call);
 
 }  // namespace sg

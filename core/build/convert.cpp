@@ -5,41 +5,29 @@
 #include <algorithm>
 #include <cctype>
 #include <climits>
+#include <cstdio>
 #include <thread>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "build/identity.hpp"
+#include "build/target.hpp"
 #include "config/settings.hpp"
+#include "build/cache_places.hpp"
 #include "image/config.hpp"
+#include "fetch/source_uri.hpp"
+#include "image/oci_manifest.hpp"
 #include "metadata/oci.hpp"
 #include "rootfs/copy.hpp"
 #include "rootfs/tree.hpp"
 #include "rootfs/writer.hpp"
+#include "store/layout_index.hpp"
 #include "store/output.hpp"
 #include "store/sha256.hpp"
 
 namespace sg {
 
 namespace {
-
-// The file or directory that is being written, whichever the format makes.
-class Target {
-public:
-    Target(const std::string& path, bool directory) {
-        if (directory)
-            directory_ = std::make_unique<OutputDirectory>(path);
-        else
-            file_ = std::make_unique<OutputFile>(path);
-    }
-    int fd() const { return file_ ? file_->fd() : -1; }
-    std::string path() const { return file_ ? file_->target() : directory_->path(); }
-    void commit() { file_ ? file_->commit() : directory_->commit(); }
-
-private:
-    std::unique_ptr<OutputFile> file_;
-    std::unique_ptr<OutputDirectory> directory_;
-};
 
 struct Making {
     PluginHost& plugins;
@@ -49,47 +37,54 @@ struct Making {
     const sg_call* call;
 };
 
-void say_creating(const FormatEntry& format) {
-    log::info("Creating " + shown_name(format) + (format.directory ? " directory..." : " file..."));
-}
-
-// `identity` names the content: with equal options, equal text gives an equal UUID.
 ImageWriter open_writer(const Making& m, const Target& target, const std::string& identity, const std::string& arch,
                         std::optional<int64_t> time) {
-    std::vector<sg_pair> pairs;
-    for (const auto& [k, v] : m.options.format_options) pairs.push_back({k.c_str(), v.c_str()});
-    pairs.push_back({nullptr, nullptr});
-    const std::string path = target.path();
-    sg_create what{};
-    what.fd = target.fd();
-    what.path = path.c_str();
-    what.arch = arch.c_str();
-    what.compress = m.options.compress.c_str();
-    what.time = time.value_or(INT64_MIN);
-    what.options = pairs.data();
-    std::string name = identity + "\n" + m.format.name + "\n" + m.options.compress + "\n" + arch;
-    for (const auto& [k, v] : m.options.format_options) name += "\n" + k + "=" + v;
-    const auto uuid = uuid_of(name);
-    std::copy(uuid.begin(), uuid.end(), what.uuid);
-    return ImageWriter::create(*m.format.table, what, m.call);
+    return open_writer(m.format, m.options, target, {identity, arch, time}, m.call);
 }
 
 BuildFacts facts_of(const Making& m) {
     BuildFacts facts;
-    facts.header = {{"bootstrap", m.request.scheme}, {"from", m.request.reference}};
-    facts.deffile = "bootstrap: " + m.request.scheme + "\nfrom: " + m.request.reference + "\n\n";
+    const std::string from = without_secret(m.request.reference);
+    facts.header = {{"bootstrap", m.request.scheme}, {"from", from}};
+    facts.deffile = "bootstrap: " + m.request.scheme + "\nfrom: " + from + "\n\n";
     facts.version = m.options.version;
     return facts;
 }
 
-void add_parts(const Metadata& metadata, const FormatEntry& format, ImageWriter& writer) {
-    if (!format.parts) return;
-    for (const auto& part : metadata.parts()) writer.part(part.type, part.name, part.bytes);
+// The image joins the cache's OCI layout, now that its layers are there.
+void keep_image(const Making& m, const Layers& layers, const ImageConfig& config) {
+    if (layers.manifest.empty()) return;
+    BlobStore& store = *m.options.blobs;
+    const auto digest_of = [](const std::string& text) { return Digest::parse("sha256:" + sha256_hex(text), "a hash"); };
+    const std::string manifest = as_oci_manifest(layers.manifest);
+    const Digest digest = digest_of(manifest);
+    store.keep(layers.config, digest_of(layers.config));
+    store.keep(manifest, digest);
+    LayoutIndex(store.root()).add({sha256_hex(layers.manifest), digest.text(), manifest.size(), config.architecture, config.os, config.variant});
+}
+
+void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, const ImageConfig& config) {
+    fetch.finish();
+    if (fetch.fetched_count() > 0) {
+        char size[32];
+        std::snprintf(size, sizeof size, "%.2f MiB", static_cast<double>(fetch.fetched_bytes()) / (1 << 20));
+        log::info("Fetched " + std::to_string(fetch.fetched_count()) + " of " + std::to_string(layers.inputs.size()) + " layers, " + size);
+    }
+    if (!fetch.kept()) return;
+    try {
+        keep_image(m, layers, config);
+    } catch (const Error& e) {
+        // The image itself is whole; what the cache lacks is fetched the next time.
+        if (e.code() == Code::cancelled) throw;
+        log::warning("the image is not listed in the cache: " + e.message());
+    }
 }
 
 void write_layers(const Making& m, OpenedSource& source, Target& target) {
     log::plain("Getting image source signatures");
-    Layers layers = source.layers(m.options.temporary);
+    const FetchPlan plan{m.options.blobs.get(), m.options.keep_blobs, m.options.temporary, m.options.jobs};
+    const auto capability = m.plugins.index().find(CapabilityKind::bootstrap, m.request.scheme);
+    Layers layers = source.layers(plan, capability && capability->remote);
     BuildFacts facts = facts_of(m);
     facts.config = parse_image_config(layers.config);
     facts.arch = facts.config->architecture.empty() ? m.request.arch : facts.config->architecture;
@@ -101,6 +96,7 @@ void write_layers(const Making& m, OpenedSource& source, Target& target) {
     MergeOptions options;
     options.threads = m.options.threads;
     Tree tree = merge_layers(layers.inputs, writer, m.options.limits, options, m.call);
+    if (source.fetch()) finish_fetch(m, *source.fetch(), layers, *facts.config);
     log::plain("Copying config sha256:" + sha256_hex(layers.config));
     log::plain("Writing manifest to image destination");
     log::plain("Storing signatures");
@@ -141,30 +137,43 @@ void write_empty(const Making& m, Target& target) {
     writer.finish(tree);
 }
 
+// Damage shows first as data that makes no sense; only then the cached blobs are looked through.
+void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& target) {
+    constexpr int most_attempts = 3;
+    for (int attempt = 1;; ++attempt) {
+        try {
+            return write_layers(m, source, target);
+        } catch (const Error& e) {
+            const bool by_data = e.code() == Code::corrupt || e.code() == Code::invalid || e.code() == Code::limit || e.code() == Code::unsupported ||
+                                 e.code() == Code::not_found;
+            if (!by_data || attempt == most_attempts || !source.fetch() || !source.fetch()->discard_damaged()) throw;
+            target.restart();
+        }
+    }
+}
+
 void notify(PluginHost& plugins, const char* name, const SourceRequest& request, const std::string& path) {
-    const std::string reference = request.scheme + ":" + request.reference;
+    const std::string reference = request.scheme + ":" + without_secret(request.reference);
     const sg_event event{name, reference.c_str(), "", path.c_str(), nullptr, 0};
     plugins.notify(event);
 }
 
 }  // namespace
 
-std::string shown_name(const FormatEntry& format) {
-    std::string name = format.name;
-    if (!format.directory)
-        std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return name;
+void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
+             const ConvertOptions& options, const sg_call* call) {
+    OpenedSource source(plugins.bootstrap(request.scheme), request, call);
+    convert(plugins, source, request, target_path, format, options, call);
 }
 
-void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
+void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
              const ConvertOptions& options, const sg_call* call) {
     const Making m{plugins, request, format, options, call};
     log::info("Starting build...");
     notify(plugins, "before_build", request, target_path);
-    OpenedSource source(plugins.bootstrap(request.scheme), request, call);
     Target target(target_path, format.directory);
     switch (source.kind()) {
-        case SG_LAYERS: write_layers(m, source, target); break;
+        case SG_LAYERS: write_layers_of_good_blobs(m, source, target); break;
         case SG_PATH: write_copy(m, source.path(), target); break;
         case SG_BLOB: {
             Spool spool(options.temporary);
@@ -199,6 +208,9 @@ ConvertOptions convert_options(const Settings& settings) {
     o.limits.path_length = limit("limits.path_length");
     o.temporary = settings.text("tmpdir");
     if (o.temporary.empty()) o.temporary = "/tmp";
+    o.blobs = blob_store(cache_places(settings));
+    o.keep_blobs = settings.boolean("cache.keep_blobs");
+    o.jobs = static_cast<unsigned>(std::clamp<int64_t>(settings.integer("fetch.jobs"), 1, 64));
     o.version = SG_VERSION;
     return o;
 }

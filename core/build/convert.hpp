@@ -1,6 +1,7 @@
 // From an opened source to a finished image: the one way by which `build`, `pull` and the cache make images.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,14 +17,21 @@ struct ConvertOptions {
     unsigned threads = 1;
     MergeLimits limits;
     std::string temporary;        // directory for what must be kept while building
+    std::shared_ptr<BlobStore> blobs;  // where blobs that came over a network are kept and found; null: no cache
+    bool keep_blobs = true;
+    unsigned jobs = 4;            // layers fetched at a time
     std::string version;          // of the product, for the labels
     Pairs format_options;
 };
 
 // Makes `target` in `format` from what `request` names. Nothing is visible at `target` before it is whole.
 // Prints the guide's lines (INFO: Starting build... to INFO: Creating ...), not the last one.
+// A cached blob that turns out to be damaged is fetched again.
 void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target, const FormatEntry& format,
              const ConvertOptions& options, const sg_call* call);
+// The same for a source that has been opened already.
+void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& target,
+             const FormatEntry& format, const ConvertOptions& options, const sg_call* call);
 
 // A format's name as messages write it: upper case for a kind of file.
 std::string shown_name(const FormatEntry& format);

@@ -76,11 +76,25 @@ public:
             section(lines[i], {lines.begin() + static_cast<ptrdiff_t>(i) + 1, lines.begin() + static_cast<ptrdiff_t>(end)});
             i = end;
         }
-        for (const Line& line : lines) stage_.text.append(line.text).push_back('\n');
+        record(lines);
         return std::move(stage_);
     }
 
 private:
+    // Keys of the header are recorded in lower case, as Singularity always did; the rest stays as it is written.
+    void record(const std::vector<Line>& lines) {
+        size_t key = 0;
+        for (const Line& line : lines) {
+            std::string text = line.text;
+            if (key < stage_.header.size() && stage_.header[key].at.line == line.number && !begins_section(line)) {
+                const std::string& name = stage_.header[key].name;
+                text.replace(stage_.header[key].at.column - 1, name.size(), name);
+                ++key;
+            }
+            stage_.text.append(text).push_back('\n');
+        }
+    }
+
     // ---- Header -------------------------------------------------------------------------------
 
     void header(const std::vector<Line>& lines, size_t count) {

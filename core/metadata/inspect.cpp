@@ -12,24 +12,6 @@ namespace {
 
 constexpr uint64_t max_part = 16ull << 20;
 
-// The first part of this type (and name, when one is given); nothing when there is none.
-std::optional<std::string> read_part(OpenedImage& image, std::string_view type, std::string_view name,
-                                     const sg_call* call) {
-    const sg_parts_v1* parts = image.format().parts;
-    if (!parts) return std::nullopt;
-    const uint64_t count = parts->count(image.file());
-    for (uint64_t i = 0; i < count; ++i) {
-        sg_part part{};
-        singularity::check([&](sg_error* e) { return parts->get(image.file(), i, &part, e); });
-        if (part.type != type || (!name.empty() && part.name != name)) continue;
-        sg_stream* raw = nullptr;
-        singularity::check([&](sg_error* e) { return parts->read(image.file(), part.id, call, &raw, e); });
-        singularity::ForeignStream stream(raw);
-        return singularity::read_all(stream, max_part, image.path() + ", part " + std::to_string(part.id));
-    }
-    return std::nullopt;
-}
-
 const AppAttributes& app_of(const Attributes& all, const std::string& name) {
     const auto it = all.apps.find(name);
     if (it != all.apps.end()) return it->second;
@@ -55,6 +37,23 @@ std::string printable(std::string_view text) {
 }
 
 }  // namespace
+
+std::optional<std::string> read_part(OpenedImage& image, std::string_view type, std::string_view name,
+                                     const sg_call* call) {
+    const sg_parts_v1* parts = image.format().parts;
+    if (!parts) return std::nullopt;
+    const uint64_t count = parts->count(image.file());
+    for (uint64_t i = 0; i < count; ++i) {
+        sg_part part{};
+        singularity::check([&](sg_error* e) { return parts->get(image.file(), i, &part, e); });
+        if (part.type != type || (!name.empty() && part.name != name)) continue;
+        sg_stream* raw = nullptr;
+        singularity::check([&](sg_error* e) { return parts->read(image.file(), part.id, call, &raw, e); });
+        singularity::ForeignStream stream(raw);
+        return singularity::read_all(stream, max_part, image.path() + ", part " + std::to_string(part.id));
+    }
+    return std::nullopt;
+}
 
 Attributes inspect_image(OpenedImage& image, const sg_call* call) {
     const auto deffile = read_part(image, "deffile", "", call);

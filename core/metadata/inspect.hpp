@@ -1,6 +1,8 @@
 // What an image says of itself, and its forms as text (image-metadata fact sheet, section 5; callers sheet, rule 12).
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "metadata/attributes.hpp"
 #include "plugin/host.hpp"
@@ -11,6 +13,9 @@ namespace sg {
 // its own part when there is one. An image without any of it gives empty attributes. Throws what the format reports
 // when neither can be read.
 Attributes inspect_image(OpenedImage& image, const sg_call* call);
+
+// The bytes of the image file's first part of this type (and name, when one is given); nothing when there is none.
+std::optional<std::string> read_part(OpenedImage& image, std::string_view type, std::string_view name, const sg_call* call);
 
 struct Sections {
     bool labels = false, deffile = false, runscript = false, startscript = false, test = false, environment = false,

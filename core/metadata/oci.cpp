@@ -18,6 +18,11 @@ namespace {
 constexpr const char* definition_path = ".singularity.d/Singularity";
 constexpr const char* history_path = ".singularity.d/bootstrap_history";
 constexpr const char* oci_environment_path = ".singularity.d/env/10-docker2singularity.sh";
+constexpr const char* environment_path = ".singularity.d/env/90-environment.sh";
+constexpr const char* post_environment_path = ".singularity.d/env/91-environment.sh";
+constexpr const char* apps_path = ".singularity.d/env/94-appsbase.sh";
+constexpr const char* labels_path = ".singularity.d/labels.json";
+constexpr const char* help_path = ".singularity.d/runscript.help";
 
 constexpr const char* directories[] = {".singularity.d",
                                        ".singularity.d/libs",
@@ -50,6 +55,38 @@ std::optional<sg_attr> find_file(const Tree& tree, std::string_view path) {
     }
 }
 
+std::string standard_text(std::string_view path) {
+    for (const Script& s : standard_scripts())
+        if (s.path == path) return std::string(s.text);
+    return {};
+}
+
+std::string command_runscript(const ImageConfig& config) {
+    ImageConfig only = config;
+    only.entrypoint.clear();
+    return oci_runscript(only);
+}
+
+// In the order of the sheet: what the base has, what %post wrote, what every build records, %labels.
+void add_labels(Labels& labels, const BuildFacts& facts) {
+    if (facts.sections)
+        for (const auto& [name, value] : label_lines(facts.sections->post_labels)) labels[name] = value;
+    add_build_labels(labels, facts.header, facts.arch, facts.time, facts.version);
+    if (!facts.sections) return;
+    if (facts.sections->help) {
+        labels["org.label-schema.usage"] = std::string("/") + help_path;
+        labels["org.label-schema.usage.singularity.runscript.help"] = std::string("/") + help_path;
+    }
+    for (const auto& [name, value] : facts.sections->labels) {
+        const auto [at, fresh] = labels.emplace(name, value);
+        if (fresh || at->second == value) continue;
+        if (facts.sections->force_labels)
+            at->second = value;
+        else
+            log::warning("The label " + name + " of %labels is there already and stays as it is (--force replaces it)");
+    }
+}
+
 class TextStream final : public singularity::Stream {
 public:
     explicit TextStream(std::string_view text) : text_(text) {}
@@ -76,19 +113,20 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
         m.files_.push_back({oci_environment_path, oci_environment(*facts.config, &skipped), 0755});
         for (const auto& name : skipped)
             log::verbose("The image's environment has a variable that no shell can hold, it is left out: " + name);
-        runscript = oci_runscript(*facts.config);
+        runscript = facts.command_runs ? command_runscript(*facts.config) : oci_runscript(*facts.config);
         labels.insert(facts.config->labels.begin(), facts.config->labels.end());
     }
     m.files_.push_back({".singularity.d/runscript", runscript, 0755});
     m.files_.push_back({".singularity.d/startscript", std::string(startscript_stub), 0755});
-    add_build_labels(labels, facts.header, facts.arch, facts.time, facts.version);
-    m.files_.push_back({".singularity.d/labels.json", labels_json(labels), 0644});
+    add_labels(labels, facts);
+    m.files_.push_back({labels_path, labels_json(labels), 0644});
     m.files_.push_back({definition_path, facts.deffile, 0644});
+    if (facts.sections) m.add_sections(*facts.sections, standard_text(environment_path), standard_text(apps_path));
 
     m.attributes_.labels = std::move(labels);
     for (const File& f : m.files_) {
         const std::string text = without_trailing_newlines(f.text);
-        if (f.path == oci_environment_path || f.path == ".singularity.d/env/90-environment.sh")
+        if (f.path == oci_environment_path || f.path == environment_path || f.path == post_environment_path)
             m.attributes_.environment["/" + f.path] = text;
         else if (f.path == ".singularity.d/runscript")
             m.attributes_.runscript = text;
@@ -103,16 +141,19 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
 Metadata Metadata::for_base(const BuildFacts& facts, const singularity::ForeignRoot& base) {
     BuildFacts plain = facts;
     plain.config.reset();
+    plain.sections.reset();
     Metadata m = for_image(plain);
+    m.facts_ = facts;
+    m.oci_ = false;
     std::vector<std::string> problems;
     Attributes old = read_attributes(base, &problems);
     for (const auto& problem : problems)
         log::warning("The base image's labels cannot be read and are lost: " + problem);
 
     Labels labels = old.labels;
-    add_build_labels(labels, facts.header, facts.arch, facts.time, facts.version);
+    add_labels(labels, facts);
     for (File& f : m.files_) {
-        if (f.path == ".singularity.d/labels.json")
+        if (f.path == labels_path)
             f.text = labels_json(labels);
         else if (f.path != definition_path)
             f.replace = false;
@@ -127,7 +168,55 @@ Metadata Metadata::for_base(const BuildFacts& facts, const singularity::ForeignR
     const auto kept = [&](const char* path) { return read_text_file(base, path).has_value(); };
     if (!kept(".singularity.d/runscript")) m.attributes_.runscript = ours.runscript;
     if (!kept(".singularity.d/startscript")) m.attributes_.startscript = ours.startscript;
+    if (facts.command_runs && facts.config) {
+        File& f = m.file(".singularity.d/runscript", 0755);
+        f.text = command_runscript(*facts.config);
+        m.attributes_.runscript = without_trailing_newlines(f.text);
+    }
+    if (facts.sections)
+        m.add_sections(*facts.sections, read_text_file(base, environment_path).value_or(standard_text(environment_path)),
+                       read_text_file(base, apps_path).value_or(standard_text(apps_path)));
     return m;
+}
+
+// The file of that path, which replaces what is there; made when it is not in the list.
+Metadata::File& Metadata::file(std::string_view path, uint32_t mode) {
+    auto it = std::find_if(files_.begin(), files_.end(), [&](const File& f) { return f.path == path; });
+    if (it == files_.end()) it = files_.insert(it, {std::string(path), "", mode});
+    it->mode = mode;
+    it->replace = true;
+    return *it;
+}
+
+// `environment` and `apps` are the texts of the two files that grow.
+void Metadata::add_sections(const ImageSections& s, const std::string& environment, const std::string& apps) {
+    const auto add = [&](const char* path, const std::optional<std::string>& text, uint32_t mode, std::string& shown) {
+        if (!text) return;
+        file(path, mode).text = *text;
+        shown = without_trailing_newlines(*text);
+    };
+    add(".singularity.d/runscript", s.runscript, 0755, attributes_.runscript);
+    add(".singularity.d/startscript", s.startscript, 0755, attributes_.startscript);
+    add(".singularity.d/test", s.test, 0755, attributes_.test);
+    add(help_path, s.help, 0644, attributes_.helpfile);
+    if (s.environment) add(environment_path, environment + "\n" + *s.environment + "\n", 0755, attributes_.environment[std::string("/") + environment_path]);
+    if (s.post_environment) add(post_environment_path, s.post_environment, 0755, attributes_.environment[std::string("/") + post_environment_path]);
+    if (s.apps.empty()) return;
+    file(apps_path, 0755).text = apps + apps_environment(s.apps);
+    for (const AppSections& app : s.apps) {
+        AppAttributes& shown = attributes_.apps[app.name];
+        for (const std::string& directory : app_directories(app.name)) directories_.push_back(directory);
+        for (const SectionFile& f : app_files(app)) file(f.path, f.mode).text = f.text;
+        const std::string env = "/scif/apps/" + app.name + "/scif/env/90-environment.sh";
+        if (app.environment) shown.environment[env] = without_trailing_newlines(*app.environment);
+        shown.labels = {{"SCIF_APP_NAME", app.name}};
+        for (const auto& [name, value] : app.labels) shown.labels[name] = value;
+        const auto show = [](const std::optional<std::string>& text, std::string& to) { if (text) to = without_trailing_newlines(*text); };
+        show(app.runscript, shown.runscript);
+        show(app.startscript, shown.startscript);
+        show(app.test, shown.test);
+        show(app.help, shown.helpfile);
+    }
 }
 
 std::vector<Metadata::Part> Metadata::parts() const {
@@ -162,7 +251,7 @@ void Metadata::put_empty(Tree& tree, std::string path) const {
 
 void Metadata::keep_history(Tree& tree) const {
     const auto old = find_file(tree, definition_path);
-    if (!old) return;
+    if (!old || facts_.base_is_new) return;
     const std::string name = "Singularity" + std::to_string(tree.names(history_path).size());
     tree.put_directory(history_path, 0755, time());
     tree.put_file(std::string(history_path) + "/" + name, 0644, time(), old->size, old->content);
@@ -172,6 +261,7 @@ void Metadata::apply(Tree& tree, ImageWriter& writer, const sg_call* call) const
     if (call) call->cancel.poll();
     tree.inode(tree.file(Tree::root)).mode |= S_IWUSR;
     for (const char* directory : directories) tree.put_directory(directory, 0755, time());
+    for (const std::string& directory : directories_) tree.put_directory(directory, 0755, time());
     keep_history(tree);
     for (const File& file : files_) put(tree, writer, file);
     if (oci_) {

@@ -18,6 +18,7 @@
 
 #include "image/config.hpp"
 #include "metadata/attributes.hpp"
+#include "metadata/sections.hpp"
 #include "rootfs/tree.hpp"
 #include "rootfs/writer.hpp"
 
@@ -30,6 +31,10 @@ struct BuildFacts {
     std::optional<int64_t> time;                              // seconds since 1970 UTC
     std::string version;                                      // of the product
     std::string deffile;                                      // the definition's text, as it is recorded
+    std::optional<ImageSections> sections;                    // of a definition file
+    bool command_runs = false;  // IncludeCmd: CMD alone is the runscript (seed-behaviour, D3)
+    // The base was converted from `config` for this build: its definition is nobody's history.
+    bool base_is_new = false;
 };
 
 class Metadata {
@@ -59,12 +64,15 @@ private:
         bool replace = true;  // false: what the tree has there stays
     };
     int64_t time() const { return facts_.time.value_or(0); }
+    File& file(std::string_view path, uint32_t mode);
+    void add_sections(const ImageSections& sections, const std::string& environment, const std::string& apps);
     void keep_history(Tree& tree) const;
     void put(Tree& tree, ImageWriter& writer, const File& file) const;
     void put_empty(Tree& tree, std::string path) const;
 
     BuildFacts facts_;
     bool oci_ = false;
+    std::vector<std::string> directories_;  // of apps
     std::vector<File> files_;
     Attributes attributes_;
 };

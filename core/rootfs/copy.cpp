@@ -41,8 +41,8 @@ private:
 
 class Copy {
 public:
-    Copy(const ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits, const sg_call* call)
-        : from_(from), writer_(writer), limits_(limits), call_(call) {}
+    Copy(const ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits, UpperTree upper, const sg_call* call)
+        : from_(from), writer_(writer), limits_(limits), call_(call), upper_(std::move(upper)), tree_(upper_.tree) {}
 
     Tree run() {
         struct Step {
@@ -62,7 +62,7 @@ public:
             from_.list(s.node, [&](std::string_view name, uint64_t node, uint32_t) {
                 if (call_) call_->cancel.poll();
                 const Tree::Node to = add(s.to, name, node);
-                if (tree_.is_directory(to)) todo.push_back({node, to});
+                if (to != Tree::none && tree_.is_directory(to)) todo.push_back({node, to});
                 return true;
             });
             std::reverse(todo.begin() + static_cast<ptrdiff_t>(first), todo.end());
@@ -76,12 +76,29 @@ private:
         throw Error(Code::limit, why, std::string("the configuration key ") + key + " sets this limit");
     }
 
+    // What is over the name `to` hides it; a directory over a directory shows both.
+    bool hidden(Tree::Node to, uint64_t node) {
+        if (upper_.gone.count(to)) return true;
+        if (!tree_.present(to)) return false;
+        if (to >= first_new_ || merged_.count(to)) bad("the name " + tree_.path(to) + " stands twice");
+        const sg_attr a = from_.stat(node);
+        Tree::Inode& over = tree_.inode(tree_.file(to));
+        const bool same_type = (a.mode & S_IFMT) == (over.mode & S_IFMT);
+        if (upper_.owners_unknown && same_type) over.uid = a.uid, over.gid = a.gid;
+        if (!S_ISDIR(a.mode) || !same_type || upper_.opaque.count(to)) return true;
+        if (!directories_.insert(node).second) bad("the directory " + tree_.path(to) + " stands in two places");
+        merged_.insert(to);
+        return false;
+    }
+
+    // none: something else is there.
     Tree::Node add(Tree::Node dir, std::string_view name, uint64_t node) {
         if (name.empty() || name == "." || name == ".." || name.size() > 256 || name.find('/') != std::string_view::npos ||
             name.find('\0') != std::string_view::npos)
             bad("a directory has a name that cannot be");
         const Tree::Node to = tree_.make_child(dir, name);
-        if (tree_.present(to)) bad("the name " + tree_.path(to) + " stands twice");
+        if (hidden(to, node)) return Tree::none;
+        if (merged_.count(to)) return to;
         if (tree_.node_count() > limits_.entries)
             too_much("the image has more than " + std::to_string(limits_.entries) + " entries", "limits.entries");
         const sg_attr a = from_.stat(node);
@@ -161,7 +178,10 @@ private:
     ImageWriter& writer_;
     const MergeLimits limits_;
     const sg_call* call_;
-    Tree tree_;
+    UpperTree upper_;
+    Tree& tree_;
+    const uint64_t first_new_ = tree_.node_count();  // names before it are upper_'s
+    std::unordered_set<Tree::Node> merged_;          // directories of both
     std::unordered_map<uint64_t, Tree::File> links_;  // by inode number
     std::unordered_set<uint64_t> directories_;        // nodes: a loop would never end
     uint64_t bytes_ = 0;
@@ -170,7 +190,11 @@ private:
 }  // namespace
 
 Tree copy_root(const ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits, const sg_call* call) {
-    return Copy(from, writer, limits, call).run();
+    return Copy(from, writer, limits, {}, call).run();
+}
+
+Tree copy_root(const ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits, UpperTree upper, const sg_call* call) {
+    return Copy(from, writer, limits, std::move(upper), call).run();
 }
 
 }  // namespace sg

@@ -4,6 +4,7 @@
 
 #include "rootfs/merge.hpp"
 #include "rootfs/tree.hpp"
+#include "rootfs/upper_tree.hpp"
 #include "rootfs/writer.hpp"
 
 namespace sg {
@@ -13,6 +14,9 @@ namespace sg {
 // (is_kept_xattr) are left out. Names, sizes and counts of `from` are checked: it may be hostile.
 // Throws as merge_layers does.
 Tree copy_root(const singularity::ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits,
+               const sg_call* call);
+// The same with changes over it: what `upper` hides is not even adopted.
+Tree copy_root(const singularity::ForeignRoot& from, ImageWriter& writer, const MergeLimits& limits, UpperTree upper,
                const sg_call* call);
 
 }  // namespace sg

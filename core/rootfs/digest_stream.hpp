@@ -1,31 +1,14 @@
-// Hashing of bytes that pass by.
+// Streams whose size and digest are compared while they pass by.
 #pragma once
 #include <singularity/stream.hpp>
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
+
+#include "image/hasher.hpp"
 
 namespace sg {
-
-// A running hash. Algorithms: sha256, sha512.
-class Hasher {
-public:
-    // `algorithm` may be a whole digest ("sha256:HEX"): what stands before the colon counts. Throws
-    // Code::unsupported for another algorithm.
-    explicit Hasher(std::string_view algorithm);
-    Hasher(Hasher&&) noexcept;
-    Hasher& operator=(Hasher&&) noexcept;
-    ~Hasher();
-    void update(const void* data, uint64_t size);
-    void update(const singularity::Slice& slice);  // a hole counts as zeros
-    std::string finish();                          // "sha256:HEX"; once
-
-private:
-    struct State;
-    std::unique_ptr<State> state_;
-};
 
 // What a stream must turn out to be. Empty or unknown members are not checked.
 struct Expected {

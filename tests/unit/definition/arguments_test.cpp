@@ -11,7 +11,7 @@ BOOST_AUTO_TEST_CASE(placeholders_take_what_was_given_before_the_defaults) {
 BOOST_AUTO_TEST_CASE(headers_are_substituted_too) {
     const auto d = parsed("Bootstrap: docker\nFrom: alpine:{{ TAG }}\n%arguments\nTAG=3.18\n");
     BOOST_TEST(d.last().value("from") == "alpine:3.18");
-    BOOST_TEST(has(d.text(), "From: alpine:3.18\n"));
+    BOOST_TEST(has(d.text(), "from: alpine:3.18\n"));
 }
 
 BOOST_AUTO_TEST_CASE(a_value_may_hold_placeholders_one_level_deep) {

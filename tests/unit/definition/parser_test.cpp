@@ -163,7 +163,11 @@ BOOST_AUTO_TEST_CASE(each_begins_with_its_bootstrap) {
     BOOST_REQUIRE(d.last().files.size() == 2u);
     BOOST_TEST(d.last().files[0].stage == "one");
     BOOST_TEST(d.last().files[1].stage == "");
-    BOOST_TEST(d.text() == two + "Stage: two\n%files from one\n /a /b\n%files\n c\n");
+}
+
+BOOST_AUTO_TEST_CASE(the_recorded_text_is_that_of_all_with_lower_case_keys) {
+    const auto d = parsed("# c\nBootStrap: docker # From: x\nFrom: A\n%Post\n From: B\nBootstrap: docker\nFROM: b\\\nFrom: c\n");
+    BOOST_TEST(d.text() == "# c\nbootstrap: docker # From: x\nfrom: A\n%Post\n From: B\nbootstrap: docker\nfrom: b\\\nFrom: c\n");
 }
 
 BOOST_AUTO_TEST_CASE(unknown_later_own_and_repeated_stages_are_refused) {

@@ -1,5 +1,7 @@
 #include "rootfs/copy.hpp"
 
+#include <sys/stat.h>
+
 #include <boost/test/unit_test.hpp>
 #include <map>
 
@@ -132,6 +134,97 @@ BOOST_AUTO_TEST_CASE(limits_hold) {
     sg::MergeLimits small;
     small.file_size = 3;
     BOOST_CHECK_THROW(copy(reader, false, small), sg::Error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+// ---- Changes over a root file system -------------------------------------------------------------
+
+namespace {
+
+Merged copy_with(Reader& reader, const Tar& changes, const sg::UpperRules& rules = {}) {
+    singularity::detail::RootBox box{&reader};
+    const singularity::ForeignRoot from(singularity::detail::root_table(false), reinterpret_cast<sg_root*>(&box));
+    Recorder recorder;
+    auto writer = recorder.writer();
+    const auto stream = stream_of(changes.bytes(), 65536, true);
+    sg::UpperTree upper = sg::read_upper(*stream, writer, {}, rules, nullptr);
+    sg::Tree tree = sg::copy_root(from, writer, {}, std::move(upper), nullptr);
+    return {std::move(tree), std::move(recorder)};
+}
+
+std::string names(Merged& m, const std::string& directory) {
+    std::string out;
+    for (const auto& name : m.tree.names(directory)) out += (out.empty() ? "" : " ") + name;
+    return out;
+}
+
+Merged base_of_changes() {
+    return merge({Tar()
+                      .dir("d", {.mode = 0750, .uid = 3, .gid = 4})
+                      .file("d/a", "old a", {.uid = 7, .gid = 8})
+                      .file("d/b", "old b")
+                      .dir("d/sub")
+                      .file("d/sub/x", "x")
+                      .file("f", "old f")
+                      .hard("g", "f")
+                      .dir("gone")
+                      .file("gone/x", "x")});
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(changes)
+
+BOOST_AUTO_TEST_CASE(new_names_are_added_and_old_ones_replaced) {
+    Merged m = base_of_changes();
+    Reader reader(m);
+    Merged out = copy_with(reader, Tar().dir("d", {.mode = 0700}).file("d/a", "new").file("d/c", "c").dir("n").file("n/x", "y"));
+    BOOST_TEST(names(out, "") == "d f g gone n");
+    BOOST_TEST(names(out, "d") == "a b c sub");
+    BOOST_TEST(out.tree.find("d/a")->size == 3u);
+    BOOST_TEST(out.tree.find("d")->mode == 040700u);
+    BOOST_TEST(out.tree.find("f")->inode == out.tree.find("g")->inode);
+}
+
+BOOST_AUTO_TEST_CASE(whiteouts_and_opaque_directories_hide_what_is_below) {
+    Merged m = base_of_changes();
+    Reader reader(m);
+    Merged out = copy_with(reader, Tar().file(".wh.gone", "").file(".wh.f", "").dir("d").file("d/.wh..wh..opq", "").file("d/new", "n"));
+    BOOST_TEST(names(out, "") == "d g");
+    BOOST_TEST(names(out, "d") == "new");
+    for (const auto& content : out.recorder.contents) BOOST_TEST(content.bytes != "old b", "hidden bytes were copied");
+}
+
+BOOST_AUTO_TEST_CASE(a_type_may_change) {
+    Merged m = base_of_changes();
+    Reader reader(m);
+    Merged out = copy_with(reader, Tar().file("d", "now a file").dir("f").file("f/x", "x").link("gone", "f"));
+    BOOST_TEST(S_ISREG(out.tree.find("d")->mode));
+    BOOST_TEST(names(out, "f") == "x");
+    BOOST_TEST(*out.tree.link_target("gone") == "f");
+}
+
+BOOST_AUTO_TEST_CASE(links_between_changes_stay_links) {
+    Merged m = base_of_changes();
+    Reader reader(m);
+    Merged out = copy_with(reader, Tar().file("n1", "n").hard("n2", "n1"));
+    BOOST_TEST(out.tree.find("n1")->inode == out.tree.find("n2")->inode);
+    BOOST_TEST(out.tree.view().stat(out.tree.view().find("n1")).nlink == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(owners_that_are_not_known_are_those_below) {
+    Merged m = base_of_changes();
+    Reader reader(m);
+    sg::UpperRules rules;
+    rules.owners_unknown = true;
+    rules.latest = 500;
+    Merged out = copy_with(reader, Tar().dir("d").file("d/a", "new").file("d/c", "c"), rules);
+    BOOST_TEST(out.tree.find("d")->uid == 3u);
+    BOOST_TEST(out.tree.find("d/a")->uid == 7u);
+    BOOST_TEST(out.tree.find("d/a")->gid == 8u);
+    BOOST_TEST(out.tree.find("d/c")->uid == 0u);
+    BOOST_TEST(out.tree.find("d/c")->mtime == 500);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

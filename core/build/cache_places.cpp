@@ -1,0 +1,55 @@
+#include "build/cache_places.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "config/home.hpp"
+
+namespace sg {
+
+namespace {
+
+bool somebody_elses(const std::string& path) {
+    struct stat st;
+    return stat(path.c_str(), &st) == 0 && st.st_uid != geteuid();
+}
+
+}  // namespace
+
+CachePlaces cache_places(const Settings& settings) {
+    CachePlaces places;
+    if (settings.boolean("cache.disable")) return places;
+    places.shared = settings.text("cache.shared");
+    std::string root;
+    bool foreign = false;
+    if (const std::string configured = settings.text("cachedir"); !configured.empty()) {
+        root = configured + "/cache";
+        foreign = somebody_elses(root);
+    } else {
+        const Home home = Home::find();
+        if (home.path.empty()) {
+            log::warning("no home directory: nothing is cached");
+            return places;
+        }
+        root = home.config + "/cache";
+        foreign = somebody_elses(home.path) || somebody_elses(root);
+        if (access(home.path.c_str(), F_OK) != 0) {
+            log::warning("there is no home directory " + home.path + ": nothing is cached");
+            return places;
+        }
+    }
+    if (foreign) log::verbose("the cache " + root + " is somebody else's: nothing is written there, and only blobs are read");
+    (foreign ? places.foreign : places.own) = root;
+    return places;
+}
+
+std::shared_ptr<BlobStore> blob_store(const CachePlaces& places) {
+    std::vector<std::string> lower;
+    for (const auto& root : {places.shared, places.foreign})
+        if (!root.empty()) lower.push_back(root);
+    if (places.own.empty() && lower.empty()) return nullptr;
+    return std::make_shared<BlobStore>(places.own, lower);
+}
+
+}  // namespace sg

@@ -1,0 +1,24 @@
+// Which directories on this machine are a cache, and what each may be used for.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "config/settings.hpp"
+#include "store/blob_store.hpp"
+
+namespace sg {
+
+struct CachePlaces {
+    std::string own;      // root of the user's cache; "" = none: switched off, no home, or somebody else's
+    std::string shared;   // a site's, below the user's own: only read
+    std::string foreign;  // somebody else's: only blobs, whose digests are compared, are read from it
+};
+
+// From the keys cachedir, cache.disable and cache.shared. What somebody else owns (sudo -E keeps HOME) is never
+// written to (DESIGN.md, "Somebody else's home").
+CachePlaces cache_places(const Settings& settings);
+
+// Null when there is nothing to use.
+std::shared_ptr<BlobStore> blob_store(const CachePlaces& places);
+
+}  // namespace sg

@@ -1,0 +1,190 @@
+#include "build/changes_cache.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+
+namespace sg {
+
+namespace {
+
+constexpr const char* area = "build";
+constexpr const char* name = "changes";
+constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '1', '\n'};
+constexpr uint64_t most_text = 8u << 20;
+
+// Reads the rest of a file.
+class FileStream final : public singularity::Stream {
+public:
+    explicit FileStream(UniqueFd fd) : fd_(std::move(fd)) {}
+    singularity::Slice next() override {
+        std::vector<uint8_t> buffer(1 << 20);
+        for (;;) {
+            const ssize_t n = read(fd_.get(), buffer.data(), buffer.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno("cannot read the cache", "");
+            if (n == 0) return {};
+            buffer.resize(static_cast<size_t>(n));
+            return singularity::Slice::owned(std::move(buffer));
+        }
+    }
+
+private:
+    UniqueFd fd_;
+};
+
+bool write_all(int fd, const void* data, size_t size) {
+    const auto* at = static_cast<const char*>(data);
+    while (size > 0) {
+        const ssize_t n = write(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= static_cast<size_t>(n);
+    }
+    return true;
+}
+
+class Tee final : public singularity::Stream {
+public:
+    Tee(std::unique_ptr<singularity::Stream> from, std::unique_ptr<OutputFile>& to) : from_(std::move(from)), to_(to) {}
+    singularity::Slice next() override {
+        singularity::Slice s = from_->next();
+        if (to_ && s.size() > 0 && !write_all(to_->fd(), s.data(), static_cast<size_t>(s.size()))) {
+            log::verbose("the changes of this build are not kept: " + std::string(std::strerror(errno)));
+            to_.reset();
+        }
+        return s;
+    }
+
+private:
+    std::unique_ptr<singularity::Stream> from_;
+    std::unique_ptr<OutputFile>& to_;
+};
+
+std::string header_of(const ScriptResults& r) {
+    std::string out(magic, sizeof magic);
+    out.push_back(static_cast<char>((r.unpacked ? 1 : 0) | (r.owners_unknown ? 2 : 0) | (r.environment ? 4 : 0)));
+    for (const std::string& text : {r.labels, r.environment.value_or("")}) {
+        const uint64_t size = text.size();
+        out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+    }
+    return out;
+}
+
+bool read_exactly(int fd, void* to, size_t size) {
+    auto* at = static_cast<char*>(to);
+    while (size > 0) {
+        const ssize_t n = read(fd, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n;
+        size -= static_cast<size_t>(n);
+    }
+    return true;
+}
+
+bool read_header(int fd, ScriptResults& r) {
+    char head[sizeof magic + 1];
+    if (!read_exactly(fd, head, sizeof head) || std::memcmp(head, magic, sizeof magic) != 0) return false;
+    const char flags = head[sizeof magic];
+    std::string texts[2];
+    for (std::string& text : texts) {
+        uint64_t size = 0;
+        if (!read_exactly(fd, &size, sizeof size) || size > most_text) return false;
+        text.resize(static_cast<size_t>(size));
+        if (!read_exactly(fd, text.data(), text.size())) return false;
+    }
+    r.unpacked = flags & 1;
+    r.owners_unknown = flags & 2;
+    r.labels = std::move(texts[0]);
+    if (flags & 4) r.environment = std::move(texts[1]);
+    return true;
+}
+
+}  // namespace
+
+std::optional<KeptChanges> ChangesCache::find() const {
+    if (!cache_.enabled()) return std::nullopt;
+    const auto path = cache_.find(area, key_, name);
+    if (!path) return std::nullopt;
+    UniqueFd fd(open(path->c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat st;
+    if (!fd || fstat(fd.get(), &st) != 0) return std::nullopt;
+    KeptChanges out;
+    out.age = std::max<int64_t>(0, std::time(nullptr) - st.st_mtime);
+    if (out.age > days_ * 86400 || !read_header(fd.get(), out.results)) return std::nullopt;
+    out.tar = std::make_unique<FileStream>(std::move(fd));
+    return out;
+}
+
+std::unique_ptr<singularity::Stream> ChangesCache::keeping(std::unique_ptr<singularity::Stream> tar, const ScriptResults& results) {
+    if (!cache_.enabled()) return tar;
+    try {
+        file_ = std::make_unique<OutputFile>(cache_.place(area, key_, name));
+        (void)fchmod(file_->fd(), 0600);  // it may hold what was secret while it was built
+        const std::string header = header_of(results);
+        if (!write_all(file_->fd(), header.data(), header.size())) file_.reset();
+    } catch (const Error& e) {
+        log::verbose("the changes of this build are not kept: " + e.message());
+        file_.reset();
+    }
+    return std::make_unique<Tee>(std::move(tar), file_);
+}
+
+void ChangesCache::keep() {
+    if (!file_) return;
+    try {
+        file_->commit();
+        cache_.stored(file_->target());
+    } catch (const Error& e) {
+        log::verbose("the changes of this build are not kept: " + e.message());
+    }
+    file_.reset();
+}
+
+std::string shown_age(int64_t seconds) {
+    const auto say = [](int64_t n, const char* unit) { return std::to_string(n) + " " + unit + (n == 1 ? "" : "s"); };
+    if (seconds >= 2 * 86400) return say(seconds / 86400, "day");
+    if (seconds >= 2 * 3600) return say(seconds / 3600, "hour");
+    if (seconds >= 60) return say(seconds / 60, "minute");
+    return say(seconds, "second");
+}
+
+FilesTarget::Kind FilesDigest::kind(const std::string& path) { return path == "/" ? Kind::directory : Kind::none; }
+
+void FilesDigest::directory(const std::string& path, uint32_t permissions, int64_t) { text_ += "d " + std::to_string(permissions) + " " + path + '\0'; }
+
+void FilesDigest::file(const std::string& path, uint32_t permissions, int64_t, const Bytes& bytes) {
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) throw Error(Code::internal, "SHA-256 is not available");
+    static const std::string zeros(1 << 16, '\0');
+    const auto stream = bytes.source.open(bytes.path);
+    for (singularity::Slice s = stream->next(); s.size() > 0; s = stream->next()) {
+        if (s.data()) {
+            EVP_DigestUpdate(context.get(), s.data(), static_cast<size_t>(s.size()));
+            continue;
+        }
+        for (uint64_t left = s.size(); left > 0;) {
+            const uint64_t n = std::min<uint64_t>(left, zeros.size());
+            EVP_DigestUpdate(context.get(), zeros.data(), static_cast<size_t>(n));
+            left -= n;
+        }
+    }
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    EVP_DigestFinal_ex(context.get(), sum, &length);
+    text_ += "f " + std::to_string(permissions) + " " + path + '\0' + std::string(reinterpret_cast<const char*>(sum), length);
+}
+
+void FilesDigest::symlink(const std::string& path, const std::string& target, int64_t) { text_ += "l " + path + '\0' + target + '\0'; }
+
+}  // namespace sg

@@ -1,0 +1,308 @@
+#include "build/recipe.hpp"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <map>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "build/changes_cache.hpp"
+#include "build/files_copy.hpp"
+#include "build/identity.hpp"
+#include "build/host_script.hpp"
+#include "build/recipe_base.hpp"
+#include "build/session.hpp"
+#include "build/target.hpp"
+#include "build/test_run.hpp"
+#include "image/arch.hpp"
+#include "rootfs/copy.hpp"
+#include "store/sha256.hpp"
+
+namespace sg {
+
+using definition::Definition;
+using definition::Stage;
+
+namespace {
+
+// A stage that is done, as later ones see it.
+struct Finished {
+    std::unique_ptr<OpenedImage> image;
+};
+
+class Recipe {
+public:
+    Recipe(PluginHost& plugins, const Definition& definition, const std::string& target, const FormatEntry& format,
+           const RecipeOptions& options, const sg_call* call)
+        : plugins_(plugins), definition_(definition), target_(target), format_(format), options_(options), call_(call) {}
+
+    void run() {
+        log::info("Starting build...");
+        notify("before_build");
+        TemporaryDirectory kept(options_.convert.temporary);
+        for (const Stage& stage : definition_.stages) {
+            const bool last = &stage == &definition_.last();
+            if (definition_.stages.size() > 1) log::info("Building stage " + (stage.name.empty() ? std::to_string(&stage - definition_.stages.data() + 1) : "'" + stage.name + "'"));
+            if (last) {
+                make(stage, target_, format_);
+            } else if (!stage.name.empty()) {
+                const std::string path = kept.path() + "/stage" + std::to_string(finished_.size()) + ".image";
+                make(stage, path, plugins_.default_format());
+                finished_[stage.name].image = std::make_unique<OpenedImage>(plugins_.open_image(path));
+            }
+        }
+        notify("built");
+    }
+
+private:
+    void make(const Stage& stage, const std::string& path, const FormatEntry& format) {
+        if (runs(stage, "pre")) run_pre(stage);
+        const auto post = post_script(stage, options_.sections);
+        const bool setup = runs(stage, "setup");
+        BaseWish wish{options_.directory, options_.arch, options_.convert.temporary, options_.source_options, post || setup};
+        RecipeBase base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish, call_);
+        BuildFacts facts = facts_of(stage, base, post.has_value());
+        Target target(path, format.directory);
+        if (post || setup || base.recipe)
+            write_with_scripts(stage, base, facts, post, target, format);
+        else
+            write(stage, base, facts, target, format);
+        if (call_) call_->cancel.poll();
+        if (facts.sections->test && options_.run_tests) run_test(stage, target);
+        target.commit();
+    }
+
+    // --update: the directory that is there, with the sections on top.
+    RecipeBase update_base() {
+        RecipeBase base;
+        base.image = std::make_unique<OpenedImage>(plugins_.open_image(target_));
+        base.arch = base.image->info().arch;
+        if (base.arch.empty()) base.arch = options_.arch.empty() ? host_arch() : options_.arch;
+        base.identity = "update " + target_;
+        return base;
+    }
+
+    // On the host, before the base is fetched.
+    void run_pre(const Stage& stage) {
+        log::info("Running pre scriptlet");
+        const definition::Section& pre = *stage.section("pre");
+        TemporaryDirectory place(options_.convert.temporary);
+        run_host_script(definition_.source, pre, place.path() + "/pre.script", options_.directory, call_);
+    }
+
+    bool runs(const Stage& stage, const char* name) const {
+        const definition::Section* section = options_.sections.has(name) ? stage.section(name) : nullptr;
+        return section && !section->blank();
+    }
+
+    BuildFacts facts_of(const Stage& stage, const RecipeBase& base, bool runs_post) const {
+        BuildFacts facts;
+        for (const definition::Key& key : stage.header) facts.header.emplace_back(key.name, key.value);
+        facts.config = base.config;
+        facts.arch = base.arch;
+        facts.time = result_time(base.layers ? base.config->created : "");
+        // Commands that ran today make an image of today.
+        if (runs_post && !facts.time) facts.time = std::time(nullptr);
+        facts.version = options_.convert.version;
+        facts.deffile = definition_.text();
+        facts.sections = image_sections(stage, options_.sections);
+        facts.sections->force_labels = options_.force;
+        facts.command_runs = !stage.value("includecmd").empty();
+        facts.base_is_new = base.is_new;
+        return facts;
+    }
+
+    void write(const Stage& stage, RecipeBase& base, const BuildFacts& facts, Target& target, const FormatEntry& format) {
+        std::optional<singularity::ForeignRoot> root;
+        if (base.image) root = base.image->root();
+        const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
+        const std::string identity = base.identity + "\n" + sha256_hex(facts.deffile);
+        ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
+        add_parts(metadata, format, writer);
+        Tree tree;
+        if (base.layers) {
+            MergeOptions merge;
+            merge.threads = options_.convert.threads;
+            tree = merge_layers(base.layers->inputs, writer, options_.convert.limits, merge, call_);
+        } else if (root) {
+            tree = copy_root(*root, writer, options_.convert.limits, call_);
+        }
+        add_files(stage, tree, writer, facts.time);
+        if (options_.fix_permissions) fix_permissions(tree);
+        say_creating(format);
+        metadata.apply(tree, writer, call_);
+        writer.finish(tree);
+    }
+
+    void write_with_scripts(const Stage& stage, RecipeBase& base, BuildFacts& facts, const std::optional<definition::Section>& post, Target& target,
+                            const FormatEntry& format) {
+        TemporaryDirectory work(options_.convert.temporary);
+        SessionPlan plan{plugins_, definition_.source, stage, base, options_.prefix, options_.plugin_directory, options_.directory, work.path(), {}, post, facts.sections->apps, {}, {}};
+        if (runs(stage, "setup")) plan.setup = *stage.section("setup");
+        const bool latest = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
+        const std::optional<int64_t> clamp = latest ? facts.time : std::nullopt;
+        plan.files_of_stages = [&](int root) { files_of_stages(stage, *directory_target(root), clamp); };
+        plan.files_of_host = [&](int root) { files_of_host(stage, *directory_target(root), clamp); };
+        // What %setup reads of the host nobody knows.
+        const std::string key = plan.setup || base.recipe || options_.update ? "" : key_of_changes(stage, base, post);
+        ChangesCache cache(key.empty() ? "" : options_.reuse_root, key, options_.reuse_days);
+        ScriptResults results;
+        std::unique_ptr<BuildSession> session;
+        std::unique_ptr<singularity::Stream> tar;
+        if (auto kept = cache.find()) {
+            log::info("Reusing %post of " + shown_age(kept->age) + " ago (--no-cache runs it again)");
+            results = std::move(kept->results);
+            tar = std::move(kept->tar);
+        } else {
+            session = std::make_unique<BuildSession>(std::move(plan), call_);
+            try {
+                results = session->run();
+            } catch (const Error& e) {
+                if (!options_.keep_on_failure || e.code() != Code::invalid) throw;
+                throw kept_tree(*session, base, facts, e);
+            }
+            tar = cache.keeping(session->changes(), results);
+        }
+        facts.sections->post_labels = results.labels;
+        facts.sections->post_environment = results.environment;
+        if (results.owners_unknown && post)
+            log::warning("This user has no subordinate ids (/etc/subuid, /etc/subgid): every file that %post made belongs to root in the image, and programs that change owners may have failed");
+        std::optional<singularity::ForeignRoot> root;
+        if (base.image) root = base.image->root();
+        const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
+        const std::string identity = base.identity + "\n" + sha256_hex(facts.deffile);
+        ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
+        add_parts(metadata, format, writer);
+        Tree tree = changed_tree(*tar, base, writer, clamp, results);
+        if (session) session->end();
+        cache.keep();
+        if (options_.fix_permissions) fix_permissions(tree);
+        say_creating(format);
+        metadata.apply(tree, writer, call_);
+        writer.finish(tree);
+    }
+
+    // Everything of the definition that the changes depend on.
+    std::string key_of_changes(const Stage& stage, const RecipeBase& base, const std::optional<definition::Section>& post) {
+        if (options_.reuse_root.empty() || !post) return {};
+        std::string key = "changes 1\n" + options_.convert.version + "\n" + base.identity + "\n" + base.arch + "\n" + std::to_string(geteuid()) + "\n";
+        if (base.image && !base.is_new && !base.spool) {
+            struct stat st {};
+            stat(base.image->path().c_str(), &st);
+            if (S_ISDIR(st.st_mode)) return {};  // nobody knows whether a directory changed
+            key += std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec) + " " + std::to_string(st.st_ino) + "\n";
+        }
+        for (const auto& word : script_command(definition_.source, *post, "script")) key += word + '\0';
+        key += post->body();
+        FilesDigest files;
+        files_of_stages(stage, files, std::nullopt);
+        files_of_host(stage, files, std::nullopt);
+        for (const definition::App& app : stage.apps) key += "app " + app.name + "\n";
+        return "changes-" + sha256_hex(key + files.text());
+    }
+
+    Tree changed_tree(singularity::Stream& tar, RecipeBase& base, ImageWriter& writer, std::optional<int64_t> clamp, const ScriptResults& results) {
+        UpperTree upper = read_upper(tar, writer, options_.convert.limits, {clamp, results.owners_unknown}, call_);
+        if (!base.image || results.unpacked) return std::move(upper.tree);
+        return copy_root(base.image->root(), writer, options_.convert.limits, std::move(upper), call_);
+    }
+
+    // What a failed build made so far, as a directory; the error that tells of it.
+    Error kept_tree(BuildSession& session, RecipeBase& base, const BuildFacts& facts, const Error& e) {
+        std::string place = options_.convert.temporary + "/singularity-failed-XXXXXX";
+        if (!mkdtemp(place.data())) return e;
+        FormatEntry directory;
+        for (const auto& c : plugins_.index().capabilities(CapabilityKind::format))
+            if (c.directory) directory = plugins_.format(c.name);
+        if (!directory.table) return e;
+        try {
+            Target target(place + "/rootfs", true);
+            ImageWriter writer = open_writer(directory, options_.convert, target, {"kept", facts.arch, facts.time}, call_);
+            const auto tar = session.changes();
+            Tree tree = changed_tree(*tar, base, writer, std::nullopt, session.results());
+            (base.image ? Metadata::for_base(facts, base.image->root()) : Metadata::for_image(facts)).apply(tree, writer, call_);
+            writer.finish(tree);
+            target.commit();
+        } catch (const Error& why) {
+            log::warning("the tree cannot be kept: " + why.message());
+            return e;
+        }
+        return Error(e.code(), e.message(), e.hint() + "\n         The tree is kept: singularity shell --writable " + place + "/rootfs");
+    }
+
+    // In the finished image, before anybody sees it.
+    void run_test(const Stage& stage, const Target& target) {
+        log::info("Running testscript");
+        const std::string path = target.fd() >= 0 ? "/proc/self/fd/" + std::to_string(target.fd()) : target.path();
+        const int status = run_test_of(plugins_, path, options_.prefix, options_.plugin_directory, call_);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+        const std::string how = WIFSIGNALED(status) ? "was ended by signal " + std::to_string(WTERMSIG(status)) : "failed with status " + std::to_string(WEXITSTATUS(status));
+        throw definition_.source.error(stage.section("test")->at, "%test " + how + ", so no image is made", "--notest builds it without the test.");
+    }
+
+    void files_of_stages(const Stage& stage, FilesTarget& to, std::optional<int64_t> clamp) {
+        FilesRules rules;
+        rules.clamp = clamp;
+        rules.keep_links = true;
+        for (const definition::Files& files : stage.files) {
+            if (files.stage.empty() || !options_.sections.has("files")) continue;
+            const auto root = finished_.at(files.stage).image->root();
+            copy_files(definition_.source, files.pairs, *stage_files(root, files.stage), to, rules, call_);
+        }
+    }
+
+    void files_of_host(const Stage& stage, FilesTarget& to, std::optional<int64_t> clamp) {
+        FilesRules rules;
+        rules.clamp = clamp;
+        for (const definition::Files& files : stage.files)
+            if (files.stage.empty() && options_.sections.has("files")) copy_files(definition_.source, files.pairs, *host_files(options_.directory), to, rules, call_);
+        for (const definition::App& app : stage.apps) {
+            rules.top = "/scif/apps/" + app.name;
+            copy_files(definition_.source, app.files, *host_files(options_.directory), to, rules, call_);
+        }
+    }
+
+    void add_files(const Stage& stage, Tree& tree, ImageWriter& writer, std::optional<int64_t> time) {
+        const auto to = tree_target(tree, writer);
+        for (const definition::App& app : stage.apps)
+            for (const std::string& directory : app_directories(app.name)) to->directory("/" + directory, 0755, time.value_or(0));
+        files_of_stages(stage, *to, time);
+        files_of_host(stage, *to, time);
+    }
+
+    // The owner may read and write everything, so that the image can be removed and copied.
+    static void fix_permissions(Tree& tree) {
+        for (Tree::Node n = 0; n < tree.node_count(); ++n) {
+            if (!tree.present(n)) continue;
+            Tree::Inode& inode = tree.inode(tree.file(n));
+            if (S_ISDIR(inode.mode)) inode.mode |= S_IRWXU;
+            if (S_ISREG(inode.mode)) inode.mode |= S_IRUSR | S_IWUSR;
+        }
+    }
+
+    void notify(const char* name) {
+        const sg_event event{name, definition_.source.name.c_str(), "", target_.c_str(), nullptr, 0};
+        plugins_.notify(event);
+    }
+
+    PluginHost& plugins_;
+    const Definition& definition_;
+    const std::string& target_;
+    const FormatEntry& format_;
+    const RecipeOptions& options_;
+    const sg_call* call_;
+    std::map<std::string, Finished> finished_;
+};
+
+}  // namespace
+
+void build_definition(PluginHost& plugins, const Definition& definition, const std::string& target, const FormatEntry& format,
+                      const RecipeOptions& options, const sg_call* call) {
+    Recipe(plugins, definition, target, format, options, call).run();
+}
+
+}  // namespace sg

@@ -1,0 +1,34 @@
+// `singularity build TARGET FILE.def`: the stages of a definition, one after the other, and the image of the last one.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "build/convert.hpp"
+#include "build/recipe_sections.hpp"
+#include "definition/definition.hpp"
+#include "plugin/host.hpp"
+
+namespace sg {
+
+struct RecipeOptions {
+    ConvertOptions convert;
+    std::string directory;  // where the user stands
+    std::string arch;       // --arch, "" = the machine's
+    Pairs source_options;   // options of plugins on the command line
+    ChosenSections sections;
+    bool force = false;            // %labels replace what is there
+    bool fix_permissions = false;  // --fix-perms
+    bool run_tests = true;         // not with --notest
+    bool keep_on_failure = false;  // what %post made until it failed is kept as a directory
+    bool update = false;           // the base is the directory `target`
+    std::string reuse_root;        // the cache in which changes of %post are kept; "" = none
+    int64_t reuse_days = 7;        // older ones are not used
+    std::string prefix, plugin_directory;  // of the installation
+};
+
+// Nothing is visible at `target` before it is whole. Throws, besides what sources and formats throw, errors that name the
+// line of the definition.
+void build_definition(PluginHost& plugins, const definition::Definition& definition, const std::string& target,
+                      const FormatEntry& format, const RecipeOptions& options, const sg_call* call);
+
+}  // namespace sg

@@ -1,0 +1,144 @@
+#include "build/recipe_base.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "build/cached_image.hpp"
+#include "image/arch.hpp"
+#include "metadata/inspect.hpp"
+#include "store/output.hpp"
+#include "store/sha256.hpp"
+
+namespace sg {
+
+using definition::Stage;
+using definition::Text;
+
+TemporaryDirectory::TemporaryDirectory(const std::string& parent) : path_(parent + "/singularity-build-XXXXXX") {
+    if (!mkdtemp(path_.data())) throw_errno("cannot write to", parent);
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+    if (kept_) return;
+    try {
+        remove_tree(path_);
+    } catch (const Error& e) {
+        log::warning(e.message());
+    }
+}
+
+SourceRequest header_request(const PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish) {
+    SourceRequest r;
+    r.scheme = definition::lower(stage.value("bootstrap"));
+    if (!plugins.index().find(CapabilityKind::bootstrap, r.scheme)) {
+        const Error unknown = plugins.unknown_scheme(r.scheme);
+        const Error placed = text.error(stage.key("bootstrap")->value_at, unknown.message(), unknown.hint());
+        throw Error(unknown.code(), placed.message(), placed.hint());
+    }
+    r.reference = stage.value("from");
+    r.directory = wish.directory;
+    r.arch = wish.arch.empty() ? host_arch() : wish.arch;
+    r.variant = wish.arch.empty() ? host_variant() : "";
+    r.arch_is_wish = !wish.arch.empty();
+    r.options = wish.options;
+    for (const definition::Key& key : stage.header)
+        if (key.name != "bootstrap" && key.name != "from" && key.name != "stage") r.options.emplace_back(key.name, key.value);
+    return r;
+}
+
+namespace {
+
+// The config of the image that a SIF was converted from, as far as it is kept there.
+std::optional<ImageConfig> recorded_config(OpenedImage& image, const sg_call* call) {
+    const auto part = read_part(image, "json", "oci-config.json", call);
+    if (!part) return std::nullopt;
+    return parse_image_config("{\"config\":" + *part + "}", image.path());
+}
+
+void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
+    const sg_image_info info = image.info();
+    if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system");
+    base.arch = *info.arch ? info.arch : base.request.arch;
+    base.image = std::make_unique<OpenedImage>(std::move(image));
+    if (base.is_new) base.config = recorded_config(*base.image, call);
+    if (!base.identity.empty()) return;
+    struct stat st {};
+    stat(base.image->path().c_str(), &st);
+    base.identity = "path " + base.image->path() + " " + std::to_string(st.st_size);
+}
+
+// An image of the cache: one that was converted says what it was made of; others are somebody's own.
+void take_kept(RecipeBase& base, PluginHost& plugins, const std::string& path, const sg_call* call) {
+    OpenedImage image = plugins.open_image(path);
+    base.is_new = recorded_config(image, call).has_value();
+    take_image(base, std::move(image), call);
+}
+
+}  // namespace
+
+RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish, const sg_call* call) {
+    RecipeBase base;
+    base.request = header_request(plugins, text, stage, wish);
+    const sg_bootstrap_v1& source = plugins.bootstrap(base.request.scheme);
+    const bool remote = plugins.index().find(CapabilityKind::bootstrap, base.request.scheme)->remote;
+    // What comes over a network is kept in the cache, as for `run`.
+    const auto take_cached = [&] {
+        const RunnableImage made = cached_image(plugins, base.request, base.request.scheme + ":" + base.request.reference, call);
+        take_kept(base, plugins, made.path, call);
+        if (!made.temporary) return;  // else it lives as long as it is open
+        unlink(made.path.c_str());
+        rmdir(made.path.substr(0, made.path.rfind('/')).c_str());
+    };
+    if (remote) {
+        take_cached();
+        return base;
+    }
+    const std::string key = resolve_source(source, base.request, call).key;
+    base.identity = key;
+    if (const auto cached = find_cached(plugins, base.request, call)) {
+        log::info("Using cached image");
+        take_kept(base, plugins, *cached, call);
+        return base;
+    }
+    base.source = std::make_unique<OpenedSource>(source, base.request, call);
+    switch (base.source->kind()) {
+        case SG_LAYERS:
+            if (wish.as_image) {
+                base.source.reset();
+                take_cached();
+                break;
+            }
+            log::plain("Getting image source signatures");
+            base.is_new = true;
+            base.layers = base.source->layers({nullptr, false, wish.temporary, 1}, false);
+            base.config = parse_image_config(base.layers->config);
+            base.arch = base.config->architecture.empty() ? base.request.arch : base.config->architecture;
+            if (base.identity.empty()) base.identity = sha256_hex(base.layers->manifest.empty() ? base.layers->config : base.layers->manifest);
+            break;
+        case SG_PATH: take_image(base, plugins.open_image(base.source->path()), call); break;
+        case SG_BLOB: {
+            base.spool = std::make_unique<Spool>(wish.temporary);
+            const auto stream = base.source->blob();
+            base.spool->add(*stream);
+            base.identity = key;
+            take_image(base, plugins.open_image("/proc/self/fd/" + std::to_string(base.spool->fd())), call);
+            break;
+        }
+        case SG_RECIPE:
+            base.recipe = true;
+            base.arch = base.request.arch;
+            break;
+        case SG_EMPTY:
+            base.empty = true;
+            base.arch = base.request.arch;
+            base.identity = "empty";
+            break;
+    }
+    return base;
+}
+
+}  // namespace sg

@@ -1,0 +1,57 @@
+// What a stage of a definition stands on: the header's source, opened.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "definition/definition.hpp"
+#include "fetch/opened_source.hpp"
+#include "fetch/spool.hpp"
+#include "image/config.hpp"
+#include "plugin/host.hpp"
+
+namespace sg {
+
+// A directory for temporary files with everything in it, removed at the end.
+class TemporaryDirectory {
+public:
+    // Below `parent`, 0700. Throws permission, no_space.
+    explicit TemporaryDirectory(const std::string& parent);
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory();
+    const std::string& path() const { return path_; }
+    void keep() { kept_ = true; }
+
+private:
+    std::string path_;
+    bool kept_ = false;
+};
+
+// Exactly one of `layers`, `image`, `recipe` and `empty` counts.
+struct RecipeBase {
+    SourceRequest request;
+    std::unique_ptr<OpenedSource> source;
+    std::unique_ptr<Spool> spool;
+    std::optional<Layers> layers;
+    std::unique_ptr<OpenedImage> image;
+    bool recipe = false, empty = false;
+
+    std::optional<ImageConfig> config;  // of an OCI image
+    bool is_new = false;                // `image` was converted from layers, now or by an earlier build
+    std::string arch, identity;         // identity: equal texts, equal bytes (as far as that can be told cheaply)
+};
+
+struct BaseWish {
+    std::string directory, arch, temporary;  // where the user stands; --arch; --tmpdir
+    Pairs options;                           // options of plugins on the command line
+    bool as_image = false;                   // layers are of no use: it is to be mounted
+};
+
+// The request that a header makes. Throws with the place for a source that nobody provides.
+SourceRequest header_request(const PluginHost& plugins, const definition::Text& text, const definition::Stage& stage, const BaseWish& wish);
+
+RecipeBase open_base(PluginHost& plugins, const definition::Text& text, const definition::Stage& stage, const BaseWish& wish,
+                     const sg_call* call);
+
+}  // namespace sg

@@ -1,0 +1,239 @@
+# Definition files: built by root and by an ordinary user.
+. "$(dirname "$0")/../support/lib.sh"
+
+BASE=$IMAGES/full.oci:latest
+
+check "lint tells what is wrong, where, and in JSON"
+printf 'Bootstrap: oci\nForm: x\n' >wrong.def
+run singularity lint wrong.def
+expect_rc 255
+expect_out '^wrong.def:2:1: error: invalid header keyword found: form'
+expect_out "Did you mean 'from'"
+run singularity lint --json wrong.def
+expect_rc 255
+python3 - "$OUT" <<'END' || fail "the JSON is not as promised"
+import json, sys
+d = json.loads(sys.argv[1])
+assert d["valid"] is False and d["stages"] == 0, d
+f = d["findings"][0]
+assert f["severity"] == "error" and f["line"] == 2 and f["column"] == 1 and f["rule"] and f["message"], f
+END
+printf 'Bootstrap: oci\nFrom: x\n%%post\n echo x >> ~/.bashrc\n' >loose.def
+run singularity lint --json loose.def
+expect_rc 0
+python3 - "$OUT" <<'END' || fail "the findings are not as promised"
+import json, sys
+d = json.loads(sys.argv[1])
+assert d["valid"] is True and d["stages"] == 1, d
+assert sorted((f["rule"], f["line"]) for f in d["findings"]) == [("bashrc-environment", 4), ("no-runscript", 1)], d
+END
+
+metadata() {
+    echo "copied $WHO" >file.txt && mkdir -p dir/sub && echo one >dir/one && ln -sf ../one dir/sub/link
+    [ $WHO = root ] || chown -R "$USER_ID" . 2>/dev/null
+    cat >m.def <<END
+Bootstrap: oci
+From: $BASE
+Stage: first
+
+%files
+    file.txt /opt/deep/file.txt
+
+Bootstrap: oci
+From: $BASE
+%arguments
+    GREETING=hello
+%files from first
+    /opt/deep/file.txt /opt/from-first
+%files
+    file.txt
+    dir /opt/
+    dir/o* /opt/new/
+%environment
+    export GREETING="{{ GREETING }}"
+%runscript
+    echo "\$GREETING \$*"
+%startscript
+    sleep 1
+%labels
+    Author somebody
+%help
+    How to use it.
+%apprun tool
+    echo "app \$SCIF_APPNAME \$TOOL"
+%appenv tool
+    export TOOL=hammer
+%appfiles tool
+    file.txt bin/data
+%test
+    test -f /file.txt && echo TESTED
+END
+    check "a definition without scripts becomes an image with its files and metadata"
+    run me singularity build m.sif m.def
+    expect_rc 0
+    [ $FUSE_FOR_USERS = yes ] || [ $WHO = root ] || return
+    expect_out TESTED
+    run me singularity run m.sif a b
+    expect_out '^hello a b$'
+    run me singularity run --app tool m.sif
+    expect_out '^app tool hammer$'
+    run me singularity exec m.sif cat /file.txt /opt/from-first /opt/dir/one /opt/dir/sub/link /opt/new/one /scif/apps/tool/bin/data
+    expect_rc 0
+    expect_equal "$OUT" "copied $WHO
+copied $WHO
+one
+one
+one
+copied $WHO"
+    run me singularity exec m.sif sh -c 'test ! -L /opt/dir/sub/link'
+    expect_rc 0
+    run me singularity inspect --deffile m.sif
+    expect_out '^bootstrap: oci$'
+    expect_out 'GREETING="hello"'
+    run me singularity inspect --labels m.sif
+    expect_out '"Author": "somebody"'
+    expect_out 'deffile.bootstrap": "oci"'
+    run me singularity inspect --helpfile m.sif
+    expect_out 'How to use it'
+    run me singularity inspect --list-apps m.sif
+    expect_out '^tool$'
+    run me singularity apps m.sif
+    expect_equal "$OUT" tool
+    run me singularity run-help m.sif
+    expect_out 'How to use it'
+    run me singularity run-help --app tool m.sif
+    expect_out 'No help sections'
+    run me singularity test m.sif
+    expect_out TESTED
+    check "a build argument replaces the default, and one that nothing uses is refused"
+    run me singularity build --force --notest --build-arg GREETING=bye m.sif m.def
+    expect_rc 0
+    refuse_out TESTED
+    run me singularity run m.sif
+    expect_out '^bye '
+    run me singularity build --force --build-arg NOBODY=1 m.sif m.def
+    expect_failure
+    expect_err "'NOBODY' is used nowhere"
+}
+each_user metadata
+
+scripts() {
+    [ $WHO = root ] || [ $FUSE_FOR_USERS = yes ] || { note "no FUSE for users"; return; }
+    echo data >file.txt
+    cat >s.def <<END
+Bootstrap: oci
+From: $BASE
+%setup
+    echo setup >"\$SINGULARITY_ROOTFS/from-setup"
+%files
+    file.txt /opt/file.txt
+%post
+    id -u >/etc/id
+    cat /opt/file.txt /from-setup >/etc/both
+    rm -f /etc/motd
+    mkdir -m 700 /etc/closed
+    echo "export NOW=now" >>"\$SINGULARITY_ENVIRONMENT"
+    echo "Built by post" >>"\$SINGULARITY_LABELS"
+    echo gone >/tmp/gone
+%runscript
+    echo "run \$NOW"
+END
+    check "scripts run in the base, and what they change is in the image"
+    run me singularity build s.sif s.def
+    expect_rc 0
+    expect_err '^INFO:    Running post scriptlet'
+    run me singularity exec s.sif cat /etc/id /etc/both
+    expect_equal "$OUT" "0
+data
+setup"
+    run me singularity exec s.sif ls /etc/motd
+    [ "$RC" != 0 ] || fail "a removed file of the base is there"
+    run me singularity exec s.sif ls /.post.script /.build.labels
+    refuse_out 'post.script|build.labels'
+    run me singularity run s.sif
+    expect_out '^run now$'
+    run me singularity inspect s.sif
+    expect_out '"Built": "by post"'
+    check "an equal %post is not run again, and that is said; another one is"
+    printf 'Bootstrap: oci\nFrom: %s\n%%files\n    file.txt\n%%post\n    echo RAN\n    echo made >/etc/made\n    echo "export KEPT=yes" >>"$SINGULARITY_ENVIRONMENT"\n%%runscript\n    echo one $KEPT\n' "$BASE" >r.def
+    run me singularity build --force r.sif r.def
+    expect_rc 0
+    expect_out RAN
+    sed -i 's/echo one/echo two/' r.def
+    run me singularity build --force r.sif r.def
+    expect_rc 0
+    refuse_out RAN
+    expect_err 'Reusing %post of [0-9]+ (second|minute)s? ago \(--no-cache runs it again\)'
+    run me singularity run r.sif
+    expect_out '^two yes$'
+    run me singularity exec r.sif cat /etc/made
+    expect_out '^made$'
+    run me singularity build --force --no-cache r.sif r.def
+    expect_out RAN
+    echo other >file.txt
+    run me singularity build --force r.sif r.def
+    expect_out RAN
+    echo data >file.txt
+    check "a sandbox is made the same way"
+    run me singularity build --sandbox s.dir s.def
+    expect_rc 0
+    expect_equal "$(cat s.dir/etc/both)" "data
+setup"
+    check "a failing script says what, where and how, and leaves nothing"
+    printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo before\n    ls /nowhere\n    echo after\n' "$BASE" >f.def
+    run me singularity build f.sif f.def
+    expect_failure
+    expect_err 'f.def:5:5: %post failed with status [1-9][0-9]*: ls /nowhere'
+    expect_err 'before'
+    refuse_out after
+    expect_absent f.sif
+    check "--keep-on-failure keeps the tree"
+    run me singularity build --keep-on-failure f.sif f.def
+    expect_failure
+    kept=$(sed -n 's/.*The tree is kept: singularity shell --writable //p' <<<"$ERR")
+    [ -d "$kept/etc" ] || fail "nothing is kept at '$kept'"
+    [ -z "$kept" ] || rm -rf "${kept%/rootfs}"
+    check "a failing test makes no image"
+    printf 'Bootstrap: oci\nFrom: %s\n%%test\n    exit 3\n' "$BASE" >t.def
+    run me singularity build t.sif t.def
+    expect_failure
+    expect_err 't.def:3:1: %test failed with status 3'
+    expect_absent t.sif
+    check "daemons end with the build"
+    printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    sleep 987654 & \n%%post\n    sleep 987654 &\n' "$BASE" >d.def
+    run me singularity build d.sif d.def
+    expect_rc 0
+}
+each_user scripts
+expect_nothing_left
+
+need_root
+check "links that the base plants lead nowhere outside"
+mkdir -p canary
+echo safe >canary/file
+mkdir -p evil && cp -a "$IMAGES" /dev/null 2>/dev/null
+singularity build --sandbox evil.dir "oci:$BASE" >/dev/null 2>&1
+rm -rf evil.dir/.singularity.d/env
+ln -s "$PWD/canary" evil.dir/.singularity.d/env
+ln -s "$PWD/canary/file" evil.dir/.post.script
+ln -s "$PWD/canary/labels" evil.dir/.build.labels
+rm -f evil.dir/etc/resolv.conf
+ln -s "$PWD/canary/resolv" evil.dir/etc/resolv.conf
+ln -s "$PWD/canary" evil.dir/opt/out
+echo data >file.txt
+printf 'Bootstrap: localimage\nFrom: %s\n%%files\n    file.txt /opt/out/file\n    file.txt /opt/out/new\n%%post\n    echo x >>$SINGULARITY_ENVIRONMENT || true\n    echo a b >>$SINGULARITY_LABELS || true\n' "$PWD/evil.dir" >e.def
+run singularity build e.sif e.def
+expect_equal "$(ls canary)" file
+expect_equal "$(cat canary/file)" safe
+
+check "Ctrl-C ends everything and leaves nothing"
+printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo waiting\n    sleep 987654\n' "$BASE" >c.def
+start log singularity build c.sif c.def
+until_says log waiting
+kill -INT "$PID"
+ended
+[ "$RC" != 0 ] || fail "an interrupted build ended well"
+expect_absent c.sif
+expect_nothing_left
+
+finish
