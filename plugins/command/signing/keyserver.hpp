@@ -1,0 +1,34 @@
+// Key servers by HKP (draft-shaw-openpgp-hkp), over the host's transports.
+#pragma once
+#include <singularity/transport.hpp>
+
+#include <string>
+#include <vector>
+
+namespace signing {
+
+class KeyServer {
+public:
+    // "https://HOST", "http://HOST", "hkp://HOST" or "hkps://HOST".
+    explicit KeyServer(const std::string& url);
+    const std::string& url() const { return url_; }
+
+    // The armoured key with this fingerprint (or id of 8 or 16 digits); Code::not_found when there is none.
+    std::string get(const std::string& id, const singularity::Host& host) const;
+    void push(const std::string& armoured, const singularity::Host& host) const;
+
+    struct Hit {
+        std::string fingerprint, algorithm, bits, created, expires, flags;
+        std::vector<std::string> users;
+    };
+    std::vector<Hit> search(const std::string& text, const singularity::Host& host) const;
+
+private:
+    std::string request(const char* method, const std::string& path, const std::string& form, const singularity::Host& host) const;
+    std::string url_;
+};
+
+// The servers to ask: `given`, else the configured ones.
+std::vector<KeyServer> key_servers(const std::string& given);
+
+}  // namespace signing
