@@ -1,46 +1,126 @@
 // singularity build TARGET SOURCE
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
 #include <memory>
 
 #include "base/log.hpp"
+#include "build/cache_places.hpp"
 #include "build/convert.hpp"
+#include "build/grammar.hpp"
 #include "build/overwrite.hpp"
+#include "build/recipe.hpp"
 #include "build/source_request.hpp"
+#include "cli/events.hpp"
 #include "cli/verb.hpp"
+#include "definition/checks.hpp"
+#include "fetch/source_uri.hpp"
 
 namespace sg {
 
 namespace {
 
 struct Options {
-    std::string target, source, arch;
-    bool force = false;
+    std::string target, source, arch, argument_file;
+    std::vector<std::string> arguments, sections;
+    bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false;
 };
 
+// A regular file that no format takes for an image is a definition.
+bool is_definition(const std::string& source, Session& session) {
+    const auto registered = [&](std::string_view s) { return session.plugins.index().find(CapabilityKind::bootstrap, s).has_value(); };
+    struct stat st;
+    if (!read_uri(source, registered).scheme.empty() || stat(source.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
+    try {
+        session.plugins.open_image(source);
+        return false;
+    } catch (const Error& e) {
+        if (e.code() != Code::invalid) throw;
+        return true;
+    }
+}
+
+std::string present_directory() {
+    char buffer[PATH_MAX];
+    if (!getcwd(buffer, sizeof buffer)) throw_errno("cannot find the present directory", "");
+    return buffer;
+}
+
+void warn_of(const definition::Definition& d, const definition::Arguments& arguments) {
+    for (const auto& finding : definition::check(d, arguments)) {
+        const std::string place = finding.at.line ? d.source.name + ":" + std::to_string(finding.at.line) + ": " : "";
+        log::warning(place + finding.message + " [" + finding.rule + "]");
+    }
+}
+
+void from_definition(const Options& o, Session& session, const FormatEntry& format, const sg_call& call) {
+    const definition::Arguments arguments = build_arguments(o.arguments, o.argument_file, o.tolerant);
+    const definition::Definition d = definition::parse(definition::read_text(o.source), definition_grammar(session.plugins.index()), arguments);
+    RecipeOptions how;
+    how.convert = convert_options(session.settings);
+    how.directory = present_directory();
+    how.arch = o.arch;
+    how.source_options = session.plugin_options();
+    how.sections = ChosenSections::parse(o.sections);
+    how.force = o.force;
+    how.fix_permissions = o.fix_permissions;
+    how.run_tests = !o.no_test;
+    how.keep_on_failure = o.keep;
+    how.update = o.update;
+    how.reuse_days = session.settings.integer("build.reuse_days");
+    if (!o.no_cache && how.reuse_days > 0) how.reuse_root = cache_places(session.settings).own;
+    how.prefix = session.installation.prefix;
+    how.plugin_directory = session.installation.plugin_dir;
+    if (o.update && !format.directory) throw Error(Code::usage, "--update changes a directory: add --sandbox");
+    if (!o.update) allow_overwrite(o.target, format.directory, o.force);
+    warn_of(d, arguments);
+    build_definition(session.plugins, d, o.target, format, how, &call);
+}
+
 int run(const Options& o, Session& session) {
-    const sg_call call = session.call();
-    const SourceRequest request = source_request(session.plugins, o.source, o.arch, session.plugin_options());
+    EventProgress events;
+    const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
     const FormatEntry format =
         session.format.empty() ? session.plugins.default_format() : session.plugins.format(session.format);
-    allow_overwrite(o.target, format.directory, o.force);
-    convert(session.plugins, request, o.target, format, convert_options(session.settings), &call);
+    if (is_definition(o.source, session)) {
+        from_definition(o, session, format, call);
+    } else {
+        if (!o.arguments.empty() || !o.argument_file.empty()) throw Error(Code::usage, "build arguments are for definition files, and " + o.source + " is none");
+        const SourceRequest request = source_request(session.plugins, o.source, o.arch, session.plugin_options());
+        allow_overwrite(o.target, format.directory, o.force);
+        convert(session.plugins, request, o.target, format, convert_options(session.settings), &call);
+    }
     log::info("Build complete: " + o.target);
+    if (session.json) EventProgress::done(o.target);
     return 0;
 }
 
 Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
     arguments.word("TARGET", o->target, "The image to make").required();
-    arguments.word("SOURCE", o->source, "A URI, an image file or a directory").required();
-    arguments.flag("-F,--force", o->force, "Replace TARGET without asking");
+    arguments.word("SOURCE", o->source, "A definition file, a URI, an image file or a directory").required();
+    arguments.flag("-F,--force", o->force, "Replace TARGET without asking; labels of %labels replace those of the base").variable("FORCE");
     arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.list("--build-arg", o->arguments, "A value for {{ NAME }} in the definition").shown_as("NAME=VALUE");
+    arguments.text("--build-arg-file", o->argument_file, "Lines NAME=VALUE").shown_as("FILE");
+    arguments.flag("--warn-unused-build-args", o->tolerant, "Only warn of build arguments that the definition does not use").variable("WARN_UNUSED_BUILD_ARGS");
+    arguments.list("--section", o->sections, "Act on this section only (all, none, or a name); may be given again").shown_as("NAME").variable("SECTION");
+    arguments.flag("--fix-perms", o->fix_permissions, "Let the owner read and write everything in the image").variable("FIXPERMS");
+    arguments.flag("-T,--notest", o->no_test, "Do not run %test").variable("NOTEST");
+    arguments.flag("-u,--update", o->update, "Run the sections in the directory TARGET that is there already").variable("UPDATE");
+    arguments.flag("--no-cache", o->no_cache, "Run %post again, whatever an equal build made").variable("NO_CACHE");
+    arguments.flag("--keep-on-failure", o->keep, "Keep what was made when %setup or %post fails").variable("KEEP_ON_FAILURE");
     arguments.add(Argument::Kind::text, "--compress", nullptr, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz").sets_key("build.compress");
     arguments.add(Argument::Kind::integer, "--processors", nullptr, "Threads to use").sets_key("build.threads");
-    arguments.examples({"singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});
+    arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
+    arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
+    arguments.examples({"singularity build lolcow.sif lolcow.def", "singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});
     return [o](Session& session) { return run(*o, session); };
 }
 
 }  // namespace
 
-extern const Verb build_verb{"build", "Make images", "Build an image from a URI, an image or a directory", {}, true, declare};
+extern const Verb build_verb{"build", "Make images", "Build an image from a definition file, a URI, an image or a directory", {}, true, declare};
 
 }  // namespace sg

@@ -7,6 +7,7 @@
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
 #include "config/store.hpp"
+#include "runtime/subordinate_ids.hpp"
 
 namespace sg {
 
@@ -14,8 +15,17 @@ namespace {
 
 struct Options {
     std::string action, key;
-    bool origin = false;
+    bool origin = false, add = false, remove = false, enable = false, disable = false;
 };
+
+// `config fakeroot`: the ids that a user may map besides his own.
+int change_fakeroot(const Options& o) {
+    using runtime::RangeEdit;
+    if (o.add + o.remove + o.enable + o.disable != 1 || o.key.empty())
+        throw Error(Code::usage, "config fakeroot: say what to do for whom", "the form is: singularity config fakeroot --add|--remove|--enable|--disable USER");
+    runtime::edit_subordinate_ids(o.add ? RangeEdit::add : o.remove ? RangeEdit::remove : o.enable ? RangeEdit::enable : RangeEdit::disable, o.key);
+    return 0;
+}
 
 // What is shown: one key, the keys of a group ("mount"), or all.
 std::vector<KeyView> chosen(const Index& index, const std::string& wanted) {
@@ -91,15 +101,20 @@ int show(const Options& o, Session& session) {
 
 Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    arguments.usage("show [--origin] [--json] [KEY]");
-    arguments.word("ACTION", o->action, "show: the values in effect; compile: write the installation's index again")
+    arguments.usage("show [--origin] [--json] [KEY] | compile | fakeroot --add|--remove|--enable|--disable USER");
+    arguments.word("ACTION", o->action, "show: the values in effect; compile: write the installation's index again; fakeroot: the ids that a user may map")
         .required()
-        .one_of({"show", "compile"});
-    arguments.word("KEY", o->key, "One key, or a group of them as 'mount'");
+        .one_of({"show", "compile", "fakeroot"});
+    arguments.word("KEY", o->key, "One key, or a group of them as 'mount'; for fakeroot the user");
+    arguments.flag("-a,--add", o->add, "fakeroot: give the user 65536 subordinate ids (/etc/subuid, /etc/subgid)");
+    arguments.flag("-r,--remove", o->remove, "fakeroot: take them away");
+    arguments.flag("-e,--enable", o->enable, "fakeroot: switch them on again");
+    arguments.flag("-d,--disable", o->disable, "fakeroot: switch them off");
     arguments.flag("--origin", o->origin, "Say which file and line, variable or option set each value, and what is locked");
     arguments.examples({"singularity config show", "singularity config show --origin build.compress", "singularity config show mount"});
     return [o](Session& session) {
         if (o->action == "show") return show(*o, session);
+        if (o->action == "fakeroot") return change_fakeroot(*o);
         write_site_index(session.installation);
         return 0;
     };

@@ -1,14 +1,27 @@
 // exec, run, shell and test: options, image, LaunchSpec, launcher.
 #include "cli/container_action.hpp"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "base/log.hpp"
+#include "cli/gpu_options.hpp"
+#include "cli/instance_access.hpp"
+#include "cli/instance_join.hpp"
+#include "cli/instance_start.hpp"
+#include "cli/resource_options.hpp"
+#include "base/unique_fd.hpp"
+#include "runtime/extra_images.hpp"
 #include "runtime/launch_spec.hpp"
 #include "runtime/lazy_root.hpp"
 
@@ -19,9 +32,13 @@ using runtime::LaunchOptions;
 
 struct Given {
     LaunchOptions launch;
-    std::vector<std::string> binds, mounts, env, env_files, no_env, no_mount, scratch;
-    std::string home, cwd, dns, timeout, network;
-    bool contain_all = false, compat = false, no_umask = false, dry_run = false;
+    std::vector<std::string> binds, mounts, overlays, fuse_mounts, security, env, env_files, no_env, no_mount, scratch;
+    std::string home, cwd, dns, timeout, network, arch;
+    bool contain_all = false, compat = false, no_umask = false, dry_run = false, underlay = false, no_pid = false;
+    GpuOptions gpu;
+    ResourceOptions resources;
+    std::shared_ptr<InstanceStart> instance;  // of `instance start`
+    std::string instance_name;
 };
 
 // An option that is part of the product but not there yet: using it says so.
@@ -32,39 +49,9 @@ struct Later {
     const char* what;
 };
 constexpr Later later_options[] = {
-    {"-o,--overlay", true, "OVERLAY,OVERLAYIMAGE", "overlay images"},
-    {"-f,--fakeroot", false, "FAKEROOT", "root inside the container for ordinary users"},
-    {"--nv", false, "NV", "NVIDIA GPUs"},
-    {"--nvccli", false, "NVCCLI", "NVIDIA GPUs"},
-    {"--rocm", false, "ROCM", "AMD GPUs"},
-    {"--device", true, "DEVICE", "CDI devices"},
-    {"--cdi-dirs", true, "CDI_DIRS", "CDI devices"},
     {"--network-args", true, "NETWORK_ARGS", "networks"},
-    {"--netns-path", true, "NETNS_PATH", "networks"},
-    {"--apply-cgroups", true, "APPLY_CGROUPS", "resource limits"},
-    {"--cpus", true, "CPUS", "resource limits"},
-    {"--cpu-shares", true, "CPU_SHARES", "resource limits"},
-    {"--cpuset-cpus", true, "CPUSET_CPUS", "resource limits"},
-    {"--cpuset-mems", true, "CPUSET_MEMS", "resource limits"},
-    {"--memory", true, "MEMORY", "resource limits"},
-    {"--memory-reservation", true, "MEMORY_RESERVATION", "resource limits"},
-    {"--memory-swap", true, "MEMORY_SWAP", "resource limits"},
-    {"--oom-kill-disable", false, "OOM_KILL_DISABLE", "resource limits"},
-    {"--pids-limit", true, "PIDS_LIMIT", "resource limits"},
-    {"--blkio-weight", true, "BLKIO_WEIGHT", "resource limits"},
-    {"--blkio-weight-device", true, "BLKIO_WEIGHT_DEVICE", "resource limits"},
-    {"--security", true, "SECURITY", "security options"},
-    {"--add-caps", true, "ADD_CAPS", "capabilities"},
-    {"--drop-caps", true, "DROP_CAPS", "capabilities"},
-    {"--keep-privs", false, "KEEP_PRIVS", "capabilities"},
-    {"--allow-setuid", false, "ALLOW_SETUID", "capabilities"},
-    {"--fusemount", true, "FUSESPEC", "FUSE mounts by programs"},
     {"--pem-path", true, "ENCRYPTION_PEM_PATH", "encrypted images"},
     {"--passphrase", false, "", "encrypted images"},
-    {"--containlibs", true, "CONTAINLIBS", "libraries of the host"},
-    {"--underlay", false, "UNDERLAY", "the underlay layer"},
-    {"--ignore-subuid", false, "IGNORE_SUBUID", "root inside the container for ordinary users"},
-    {"--ignore-fakeroot-command", false, "IGNORE_FAKEROOT_COMMAND", "root inside the container for ordinary users"},
 };
 
 [[noreturn]] void refuse_later(const Later& l, const std::string& how) {
@@ -155,6 +142,12 @@ void settle(Given& g) {
         for (auto& b : runtime::parse_mounts(text)) l.binds.push_back(std::move(b));
     for (const auto& text : g.mounts)
         for (auto& b : runtime::parse_mounts(text)) l.binds.push_back(std::move(b));
+    for (const auto& text : comma_list(g.overlays)) l.overlays.push_back(runtime::parse_overlay(text));
+    for (const auto& text : variables({"FUSESPEC"})) l.fuse_mounts.push_back(runtime::parse_fuse_mount(text));
+    for (const auto& text : g.fuse_mounts) l.fuse_mounts.push_back(runtime::parse_fuse_mount(text));
+    // A program that serves a mount of its own namespace must end with it: the end of a PID namespace sees to that.
+    for (const auto& f : l.fuse_mounts) l.pid = l.pid || f.in_container;
+    if (g.no_pid) l.pid = false;
     for (const auto& path : comma_list(g.env_files))
         for (auto& p : runtime::read_env_file(path)) l.file_environment.push_back(std::move(p));
     for (const auto& text : g.env)
@@ -163,6 +156,7 @@ void settle(Given& g) {
     l.no_mount = comma_list(g.no_mount);
     l.scratch = comma_list(g.scratch);
     l.dns = comma_list({g.dns});
+    l.security = comma_list(g.security);
     if (!g.home.empty()) l.home = g.home;
     if (!g.cwd.empty()) l.cwd = g.cwd;
     if (!g.timeout.empty()) l.script_timeout = seconds(g.timeout);
@@ -181,18 +175,46 @@ bool is_uri(const std::string& text, Session& session) {
     return session.plugins.index().find(CapabilityKind::bootstrap, std::string_view(text).substr(0, colon)).has_value();
 }
 
-std::string launcher_name(Session& session) {
-    const std::string name = session.settings.text("launcher");
-    if (!name.empty()) return name;
-    const auto all = session.plugins.index().capabilities(CapabilityKind::launcher);
-    if (all.empty()) throw Error(Code::not_found, "no launcher is registered: nothing can run a container", "'singularity plugin list' shows what is registered");
-    return std::string(all.front().name);
+bool can_make_user_namespaces() {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    int status = -1;
+    while (pid > 0 && ::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status == 0;
+}
+
+// Ordinary users have image files mounted by FUSE. Where there is none, but a user namespace can bind directories, an
+// image is unpacked once; without user namespaces the launcher says what is missing.
+bool unpack_instead(OpenedImage& image, Session& session) {
+    if (image.format().directory || ::geteuid() == 0) return false;
+    const UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    if (device) return false;
+    const std::string why = std::strerror(errno);
+    if (!can_make_user_namespaces()) return false;
+    log::warning("/dev/fuse cannot be opened (" + why + "): " + image.path() + " runs from a directory in the cache that it is unpacked to");
+    image = session.plugins.open_image(session.unpack(image.path()));
+    return true;
+}
+
+std::string fetched(const Given& g, const std::string& uri, Session& session) {
+    Pairs options = session.plugin_options();
+    if (!g.arch.empty()) options.emplace_back("arch", g.arch);
+    return session.fetch(uri, options);
 }
 
 int launch(Given& g, const std::string& image_name, Session& session) {
     settle(g);
-    const std::string path = is_uri(image_name, session) ? session.fetch(image_name, session.plugin_options()) : image_name;
-    OpenedImage image = session.plugins.open_image(path, false);
+    if (names_instance(image_name) && !g.instance) {
+        if (g.no_umask) ::umask(0022);
+        return join_instance(g.launch, image_name, g.dry_run, session);
+    }
+    g.gpu.settle(g.launch, session);
+    g.resources.settle(g.launch);
+    if (g.instance) g.instance->reserve(g.instance_name, !g.no_pid, g.launch, session);
+    const std::string path = is_uri(image_name, session) ? fetched(g, image_name, session) : image_name;
+    const auto opened = std::make_shared<OpenedImage>(session.plugins.open_image(path, false));
+    OpenedImage& image = *opened;
     const sg_image_info info = image.info();
     if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system to run");
     if (info.encrypted) throw Error(Code::unsupported, image.path() + " is encrypted, which is not there yet in this version");
@@ -207,33 +229,55 @@ int launch(Given& g, const std::string& image_name, Session& session) {
         if (e.code() != Code::unsupported) throw;
         mountable = false;
     }
-    const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir);
+    if (!g.dry_run && !g.launch.writable && unpack_instead(image, session)) {
+        facts.plan = image.mount_plan();
+        facts.plan.writable = 0;  // the cache's directory serves every later run
+        mountable = true;
+    }
+    std::vector<runtime::ExtraImage> extra = runtime::open_overlays(g.launch.overlays, session.plugins);
+    const bool written = std::any_of(extra.begin(), extra.end(), [](const auto& e) { return e.writable; });
+    std::vector<runtime::ExtraImage> own = runtime::own_overlays(opened, g.launch.writable && !written);
+    extra.insert(extra.begin(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
+    for (auto& e : runtime::open_data(g.launch.binds, session.plugins)) extra.push_back(std::move(e));
+    for (const auto& e : extra) facts.extra.push_back({e.role, e.plan, e.writable});
+    const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir, session.installation.conf_dir);
     const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);
     if (g.dry_run) {
         const std::string text = spec.json + "\n";
         return ::write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 255;
     }
+    for (const auto& n : spec.notes) log::info(n);
     for (const auto& w : spec.warnings) log::warning(w);
 
-    const sg_launcher_v1& launcher = session.plugins.launcher(launcher_name(session));
-    sg_launch_image root{nullptr, nullptr};
+    const std::string launcher_used = launcher_name(session);
+    const sg_launcher_v1& launcher = session.plugins.launcher(launcher_used);
+    const bool kernel_mounts = machine.root && !g.launch.user_namespace && !g.launch.fakeroot;
+    std::vector<sg_launch_image> images = {{nullptr, nullptr}};
     const bool directory = image.format().directory;
     runtime::LazyRoot reader([&image] {
         const singularity::ForeignRoot r = image.root();
         return runtime::LazyRoot::Reader{r.table(), r.handle()};
     });
-    if (!directory) {
-        // Who cannot have the kernel mount it reads at once, by the reader itself.
-        if (!mountable || !machine.root || g.launch.user_namespace)
-            root = {reader.reader().table, reader.reader().root};
-        else
-            root = {runtime::LazyRoot::table(), reader.handle()};
+    if (!directory && mountable && kernel_mounts) {
+        images.front() = {runtime::LazyRoot::table(), reader.handle()};
+    } else if (!directory) {
+        // Who cannot have the kernel mount it reads at once, by the reader itself; without one the launcher may know a way.
+        try {
+            images.front() = {reader.reader().table, reader.reader().root};
+        } catch (const Error& e) {
+            if (e.code() != Code::unsupported || !mountable) throw;
+        }
     }
+    for (const auto& e : extra) images.push_back(e.for_launch(kernel_mounts));
     const std::string shown_path = image.path();
     session.plugins.notify(sg_event{"before_run", image_name.c_str(), "", shown_path.c_str(), nullptr, 0});
     const sg_call call = session.call();
-    const sg_launch what{spec.json.c_str(), &root, 1, &call};
+    const sg_launch what{spec.json.c_str(), images.data(), images.size(), &call};
     if (g.no_umask) ::umask(0022);
+    if (g.instance) {
+        g.instance->start({launcher, launcher_used, what, shown_path, !kernel_mounts}, session);
+        return 0;
+    }
     if (!spec.child) {
         singularity::check([&](sg_error* e) { return launcher.become(&what, e); });
         throw Error(Code::internal, "the launcher returned without an error");
@@ -245,13 +289,16 @@ int launch(Given& g, const std::string& image_name, Session& session) {
 
 }  // namespace
 
-Action declare_container_action(Arguments& arguments, const char* verb) {
+Action declare_container_action(Arguments& arguments, const char* verb, std::shared_ptr<InstanceStart> instance) {
     auto g = std::make_shared<Given>();
+    g->instance = std::move(instance);
     LaunchOptions& l = g->launch;
     l.action = verb;
     arguments.pass_rest();
 
     arguments.list("-B,--bind", g->binds, "SRC[:DEST[:ro|rw]], several divided by commas [SINGULARITY_BIND]").shown_as("SPEC");
+    arguments.list("--fusemount", g->fuse_mounts, "host:PROGRAM ARGUMENTS /PLACE: a directory that a FUSE program serves; container: a program of the image [SINGULARITY_FUSESPEC]").shown_as("SPEC");
+    arguments.list("-o,--overlay", g->overlays, "PATH[:ro]: a directory or an image that is laid over the image; the first without ':ro' takes what is written").shown_as("PATH").variable("OVERLAY,OVERLAYIMAGE");
     arguments.list("--mount", g->mounts, "type=bind,source=SRC,destination=DEST[,readonly] [SINGULARITY_MOUNT]").shown_as("SPEC");
     arguments.text("-H,--home", g->home, "SRC[:DEST]: another home directory").variable("HOME");
     arguments.flag("--no-home", l.no_home, "Do not mount the home directory").variable("NO_HOME");
@@ -267,6 +314,7 @@ Action declare_container_action(Arguments& arguments, const char* verb) {
     arguments.flag("--compat", g->compat, "As other container engines do: --containall --no-init --no-umask --no-eval --writable-tmpfs").variable("COMPAT");
     arguments.flag("-u,--userns", l.user_namespace, "A user namespace, also for root").variable("USERNS,UNSHARE_USERNS");
     arguments.flag("-p,--pid", l.pid, "A PID namespace").variable("PID,UNSHARE_PID");
+    arguments.flag("--no-pid", g->no_pid, "No PID namespace, where another option would make one").variable("NO_PID");
     arguments.flag("--no-init", l.no_init, "With --pid: the command itself is process 1").variable("NOSHIMINIT");
     arguments.flag("-i,--ipc", l.ipc, "An IPC namespace").variable("IPC,UNSHARE_IPC");
     arguments.flag("--uts", l.uts, "A UTS namespace").variable("UTS,UNSHARE_UTS");
@@ -274,6 +322,16 @@ Action declare_container_action(Arguments& arguments, const char* verb) {
     arguments.flag("-n,--net", l.net, "A network namespace (with --network none)").variable("NET,UNSHARE_NET");
     arguments.text("--network", g->network, "none: only the loopback device").variable("NETWORK");
     arguments.text("--dns", g->dns, "Name servers for /etc/resolv.conf").variable("DNS");
+    arguments.text("--netns-path", l.network_namespace, "A network namespace to join (root)").variable("NETNS_PATH");
+    arguments.flag("-f,--fakeroot", l.fakeroot, "Be root in the container").variable("FAKEROOT");
+    arguments.flag("--ignore-subuid", l.ignore_subuid, "With --fakeroot: use no subordinate ids").variable("IGNORE_SUBUID");
+    arguments.flag("--ignore-fakeroot-command", l.ignore_fakeroot_command, "With --fakeroot: do without the host's command fakeroot").variable("IGNORE_FAKEROOT_COMMAND");
+    arguments.text("--add-caps", l.add_capabilities, "Capabilities that the program gets").shown_as("LIST").variable("ADD_CAPS");
+    arguments.text("--drop-caps", l.drop_capabilities, "Capabilities that it does not get").shown_as("LIST").variable("DROP_CAPS");
+    arguments.flag("--keep-privs", l.keep_privileges, "Keep all of root's capabilities").variable("KEEP_PRIVS");
+    arguments.flag("--allow-setuid", l.allow_setuid, "Let set-user-id programs of the image work (root)").variable("ALLOW_SETUID");
+    arguments.list("--security", g->security, "uid:N, gid:N[:N], seccomp:FILE, apparmor:PROFILE, selinux:LABEL").shown_as("LIST").variable("SECURITY");
+    arguments.flag("--underlay", g->underlay, "Taken for compatibility: missing mount points need no underlay here").hidden().variable("UNDERLAY");
     arguments.flag("--no-privs", l.no_privileges, "Drop root's capabilities").variable("NO_PRIVS");
     arguments.flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's").variable("NO_UMASK");
 
@@ -286,14 +344,22 @@ Action declare_container_action(Arguments& arguments, const char* verb) {
         arguments.text("-s,--shell", l.shell, "The shell to start").variable("SHELL");
     arguments.text("--app", l.app, "An app of the image").variable("APP,APPNAME");
     arguments.text("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)").variable("RUNSCRIPT_TIMEOUT");
+    arguments.text("--arch", g->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
+    arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");
     arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
+    g->gpu.declare(arguments);
+    g->resources.declare(arguments);
     arguments.unknown_option(refuse_later_option);
 
     return [g, &arguments](Session& session) {
         const std::vector<std::string>& rest = arguments.rest();
         if (rest.empty()) throw Error(Code::usage, arguments.name() + ": the image is missing", "the form is: singularity " + arguments.name() + " [options] IMAGE [arguments]");
         if (g->launch.action == "exec" && rest.size() < 2) throw Error(Code::usage, "exec: the command is missing", "the form is: singularity exec [options] IMAGE COMMAND [arguments]");
-        g->launch.arguments.assign(rest.begin() + 1, rest.end());
+        if (g->instance && rest.size() < 2) throw Error(Code::usage, arguments.name() + ": the name is missing", "the form is: singularity " + arguments.name() + " [options] IMAGE NAME [arguments]");
+        const size_t words = g->instance ? 2 : 1;
+        if (g->instance) g->instance_name = rest[1];
+        g->launch.arguments.assign(rest.begin() + static_cast<ptrdiff_t>(words), rest.end());
         return launch(*g, rest[0], session);
     };
 }

@@ -1,10 +1,15 @@
 // What exec, run, shell and test share: their options, and starting the container.
 #pragma once
+#include <memory>
+
 #include "cli/verb.hpp"
 
 namespace sg {
 
-// Declares the options of runtime.md; the returned action launches IMAGE with `verb`'s meaning.
-Action declare_container_action(Arguments& arguments, const char* verb);
+class InstanceStart;
+
+// Declares the options of runtime.md; the returned action launches IMAGE with `verb`'s meaning. With `instance` the
+// container gets a name (the word behind IMAGE) and stays.
+Action declare_container_action(Arguments& arguments, const char* verb, std::shared_ptr<InstanceStart> instance = nullptr);
 
 }  // namespace sg

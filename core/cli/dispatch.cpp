@@ -78,15 +78,6 @@ void set_from_command_line(Settings& settings, const std::vector<std::string>& p
 // Verbs that say what is wrong with a configuration must themselves work with it.
 bool tolerant(std::string_view verb) { return verb == "config" || verb == "plugin" || verb == "help" || verb == "buildcfg"; }
 
-Settings settings_for(const Context& context, bool forgiving) {
-    Settings settings(context.index);
-    std::vector<Error> problems;
-    settings.apply_environment(environ, forgiving ? &problems : nullptr);
-    for (const auto& e : problems) log::warning(e.message());
-    set_from_command_line(settings, context.global.settings);
-    return settings;
-}
-
 // The format flags of `build` come from the manifests.
 std::vector<std::pair<const Argument*, std::string>> add_format_flags(Arguments& arguments, const Index& index) {
     std::vector<std::pair<const Argument*, std::string>> out;
@@ -108,6 +99,15 @@ struct Running {
 };
 
 }  // namespace
+
+Settings settings_for(const Context& context, bool forgiving) {
+    Settings settings(context.index);
+    std::vector<Error> problems;
+    settings.apply_environment(environ, forgiving ? &problems : nullptr);
+    for (const auto& e : problems) log::warning(e.message());
+    set_from_command_line(settings, context.global.settings);
+    return settings;
+}
 
 void GlobalOptions::apply() const {
     if (debug)
@@ -141,8 +141,8 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
     Settings settings = settings_for(context, tolerant(verb.name));
     arguments.apply_keys(settings);
 
-    PluginHost plugins(settings, context.index, context.mount);
     Running running;
+    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
     std::optional<CancelOnSignal> signals;
     if (context.module) signals.emplace(running.cancel);
     Session session{settings, plugins, running.cancel, *running.progress, context.installation, false, false, {}, {}, nullptr};
@@ -233,9 +233,9 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
         options.emplace_back("json", "true");
 
     Settings settings = settings_for(context, false);
-    PluginHost plugins(settings, context.index, context.mount);
-    const sg_command_v1& table = plugins.command(name);
     Running running;
+    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
+    const sg_command_v1& table = plugins.command(name);
     const CancelOnSignal signals(running.cancel);
     const sg_call call{running.cancel, running.progress.get()};
     std::vector<sg_pair> pairs;

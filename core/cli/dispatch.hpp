@@ -5,6 +5,7 @@
 #pragma once
 #include <singularity/host.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,16 +29,23 @@ struct GlobalOptions {
 struct Context {
     Installation installation;
     Index index;
-    const sg_host_mount_v1* mount = nullptr;
+    const sg_host_mount_v2* mount = nullptr;
     GlobalOptions global;
     bool module = false;  // this is the internal module
 };
+
+// Where plugins of a command get credentials from, for a PluginHost: the room is in the internal module, which the
+// executable loads at the first question. `cancel` must outlive the host. Each binary has its own.
+std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel);
 
 // Parses `arguments` (after the verb's name) and runs it. Throws Error.
 int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context);
 
 // A verb that a plugin provides. Throws Error.
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context);
+
+// The configuration in effect, with the environment and --set. `forgiving`: wrong values are warnings.
+Settings settings_for(const Context& context, bool forgiving = false);
 
 // Prints the failure and gives the exit code.
 int report(const Error& error);

@@ -18,6 +18,7 @@ public:
     void key(std::string_view k) { writer_.Key(k.data(), static_cast<unsigned>(k.size())); }
     void text(std::string_view v) { writer_.String(v.data(), static_cast<unsigned>(v.size())); }
     void integer(int64_t v) { writer_.Int64(v); }
+    void real(double v) { writer_.Double(v); }
     void boolean(bool v) { writer_.Bool(v); }
     void null() { writer_.Null(); }
     void member(std::string_view k, std::string_view v) { key(k), text(v); }

@@ -8,8 +8,12 @@
 #include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal.hpp"
+#if SG_HAVE_CREDENTIALS
+#include "credentials/service.hpp"
+#endif
 #if SG_HAVE_FETCH
 #include "build/cached_image.hpp"
+#include "build/unpacked_image.hpp"
 #endif
 
 namespace sg {
@@ -34,21 +38,44 @@ Context context_of(const sg_module_context& c) {
 }
 
 #if SG_HAVE_FETCH
-RunnableImage fetch(Context& context, const std::string& uri, const Pairs& options) {
-    Settings settings(context.index);
-    settings.apply_environment(environ);
-    PluginHost plugins(settings, context.index, context.mount);
+// Calls work(plugins, call) with progress on the terminal; SIGINT and SIGTERM cancel it.
+template <class Work>
+auto with_plugins(Context& context, Work&& work) {
+    const Settings settings = settings_for(context);
     CancelToken cancel;
+    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, cancel));
     const CancelOnSignal signals(cancel);
     const std::unique_ptr<Progress> progress = terminal_progress();
     const sg_call call{cancel, progress.get()};
-    return cached_image(plugins, uri, options, &call);
+    return work(plugins, &call);
 }
 #endif
 
 }  // namespace
 
+std::function<const sg_host_credentials_v2&()> credentials_of(const Context&, const CancelToken& cancel) {
+#if SG_HAVE_CREDENTIALS
+    return [&cancel]() -> const sg_host_credentials_v2& { return credentials_table(cancel.fd()); };
+#else
+    (void)cancel;
+    return {};
+#endif
+}
+
 }  // namespace sg
+
+extern "C" const sg_host_credentials_v2* sg_module_credentials(const sg_module_context* c, int32_t cancel_fd) {
+    using namespace sg;
+    if (c->abi != SG_MODULE_ABI) return nullptr;
+    log::set_threshold(static_cast<log::Level>(c->log_threshold));
+    log::set_colour(c->colour != 0);
+#if SG_HAVE_CREDENTIALS
+    return &credentials_table(cancel_fd);
+#else
+    (void)cancel_fd;
+    return nullptr;
+#endif
+}
 
 extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context* c) {
     using namespace sg;
@@ -74,13 +101,30 @@ extern "C" int32_t sg_module_fetch(const sg_module_context* c, const char* uri, 
         Pairs pairs;
         for (const sg_pair* p = options; p && p->key; ++p) pairs.emplace_back(p->key, p->value);
 #if SG_HAVE_FETCH
-        const RunnableImage image = fetch(context, uri, pairs);
+        const RunnableImage image =
+            with_plugins(context, [&](PluginHost& plugins, const sg_call* call) { return cached_image(plugins, uri, pairs, call); });
         if (image.path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + image.path);
         std::memcpy(path_out, image.path.c_str(), image.path.size() + 1);
         *temporary = image.temporary ? 1 : 0;
 #else
         (void)path_out, (void)capacity, (void)temporary;
         throw Error(Code::unsupported, std::string("this build cannot fetch ") + uri);
+#endif
+    });
+}
+
+extern "C" int32_t sg_module_unpack(const sg_module_context* c, const char* image, char* path_out, uint64_t capacity, sg_error* err) {
+    using namespace sg;
+    return singularity::guard(err, [&] {
+        Context context = context_of(*c);
+#if SG_HAVE_FETCH
+        const std::string path =
+            with_plugins(context, [&](PluginHost& plugins, const sg_call* call) { return unpacked_image(plugins, image, call); });
+        if (path.size() >= capacity) throw Error(Code::limit, "the path of the unpacked image is too long: " + path);
+        std::memcpy(path_out, path.c_str(), path.size() + 1);
+#else
+        (void)path_out, (void)capacity;
+        throw Error(Code::unsupported, std::string("this build cannot unpack ") + image);
 #endif
     });
 }

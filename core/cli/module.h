@@ -17,7 +17,7 @@ typedef struct sg_module_context {
     const void *index;           /* the compiled index in use; lives as long as the process */
     uint64_t index_size;
     const char *const *settings; /* "KEY=VALUE" of --set before the verb, NULL-ended */
-    const sg_host_mount_v1 *mount; /* may be NULL */
+    const sg_host_mount_v2 *mount; /* may be NULL */
     int32_t log_threshold;
     int32_t colour;              /* 0: --nocolor */
     int32_t json;
@@ -33,6 +33,16 @@ typedef int32_t (*sg_module_fetch_fn)(const sg_module_context *context, const ch
                                       char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
 SG_EXPORT int32_t sg_module_fetch(const sg_module_context *context, const char *uri, const sg_pair *options,
                                   char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
+
+/* From the path of an image file to a directory in the cache that holds its root file system. */
+typedef int32_t (*sg_module_unpack_fn)(const sg_module_context *context, const char *image, char *path_out,
+                                       uint64_t capacity, sg_error *err);
+SG_EXPORT int32_t sg_module_unpack(const sg_module_context *context, const char *image, char *path_out,
+                                   uint64_t capacity, sg_error *err);
+/* The table "credentials" 2 for plugins that the executable has loaded; lines are logged as the context says. The
+ * command ends when cancel_fd becomes readable. NULL: this build has none. */
+typedef const sg_host_credentials_v2 *(*sg_module_credentials_fn)(const sg_module_context *context, int32_t cancel_fd);
+SG_EXPORT const sg_host_credentials_v2 *sg_module_credentials(const sg_module_context *context, int32_t cancel_fd);
 
 #ifdef __cplusplus
 }

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <functional>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
@@ -93,15 +94,14 @@ std::string held(const std::string& path) {
     return "/proc/self/fd/" + std::to_string(fd.release());
 }
 
-[[noreturn]] void fetch_and_exit(int out, const Context& context, const std::string& uri, const Pairs& options) {
+// What the module is asked for in the child; fills the answer's path.
+using Request = std::function<int32_t(const sg_module_context& context, void* module, Answer& answer)>;
+
+[[noreturn]] void answer_and_exit(int out, const Context& context, const Request& request) {
     static Answer answer{};
     answer.code = singularity::guard(&answer.error, [&]() -> int32_t {
-        const auto fetch = entry<sg_module_fetch_fn>(load(context), "sg_module_fetch", context);
         const CContext c(context);
-        std::vector<sg_pair> pairs;
-        for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
-        pairs.push_back({nullptr, nullptr});
-        return fetch(&c.c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.temporary, &answer.error);
+        return request(c.c, load(context), answer);
     });
     const auto* at = reinterpret_cast<const char*>(&answer);
     for (size_t done = 0; done < sizeof answer;) {
@@ -126,7 +126,20 @@ int run_in_module(const std::string& verb, const std::vector<std::string>& argum
     return run(static_cast<int>(texts.size()), argv.data(), &c.c);
 }
 
-std::string fetch_in_child(const Context& context, const std::string& uri, const Pairs& options) {
+std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel) {
+    return [&context, &cancel]() -> const sg_host_credentials_v2& {
+        const auto find = entry<sg_module_credentials_fn>(load(context), "sg_module_credentials", context);
+        const CContext c(context);
+        const sg_host_credentials_v2* table = find(&c.c, cancel.fd());
+        if (!table) throw Error(Code::not_found, "this build keeps no credentials");
+        return *table;
+    };
+}
+
+namespace {
+
+// The path that the request gives, asked for in a child process. `doing`: "fetch", `what` as the user knows it.
+std::string ask_in_child(const Context& context, const Request& request, const std::string& doing, const std::string& what) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
     UniqueFd reading(ends[0]), writing(ends[1]);
@@ -137,7 +150,7 @@ std::string fetch_in_child(const Context& context, const std::string& uri, const
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(255);
         reading.reset();
-        fetch_and_exit(writing.get(), context, uri, options);
+        answer_and_exit(writing.get(), context, request);
     }
     writing.reset();
     child.store(pid);
@@ -155,12 +168,33 @@ std::string fetch_in_child(const Context& context, const std::string& uri, const
     for (int i = 0; i < 4; ++i) sigaction(passed[i], &before[i], nullptr);
     if (!whole) {
         // A crash has printed its line already.
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 255) throw Error(Code::internal, "cannot fetch " + uri);
-        throw Error(Code::cancelled, "fetching " + uri + " was " + (WIFSIGNALED(status) ? std::string("ended by signal ") + std::to_string(WTERMSIG(status)) : std::string("interrupted")));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 255) throw Error(Code::internal, "cannot " + doing + " " + what);
+        throw Error(Code::cancelled, doing + "ing " + what + " was " + (WIFSIGNALED(status) ? std::string("ended by signal ") + std::to_string(WTERMSIG(status)) : std::string("interrupted")));
     }
     if (answer.code != SG_OK)
         throw Error(static_cast<Code>(answer.code), answer.error.message, answer.error.hint, answer.error.detail);
     return answer.temporary ? held(answer.path) : answer.path;
+}
+
+}  // namespace
+
+std::string fetch_in_child(const Context& context, const std::string& uri, const Pairs& options) {
+    const Request request = [&](const sg_module_context& c, void* module, Answer& answer) {
+        const auto fetch = entry<sg_module_fetch_fn>(module, "sg_module_fetch", context);
+        std::vector<sg_pair> pairs;
+        for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
+        pairs.push_back({nullptr, nullptr});
+        return fetch(&c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.temporary, &answer.error);
+    };
+    return ask_in_child(context, request, "fetch", uri);
+}
+
+std::string unpack_in_child(const Context& context, const std::string& image) {
+    const Request request = [&](const sg_module_context& c, void* module, Answer& answer) {
+        const auto unpack = entry<sg_module_unpack_fn>(module, "sg_module_unpack", context);
+        return unpack(&c, image.c_str(), answer.path, sizeof answer.path, &answer.error);
+    };
+    return ask_in_child(context, request, "unpack", image);
 }
 
 }  // namespace sg

@@ -12,5 +12,7 @@ int run_in_module(const std::string& verb, const std::vector<std::string>& argum
 
 // From a URI to a local image path, by the module in a child process.
 std::string fetch_in_child(const Context& context, const std::string& uri, const Pairs& options);
+// From an image file to a directory with what it holds, likewise.
+std::string unpack_in_child(const Context& context, const std::string& image);
 
 }  // namespace sg

@@ -32,6 +32,7 @@ void add_plugin_options(Arguments& arguments, const std::vector<OptionView>& opt
         const bool with_short = !view->short_name.empty() && !arguments.has(short_name);
         auto& option = arguments.add(kind_of(view->type), arguments.keep(with_short ? short_name + "," + name : name), nullptr, view->help);
         option.variable(view->variable).group(group);
+        if (view->help.empty()) option.hidden();
     }
 }
 

@@ -1,12 +1,19 @@
 // singularity pull [FILE] URI
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <memory>
 
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
+#include "build/cached_image.hpp"
 #include "build/convert.hpp"
 #include "build/source_request.hpp"
+#include "cli/events.hpp"
 #include "cli/verb.hpp"
+#include "fetch/download.hpp"
+#include "fetch/source_uri.hpp"
+#include "store/output.hpp"
 
 namespace sg {
 
@@ -25,18 +32,74 @@ std::string target_of(const Options& o, const std::string& default_name) {
     return o.directory.empty() || name.front() == '/' ? name : o.directory + "/" + name;
 }
 
-int run(const Options& o, Session& session) {
-    if (o.words.size() == 2 && !o.name.empty()) throw Error(Code::usage, "the file is named twice: " + o.words[0] + " and " + o.name);
-    const sg_call call = session.call();
-    const SourceRequest request = source_request(session.plugins, o.words.back(), o.arch, session.plugin_options());
-    const sg_bootstrap_v1& source = session.plugins.bootstrap(request.scheme);
-    const std::string target = target_of(o, resolve_source(source, request, &call).name);
+void refuse_existing(const Options& o, const std::string& target) {
     struct stat st;
     if (!o.force && lstat(target.c_str(), &st) == 0)
         throw Error(Code::exists, "image file already exists: \"" + target + "\" - will not overwrite", "Add --force to replace it.");
-    log::info("Converting OCI blobs to " + shown_name(session.plugins.default_format()) + " format");
-    convert(session.plugins, request, target, session.plugins.default_format(), convert_options(session.settings), &call);
+}
+
+std::string directory_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+// A file is kept as it is, whatever it holds (seed-behaviour, row R13).
+void save(OpenedSource& source, const std::string& shown, const std::string& target) {
+    log::info("Downloading " + without_secret(shown));
+    OutputFile file(target);
+    download(source, file.fd(), directory_of(target));
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(file.fd(), 0777 & ~mask);
+    file.commit();
+    log::info("Download complete: " + target);
+}
+
+// From the cache alone.
+std::string pull_offline(const Options& o, Session& session, const sg_call& call) {
+    Pairs options = session.plugin_options();
+    if (!o.arch.empty()) options.emplace_back("arch", o.arch);
+    const RunnableImage image = cached_image(session.plugins, o.words.back(), options, &call);
+    const std::string target = target_of(o, image.path.substr(image.path.rfind('/') + 1));
+    refuse_existing(o, target);
+    OutputFile file(target);
+    copy_file(image.path, file.fd());
+    file.commit();
+    log::info("Copied from the cache: " + target);
+    return target;
+}
+
+// Gives the file that was written.
+std::string fetch(const Options& o, Session& session, const sg_call& call) {
+    if (o.words.size() == 2 && !o.name.empty()) throw Error(Code::usage, "the file is named twice: " + o.words[0] + " and " + o.name);
+    if (session.settings.boolean("fetch.offline")) return pull_offline(o, session, call);
+    const SourceRequest request = source_request(session.plugins, o.words.back(), o.arch, session.plugin_options());
+    const sg_bootstrap_v1& source = session.plugins.bootstrap(request.scheme);
+    const std::string target = target_of(o, resolve_source(source, request, &call).name);
+    refuse_existing(o, target);
+    OpenedSource opened(source, request, &call);
+    if (opened.kind() == SG_BLOB) {
+        save(opened, shown_uri(o.words.back()), target);
+        return target;
+    }
+    if (opened.kind() == SG_LAYERS) log::info("Converting OCI blobs to " + shown_name(session.plugins.default_format()) + " format");
+    convert(session.plugins, opened, request, target, session.plugins.default_format(), convert_options(session.settings), &call);
     log::info("Build complete: " + target);
+    return target;
+}
+
+int run(const Options& o, Session& session) {
+    EventProgress events;
+    const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
+    std::string target;
+    try {
+        target = fetch(o, session, call);
+    } catch (const Error& e) {
+        // What the command line or the user decided speaks for itself.
+        if (e.code() == Code::usage || e.code() == Code::exists || e.code() == Code::cancelled) throw;
+        throw e.within("Unable to pull " + o.words.back());  // seed-behaviour, row R11
+    }
+    if (session.json) EventProgress::done(target);
     return 0;
 }
 
@@ -47,6 +110,9 @@ Action declare(Arguments& arguments) {
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");
     arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
+    arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
+    arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");
     arguments.examples({"singularity pull lolcow.sif oci-archive://lolcow.oci.tar"});
     return [o](Session& session) { return run(*o, session); };
 }

@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 class PlainProgress final : public Progress {
 public:
     Bar* begin(const char* label, uint64_t) override {
-        log::plain(label);
+        if (*label != '\0') log::plain(label);
         return new SilentBar;
     }
 
@@ -103,10 +103,17 @@ private:
         std::string text() const {
             const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start_).count();
             const std::string amount = shown_size(done_) + (total_ == SG_SIZE_UNKNOWN ? "" : " / " + shown_size(total_));
-            const std::string tail = std::to_string(seconds) + "s";
+            std::string tail = std::to_string(seconds) + "s";
+            // A single file is told of in more detail (seed-behaviour, row R13).
+            if (label_.empty()) {
+                const double elapsed = std::max(0.001, std::chrono::duration<double>(Clock::now() - start_).count());
+                char percent[16] = "";
+                if (total_ != SG_SIZE_UNKNOWN && total_ != 0) std::snprintf(percent, sizeof percent, "%.2f%% ", 100.0 * static_cast<double>(done_) / static_cast<double>(total_));
+                tail = percent + shown_size(static_cast<uint64_t>(static_cast<double>(done_) / elapsed)) + "/s " + tail;
+            }
             const size_t columns = bars_.columns();
             const size_t used = label_.size() + amount.size() + tail.size() + 6;
-            std::string out = label_ + " " + amount;
+            std::string out = label_ + (label_.empty() ? "" : " ") + amount;
             if (used + 4 <= columns && total_ != SG_SIZE_UNKNOWN) {
                 const size_t room = std::min<size_t>(columns - used, 50);
                 const double part = total_ == 0 ? 1.0 : std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));

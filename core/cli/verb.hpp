@@ -46,6 +46,8 @@ struct Session {
     // A local image file for a URI: fetched or converted once, kept in the cache (R15). Runs the
     // internal module in a child process, so that the caller stays lean and has one thread.
     std::string fetch(const std::string& uri, const Pairs& source_options);
+    // The directory in the cache that holds what an image file holds, for who cannot mount it. Likewise.
+    std::string unpack(const std::string& image);
 };
 
 using Action = std::function<int(Session&)>;  // the exit code

@@ -33,7 +33,7 @@ struct World : Scratch {
                "name: good\nobject: good.so\nabi: 1\nversion: 1.2.3\nsummary: a plugin of the test\nprovides:\n"
                "  - bootstrap: {scheme: good, summary: a source}\n"
                "  - command: {verb: hello, summary: Say hello, example: singularity hello all, options: [{long: loud, short: l}, {long: name, "
-               "type: text, variable: HELLO_NAME}], verbs: [{verb: say, summary: Say it, options: [{long: json}, {long: word, type: list}]}, "
+               "type: text, variable: HELLO_NAME}], verbs: [{verb: say, summary: Say it, options: [{long: json}, {long: word, type: list, help: A word}]}, "
                "{verb: stop}]}\n"
                "options:\n  - {verbs: [hello], long: extra, type: text, help: more}\n"
                "config: [{key: good.mode, type: text, default: fast}]\nabsent: [{scheme: good, message: Get the good package.}]\n");
