@@ -86,6 +86,21 @@ std::string request_head(const std::string& method, const std::string& target, c
     return out.str();
 }
 
+namespace {
+
+// Read here: Poco keeps it as an enumeration, which holds only the numbers that it knows.
+unsigned status_of(const std::string& bytes) {
+    const size_t blank = bytes.find(' ');
+    unsigned status = 0;
+    size_t digits = 0;
+    if (blank == std::string::npos) return 0;
+    for (size_t i = blank + 1; i < bytes.size() && bytes[i] >= '0' && bytes[i] <= '9' && digits < 4; ++i, ++digits)
+        status = status * 10 + static_cast<unsigned>(bytes[i] - '0');
+    return digits == 3 ? status : 0;
+}
+
+}  // namespace
+
 ResponseHead ResponseHead::parse(const std::string& bytes) {
     const auto bad = [](const std::string& why) {
         return Error(Code::network, "the server's answer is no HTTP: " + why);
@@ -99,7 +114,7 @@ ResponseHead ResponseHead::parse(const std::string& bytes) {
         response.setFieldLimit(0);  // the size of the whole is limited
         std::istringstream in(bytes);
         response.read(in);
-        head.status = static_cast<unsigned>(response.getStatus());
+        head.status = status_of(bytes);
         head.reason = response.getReason();
         version = response.getVersion();
         for (const auto& [name, value] : response) head.fields.emplace_back(name, value);

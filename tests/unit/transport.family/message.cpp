@@ -56,6 +56,7 @@ BOOST_AUTO_TEST_CASE(an_answer_is_read) {
     BOOST_TEST(h.framing("GET").length == 5u);
     BOOST_TEST((h.framing("HEAD").kind == Framing::Kind::none));
     BOOST_TEST(ResponseHead::parse("HTTP/1.1 204\r\n\r\n").status == 204u);
+    BOOST_TEST(ResponseHead::parse("HTTP/1.1 900 Odd\r\n\r\n").status == 900u);  // a number that no enumeration knows
     BOOST_TEST(!ResponseHead::parse("HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n").keep_alive);
     BOOST_TEST(!ResponseHead::parse("HTTP/1.0 200 OK\r\n\r\n").keep_alive);
     BOOST_TEST(ResponseHead::parse("HTTP/1.0 200 OK\r\nConnection: x, keep-alive\r\n\r\n").keep_alive);
