@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "base/error.hpp"
+#include "build/descriptor_stream.hpp"
 #include "base/log.hpp"
 
 namespace sg {
@@ -20,26 +21,6 @@ constexpr const char* area = "build";
 constexpr const char* name = "changes";
 constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '1', '\n'};
 constexpr uint64_t most_text = 8u << 20;
-
-// Reads the rest of a file.
-class FileStream final : public singularity::Stream {
-public:
-    explicit FileStream(UniqueFd fd) : fd_(std::move(fd)) {}
-    singularity::Slice next() override {
-        std::vector<uint8_t> buffer(1 << 20);
-        for (;;) {
-            const ssize_t n = read(fd_.get(), buffer.data(), buffer.size());
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) throw_errno("cannot read the cache", "");
-            if (n == 0) return {};
-            buffer.resize(static_cast<size_t>(n));
-            return singularity::Slice::owned(std::move(buffer));
-        }
-    }
-
-private:
-    UniqueFd fd_;
-};
 
 bool write_all(int fd, const void* data, size_t size) {
     const auto* at = static_cast<const char*>(data);
@@ -122,7 +103,7 @@ std::optional<KeptChanges> ChangesCache::find() const {
     KeptChanges out;
     out.age = std::max<int64_t>(0, std::time(nullptr) - st.st_mtime);
     if (out.age > days_ * 86400 || !read_header(fd.get(), out.results)) return std::nullopt;
-    out.tar = std::make_unique<FileStream>(std::move(fd));
+    out.tar = std::make_unique<DescriptorStream>(std::move(fd), "the cache");
     return out;
 }
 

@@ -12,6 +12,7 @@
 #include <climits>
 
 #include "base/error.hpp"
+#include "build/descriptor_stream.hpp"
 #include "base/unique_fd.hpp"
 #include "metadata/image_files.hpp"
 
@@ -22,24 +23,6 @@ using singularity::Slice;
 using singularity::Stream;
 
 namespace {
-
-class DescriptorStream final : public Stream {
-public:
-    DescriptorStream(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)), buffer_(1 << 20) {}
-    Slice next() override {
-        for (;;) {
-            const ssize_t n = read(fd_.get(), buffer_.data(), buffer_.size());
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) throw_errno("cannot read", name_);
-            return n == 0 ? Slice() : Slice::borrowed(buffer_.data(), static_cast<uint64_t>(n));
-        }
-    }
-
-private:
-    UniqueFd fd_;
-    std::string name_;
-    std::vector<uint8_t> buffer_;
-};
 
 class HostFiles final : public FilesSource {
 public:

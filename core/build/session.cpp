@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "base/error.hpp"
+#include "build/descriptor_stream.hpp"
 #include "base/log.hpp"
 #include "build/id_maps.hpp"
 #include "build/session_child.hpp"
@@ -218,30 +219,7 @@ void BuildSession::failed(const std::string& payload) {
     throw Error(static_cast<Code>(err.code), err.message, err.hint, err.detail);
 }
 
-namespace {
-
-class PipeStream final : public singularity::Stream {
-public:
-    explicit PipeStream(int fd) : fd_(fd) {}
-    singularity::Slice next() override {
-        std::vector<uint8_t> buffer(1 << 20);
-        for (;;) {
-            const ssize_t n = read(fd_, buffer.data(), buffer.size());
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) throw_errno("cannot read the changes of the build", "");
-            if (n == 0) return {};
-            buffer.resize(static_cast<size_t>(n));
-            return singularity::Slice::owned(std::move(buffer));
-        }
-    }
-
-private:
-    int fd_;
-};
-
-}  // namespace
-
-std::unique_ptr<singularity::Stream> BuildSession::changes() { return std::make_unique<PipeStream>(tar_.get()); }
+std::unique_ptr<singularity::Stream> BuildSession::changes() { return std::make_unique<DescriptorStream>(std::move(tar_), "the changes of the build"); }
 
 void BuildSession::end() {
     char type = 0;

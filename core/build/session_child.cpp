@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <singularity/text.hpp>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -37,25 +38,13 @@ constexpr const char* labels_path = ".build.labels";
 constexpr const char* environment_path = ".singularity.d/env/91-environment.sh";
 constexpr uint64_t most_text = 4u << 20;
 
-class TextStream final : public singularity::Stream {
-public:
-    explicit TextStream(std::string_view text) : text_(text) {}
-    singularity::Slice next() override {
-        const std::string_view all = std::exchange(text_, {});
-        return singularity::Slice::borrowed(all.data(), all.size());
-    }
-
-private:
-    std::string_view text_;
-};
-
 // A file that is only a text.
 struct TextSource final : FilesSource {
     std::string_view text;
     std::optional<Entry> look(const std::string&, bool) const override { return std::nullopt; }
     std::vector<std::string> names(const std::string&) const override { return {}; }
     std::string link_target(const std::string&) const override { return {}; }
-    std::unique_ptr<singularity::Stream> open(const std::string&) const override { return std::make_unique<TextStream>(text); }
+    std::unique_ptr<singularity::Stream> open(const std::string&) const override { return std::make_unique<singularity::TextStream>(std::string(text)); }
     std::string shown(const std::string& path) const override { return path; }
 };
 

@@ -45,7 +45,7 @@ std::string directory_of(const std::string& path) {
 
 // A file is kept as it is, whatever it holds (seed-behaviour, row R13).
 void save(OpenedSource& source, const std::string& shown, const std::string& target) {
-    log::info("Downloading " + without_secret(shown));
+    log::info("Downloading " + shown);
     OutputFile file(target);
     download(source, file.fd(), directory_of(target));
     const mode_t mask = umask(0);

@@ -24,19 +24,6 @@ SourceUri split_uri(std::string_view text) {
     return uri;
 }
 
-std::string shown_uri(std::string_view text) {
-    std::string out(text.substr(0, text.find('?')));
-    if (out.size() < text.size()) out += "?...";
-    const auto from = out.find("//");
-    if (from == std::string::npos) return out;
-    const auto end = std::min(out.find('/', from + 2), out.size());
-    const auto at = out.rfind('@', end);
-    if (at == std::string::npos || at < from || at > end) return out;
-    if (singularity::Digest::try_parse(std::string_view(out).substr(at + 1, end - at - 1))) return out;
-    if (out.find(':', from + 2) < at) out.erase(from + 2, at - from - 1);
-    return out;
-}
-
 SourceUri read_uri(std::string_view text, const std::function<bool(std::string_view)>& registered) {
     SourceUri uri = split_uri(text);
     if (uri.scheme.empty() || registered(uri.scheme)) return uri;
@@ -45,15 +32,31 @@ SourceUri read_uri(std::string_view text, const std::function<bool(std::string_v
     return uri;
 }
 
+namespace {
+
+// What follows an '@': a host, and not the digest or the number of an image.
+bool is_host(std::string_view text, bool behind_password) {
+    if (text.empty() || singularity::Digest::try_parse(text)) return false;
+    if (text.find_first_not_of("0123456789") == std::string_view::npos) return false;
+    return behind_password || text == "localhost" || text.find_first_of(".:") != std::string_view::npos;
+}
+
+}  // namespace
+
 std::string without_secret(std::string_view text) {
     const auto scheme = text.find("://");
     const size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
     const size_t end = std::min(text.find('/', begin), text.size());
     const auto at = text.substr(0, end).rfind('@');
-    if (at == std::string_view::npos || at < begin) return std::string(text);
-    const auto rest = text.substr(at + 1);
-    if (rest.substr(0, 3) == "sha" && rest.find(':') != std::string_view::npos) return std::string(text);  // NAME@DIGEST
-    return std::string(text.substr(0, begin)) + std::string(rest);
+    if (at == std::string_view::npos || at <= begin) return std::string(text);
+    const bool has_password = text.substr(begin, at - begin).find(':') != std::string_view::npos;
+    if (!is_host(text.substr(at + 1, end - at - 1), has_password)) return std::string(text);
+    return std::string(text.substr(0, begin)) + std::string(text.substr(at + 1));
+}
+
+std::string shown_uri(std::string_view text) {
+    const auto query = text.find('?');
+    return without_secret(text.substr(0, query)) + (query == std::string_view::npos ? "" : "?...");
 }
 
 }  // namespace sg

@@ -20,11 +20,11 @@ SourceUri split_uri(std::string_view text);
 // for the registry to refuse it by name.
 SourceUri read_uri(std::string_view text, const std::function<bool(std::string_view)>& registered);
 
-// What was typed as it may stand in a message or a log: without the password of "scheme://user:password@host" and without
-// what follows a '?', where tokens stand. A digest behind an '@' is no host and stays.
-std::string shown_uri(std::string_view text);
 // A URI, or what follows its scheme, without the user and password that may stand before a host
-// ("https://USER:PASSWORD@HOST/x"): for messages, logs and whatever others may read.
+// ("https://USER:PASSWORD@HOST/x"): for labels, records and whatever others may read. The digest or number of an image
+// behind an '@' is no host and stays.
 std::string without_secret(std::string_view text);
+// The same for messages and logs: also without what follows a '?', where tokens stand.
+std::string shown_uri(std::string_view text);
 
 }  // namespace sg

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <singularity/text.hpp>
 
 #include "base/call.hpp"
 #include "base/error.hpp"
@@ -86,18 +87,6 @@ void add_labels(Labels& labels, const BuildFacts& facts) {
             log::warning("The label " + name + " of %labels is there already and stays as it is (--force replaces it)");
     }
 }
-
-class TextStream final : public singularity::Stream {
-public:
-    explicit TextStream(std::string_view text) : text_(text) {}
-    singularity::Slice next() override {
-        const std::string_view all = std::exchange(text_, {});
-        return singularity::Slice::borrowed(all.data(), all.size());
-    }
-
-private:
-    std::string_view text_;
-};
 
 }  // namespace
 
@@ -231,7 +220,7 @@ void Metadata::put(Tree& tree, ImageWriter& writer, const File& file) const {
     if (!file.replace && find_file(tree, file.path)) return;
     uint64_t content = SG_NO_CONTENT;
     if (!file.text.empty()) {
-        TextStream text(file.text);
+        singularity::TextStream text(file.text);
         content = writer.content(file.path, file.text.size(), text);
     }
     tree.put_file(file.path, file.mode, time(), file.text.size(), content);

@@ -3,24 +3,12 @@
 #include <unistd.h>
 
 #include <singularity/json.hpp>
+#include <singularity/text.hpp>
 
 namespace docker_daemon {
 
 using singularity::Code;
 using singularity::Error;
-
-std::string percent_encoded(std::string_view text) {
-    static constexpr char digits[] = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~')
-            out += c;
-        else
-            out += {'%', digits[u >> 4], digits[u & 15]};
-    }
-    return out;
-}
 
 namespace {
 
@@ -70,7 +58,7 @@ Endpoint find_endpoint(const std::string& given, const std::function<const char*
         if (rest.empty() || rest.front() != '/') throw bad("does not name a socket by its absolute path");
         e.scheme = "unix";
         e.socket = rest;
-        e.base = "unix://" + percent_encoded(rest);
+        e.base = "unix://" + singularity::percent_encoded(rest);
         return e;
     }
     if (scheme == "ssh" || scheme == "npipe" || scheme == "fd")

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <singularity/text.hpp>
 #include <singularity/digest.hpp>
 #include <singularity/json.hpp>
 #include <singularity/transport.hpp>
@@ -133,8 +134,8 @@ Inspected Engine::inspect(const std::string& name) {
 
 std::unique_ptr<Stream> Engine::export_image(const std::string& name, const std::string& platform) {
     agree_on_version();
-    std::string path = "/v" + version_.text() + "/images/get?names=" + percent_encoded(name);
-    if (!platform.empty()) path += "&platform=" + percent_encoded(platform);
+    std::string path = "/v" + version_.text() + "/images/get?names=" + singularity::percent_encoded(name);
+    if (!platform.empty()) path += "&platform=" + singularity::percent_encoded(platform);
     auto response = get(endpoint_, path, gathering_ms, host_);
     if (response.status() != 200) refused(endpoint_, name, response);
     return std::make_unique<Body>(std::move(response));

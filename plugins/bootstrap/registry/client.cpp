@@ -1,5 +1,7 @@
 #include "registry/client.hpp"
 
+#include <singularity/text.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -30,7 +32,7 @@ std::string body_of(Answer& answer) {
 
 std::string form(const std::vector<std::pair<std::string, std::string>>& pairs) {
     std::string out;
-    for (const auto& [key, value] : pairs) out += (out.empty() ? "" : "&") + key + "=" + escape(value);
+    for (const auto& [key, value] : pairs) out += (out.empty() ? "" : "&") + key + "=" + singularity::percent_encoded(value);
     return out;
 }
 

@@ -1,24 +1,9 @@
 #include "registry/http.hpp"
 
+#include <singularity/text.hpp>
 #include <singularity/transport.h>
 
 namespace registry {
-namespace {
-
-class TextStream final : public Stream {
-public:
-    explicit TextStream(std::string bytes) : bytes_(std::move(bytes)) {}
-    Slice next() override {
-        if (std::exchange(given_, true)) return {};
-        return Slice::borrowed(bytes_.data(), bytes_.size());
-    }
-
-private:
-    std::string bytes_;
-    bool given_ = false;
-};
-
-}  // namespace
 
 Answer::~Answer() {
     if (raw_) table_->close(raw_);
@@ -85,6 +70,6 @@ Answer send(const Request& request, const Host& host) {
     return {table, raw};
 }
 
-std::unique_ptr<Stream> stream_text(std::string bytes) { return std::make_unique<TextStream>(std::move(bytes)); }
+std::unique_ptr<Stream> stream_text(std::string bytes) { return std::make_unique<singularity::TextStream>(std::move(bytes)); }
 
 }  // namespace registry

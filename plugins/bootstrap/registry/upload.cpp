@@ -1,5 +1,7 @@
 #include "registry/upload.hpp"
 
+#include <singularity/text.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <singularity/json.hpp>
@@ -29,7 +31,7 @@ private:
 
 std::string with_digest(const Url& location, const sources::Digest& digest) {
     return location.text() + (location.rest.find('?') == std::string::npos ? "?" : "&") + "digest=" +
-           escape(digest.text());
+           singularity::percent_encoded(digest.text());
 }
 
 // "0-B" or "bytes=0-B" -> B + 1; nullopt when it is none. "0-0" with nothing sent means nothing.
@@ -107,7 +109,7 @@ Uploader::Outcome Uploader::blob(const Outgoing& blob, const std::vector<std::st
     std::optional<Session> session;
     for (const std::string& from : elsewhere) {
         if (session) take_back(*session);
-        session = begin("mount=" + escape(blob.digest.text()) + "&from=" + escape(from), what, host);
+        session = begin("mount=" + singularity::percent_encoded(blob.digest.text()) + "&from=" + singularity::percent_encoded(from), what, host);
         if (!session) return Outcome::mounted;
     }
     if (!session) session = begin("", what, host);

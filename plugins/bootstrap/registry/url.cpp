@@ -15,10 +15,6 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-bool unreserved(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
 bool clean(std::string_view text) {
     return std::none_of(text.begin(), text.end(),
                         [](unsigned char c) { return c <= 0x20 || c >= 0x7f || c == '\\' || c == '"'; });
@@ -101,21 +97,6 @@ std::optional<Url> resolve_location(const Url& base, std::string_view location) 
     if (location.front() == '?')
         return parse_url(base.origin() + base.rest.substr(0, base.rest.find('?')) + std::string(location));
     return parse_url(base.origin() + directory_of(base.rest) + std::string(location));
-}
-
-std::string escape(std::string_view text) {
-    static constexpr char digits[] = "0123456789ABCDEF";
-    std::string out;
-    for (char c : text) {
-        if (unreserved(c)) {
-            out += c;
-            continue;
-        }
-        out += '%';
-        out += digits[static_cast<unsigned char>(c) >> 4];
-        out += digits[static_cast<unsigned char>(c) & 15];
-    }
-    return out;
 }
 
 std::string_view host_of(std::string_view text) {

@@ -23,9 +23,6 @@ std::optional<Url> parse_url(std::string_view text);
 // What a Location header means for who asked `base`: absolute, "//host/...", "/path" or relative.
 std::optional<Url> resolve_location(const Url& base, std::string_view location);
 
-// For a query or a form: all but unreserved characters percent-encoded.
-std::string escape(std::string_view text);
-
 // "localhost", "*.localhost", 127.0.0.0/8, ::1; `host` with or without brackets, without port.
 bool is_loopback(std::string_view host);
 // 169.254.0.0/16 and fe80::/10: where cloud machines keep their secrets, and no registry.

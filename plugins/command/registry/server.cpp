@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <singularity/json.hpp>
+#include <singularity/text.hpp>
 #include <singularity/transport.hpp>
 
 #include "challenge.hpp"
@@ -24,19 +25,6 @@ std::string base64(std::string_view bytes) {
         uint32_t group = 0;
         for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < have ? static_cast<unsigned char>(bytes[i + k]) : 0u);
         for (size_t k = 0; k < 4; ++k) out += k <= have ? digits[group >> (18 - 6 * k) & 63] : '=';
-    }
-    return out;
-}
-
-std::string query_escaped(std::string_view text) {
-    static constexpr char digits[] = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~')
-            out += c;
-        else
-            out += {'%', digits[u >> 4], digits[u & 15]};
     }
     return out;
 }
@@ -101,8 +89,8 @@ std::string token_of(const Server& server, const Challenge& challenge, const Add
         throw Error(Code::corrupt, address.shown() + " names no token server: \"" + json::printable(realm) + "\"");
     if (realm.starts_with("http://") && server.url().starts_with("https://"))
         throw Error(Code::unauthorized, address.shown() + " wants the password to be sent unencrypted to " + json::printable(host_of(realm)) + ": refused");
-    std::string url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "account=" + query_escaped(user) + "&client_id=singularity";
-    if (const std::string service = challenge.parameter("service"); !service.empty()) url += "&service=" + query_escaped(service);
+    std::string url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "account=" + singularity::percent_encoded(user) + "&client_id=singularity";
+    if (const std::string service = challenge.parameter("service"); !service.empty()) url += "&service=" + singularity::percent_encoded(service);
     auto answer = server.get(url, basic);
     if (answer.status() == 401 || answer.status() == 403) refused(address, answer.status());
     const std::string where = "the token server of " + address.shown();

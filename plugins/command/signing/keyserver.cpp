@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include <singularity/json.hpp>
+#include <singularity/text.hpp>
 
 namespace signing {
 
@@ -14,18 +15,6 @@ using singularity::Host;
 namespace {
 
 constexpr uint64_t answer_limit = 16 << 20;
-
-std::string escaped(std::string_view text) {
-    static const char* digits = "0123456789ABCDEF";
-    std::string out;
-    for (const unsigned char c : text) {
-        if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~')
-            out += static_cast<char>(c);
-        else
-            out.append({'%', digits[c >> 4], digits[c & 15]});
-    }
-    return out;
-}
 
 std::string unescaped(std::string_view text) {
     std::string out;
@@ -51,20 +40,6 @@ std::vector<std::string> fields(std::string_view line) {
     return out;
 }
 
-class TextStream final : public singularity::Stream {
-public:
-    explicit TextStream(std::string text) : text_(std::move(text)) {}
-    singularity::Slice next() override {
-        if (done_) return {};
-        done_ = true;
-        return singularity::Slice::borrowed(text_.data(), text_.size());
-    }
-
-private:
-    std::string text_;
-    bool done_ = false;
-};
-
 }  // namespace
 
 KeyServer::KeyServer(const std::string& url) : url_(url) {
@@ -85,7 +60,7 @@ std::string KeyServer::request(const char* method, const std::string& path, cons
     const sg_header headers[] = {{"Content-Type", "application/x-www-form-urlencoded", 0}, {nullptr, nullptr, 0}};
     if (!form.empty()) {
         request.headers = headers;
-        request.body = singularity::to_c(std::make_unique<TextStream>(form));
+        request.body = singularity::to_c(std::make_unique<singularity::TextStream>(form));
         request.body_size = form.size();
     }
     auto response = singularity::send(host, url_.substr(0, url_.find(':')).c_str(), request);
@@ -99,13 +74,13 @@ std::string KeyServer::request(const char* method, const std::string& path, cons
 }
 
 std::string KeyServer::get(const std::string& id, const Host& host) const {
-    return request("GET", "/pks/lookup?op=get&options=mr&exact=on&search=0x" + escaped(id), "", host);
+    return request("GET", "/pks/lookup?op=get&options=mr&exact=on&search=0x" + singularity::percent_encoded(id), "", host);
 }
 
-void KeyServer::push(const std::string& armoured, const Host& host) const { request("POST", "/pks/add", "keytext=" + escaped(armoured), host); }
+void KeyServer::push(const std::string& armoured, const Host& host) const { request("POST", "/pks/add", "keytext=" + singularity::percent_encoded(armoured), host); }
 
 std::vector<KeyServer::Hit> KeyServer::search(const std::string& text, const Host& host) const {
-    const std::string answer = request("GET", "/pks/lookup?op=index&options=mr&fingerprint=on&x-pagesize=256&search=" + escaped(text), "", host);
+    const std::string answer = request("GET", "/pks/lookup?op=index&options=mr&fingerprint=on&x-pagesize=256&search=" + singularity::percent_encoded(text), "", host);
     std::vector<Hit> out;
     for (size_t at = 0; at < answer.size();) {
         const size_t end = std::min(answer.find('\n', at), answer.size());

@@ -1,6 +1,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include <singularity/text.hpp>
+
 #include "signing/commands.hpp"
 #include "signing/integrity.hpp"
 #include "signing/keyring.hpp"
@@ -52,20 +54,6 @@ KeyFacts chosen_key(Keys& keys, const Line& line) {
     return secret[index];
 }
 
-class TextStream final : public singularity::Stream {
-public:
-    explicit TextStream(std::string text) : text_(std::move(text)) {}
-    singularity::Slice next() override {
-        if (done_) return {};
-        done_ = true;
-        return singularity::Slice::borrowed(text_.data(), text_.size());
-    }
-
-private:
-    std::string text_;
-    bool done_ = false;
-};
-
 int64_t signing_time() {
     const char* set = std::getenv("SOURCE_DATE_EPOCH");
     return set && *set ? std::strtoll(set, nullptr, 10) : static_cast<int64_t>(std::time(nullptr));
@@ -110,7 +98,7 @@ int SignCommand::run(const singularity::Invocation& invocation, const Host& host
         spec.link_is_group = 1;
         spec.alignment = 1;
         spec.time = signing_time();
-        image.add(spec, attributes, std::make_unique<TextStream>(signatures[i]), host);
+        image.add(spec, attributes, std::make_unique<singularity::TextStream>(signatures[i]), host);
     }
     print("Signature created and applied to " + name + "\n");
     return 0;

@@ -9,6 +9,8 @@
 
 #include <openssl/evp.h>
 
+#include <singularity/text.hpp>
+
 #include "sif/container.hpp"
 #include "sif/format.hpp"
 #include "signing/keyring.hpp"
@@ -103,20 +105,6 @@ std::string plain_image(const Folder& folder) {
     return path;
 }
 
-class TextStream final : public singularity::Stream {
-public:
-    explicit TextStream(std::string text) : text_(std::move(text)) {}
-    singularity::Slice next() override {
-        if (done_) return {};
-        done_ = true;
-        return singularity::Slice::borrowed(text_.data(), text_.size());
-    }
-
-private:
-    std::string text_;
-    bool done_ = false;
-};
-
 void add_object(const std::string& path, uint64_t group, const std::string& text) {
     ForeignImage image(path, true);
     sg_part_spec spec{};
@@ -124,7 +112,7 @@ void add_object(const std::string& path, uint64_t group, const std::string& text
     spec.name = "notes";
     spec.group = group;
     spec.time = INT64_MIN;
-    image.add(spec, {}, std::make_unique<TextStream>(text), Host());
+    image.add(spec, {}, std::make_unique<singularity::TextStream>(text), Host());
 }
 
 void add_signature(const std::string& path, uint64_t group, const std::string& bytes, const std::string& entity) {
@@ -138,7 +126,7 @@ void add_signature(const std::string& path, uint64_t group, const std::string& b
     spec.time = INT64_MIN;
     std::vector<std::pair<std::string, std::string>> attributes{{"hash", "SHA256"}};
     if (!entity.empty()) attributes.emplace_back("entity", entity);
-    image.add(spec, attributes, std::make_unique<TextStream>(bytes), Host());
+    image.add(spec, attributes, std::make_unique<singularity::TextStream>(bytes), Host());
 }
 
 std::vector<std::shared_ptr<EVP_PKEY>> new_keys() {

@@ -42,7 +42,14 @@ BOOST_AUTO_TEST_CASE(what_is_shown_holds_no_password) {
     BOOST_CHECK_EQUAL(sg::without_secret("https://user:p%40ss@host:8/path@x"), "https://host:8/path@x");
     BOOST_CHECK_EQUAL(sg::without_secret("user:pass@host/path"), "host/path");
     BOOST_CHECK_EQUAL(sg::without_secret("https://host/path"), "https://host/path");
+    // A host may begin as a digest does.
+    BOOST_CHECK_EQUAL(sg::without_secret("https://user:secret@shared.org:8443/x"), "https://shared.org:8443/x");
+    BOOST_CHECK_EQUAL(sg::without_secret("user:secret@sha256:8443/x"), "sha256:8443/x");
+    // A token may stand where a user does.
+    BOOST_CHECK_EQUAL(sg::without_secret("https://token@host.org/x"), "https://host.org/x");
     const std::string hex(64, 'a');
-    for (const std::string& text : {"docker://name@sha256:" + hex, "name:1@sha256:" + hex, std::string("oci:dir:tag"), std::string("/a@b/c"), std::string()})
+    // Digests and numbers of images are no hosts.
+    for (const std::string& text : {"docker://name@sha256:" + hex, "name:1@sha256:" + hex, std::string("oci:dir:tag"), std::string("/a@b/c"), std::string(),
+                                    std::string("oci:dir@0"), std::string("dir:tag@0"), std::string("images.tar:@1"), std::string("docker-archive://a.tar:@12")})
         BOOST_CHECK_EQUAL(sg::without_secret(text), text);
 }
