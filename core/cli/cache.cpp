@@ -117,7 +117,7 @@ std::set<std::string> damaged_of(const Inventory& inventory, const std::string& 
         if (!digest || !store.intact(*digest)) out.insert(b.path);
     }
     for (const auto& i : inventory.images)
-        if (i.name != i.hash && !ImageCache(root).as_stored(i.path)) out.insert(i.path);
+        if (!i.directory && i.name != i.hash && !ImageCache(root).as_stored(i.path)) out.insert(i.path);
     return out;
 }
 

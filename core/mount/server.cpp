@@ -301,8 +301,11 @@ void Server::read(Request& request) {
     Neighbours::Rest rest;
     if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed))
         neighbours_.before_answer(id, rest);
+    // Who has its answer may ask at once: then this thread counts as free, unless there is more to send.
+    if (!rest.dir) sending_.fetch_sub(1, std::memory_order_relaxed);
     request.reply(got);
-    if (rest.dir) neighbours_.after_answer(rest);
+    if (!rest.dir) return;
+    neighbours_.after_answer(rest);
     sending_.fetch_sub(1, std::memory_order_relaxed);
 }
 

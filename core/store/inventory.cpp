@@ -1,6 +1,7 @@
 #include "store/inventory.hpp"
 
 #include <dirent.h>
+#include <fts.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -37,6 +38,23 @@ bool add(std::vector<CachedFile>& to, const std::string& area, const std::string
     return true;
 }
 
+// Bytes of the files below a directory; follows no link.
+uint64_t tree_bytes(std::string path) {
+    char* const roots[] = {path.data(), nullptr};
+    const std::unique_ptr<FTS, int (*)(FTS*)> walk(fts_open(roots, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, nullptr), fts_close);
+    uint64_t n = 0;
+    while (const FTSENT* e = walk ? fts_read(walk.get()) : nullptr)
+        if (e->fts_info == FTS_F) n += static_cast<uint64_t>(e->fts_statp->st_size);
+    return n;
+}
+
+// Adds an image that is a directory (unpacked for machines that cannot mount it).
+void add_directory(std::vector<CachedFile>& to, const std::string& area, const std::string& hash, const std::string& name, const std::string& path) {
+    struct stat st;
+    if (lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
+        to.push_back({area, hash, name, path, tree_bytes(path), st.st_mtim.tv_sec, std::max(st.st_atim.tv_sec, st.st_mtim.tv_sec), true});
+}
+
 uint64_t sum(const std::vector<CachedFile>& files) {
     uint64_t n = 0;
     for (const auto& f : files) n += f.size;
@@ -56,7 +74,8 @@ Inventory take_inventory(const std::string& root, const std::vector<std::string>
             if (!is_hash(hash)) continue;
             const std::string path = root + "/" + area + "/" + entry;
             if (add(out.images, area, hash, hash, path)) continue;
-            for (const auto& name : names_in(path)) add(out.images, area, hash, name, path + "/" + name);
+            for (const auto& name : names_in(path))
+                if (!add(out.images, area, hash, name, path + "/" + name)) add_directory(out.images, area, hash, name, path + "/" + name);
         }
     }
     const std::string blobs = BlobStore::layout(root) + "/blobs";

@@ -14,6 +14,7 @@ struct CachedFile {
     uint64_t size = 0;     // bytes
     int64_t modified = 0;  // seconds since the epoch
     int64_t used = 0;      // read or written last
+    bool directory = false;  // an unpacked image; `size` is that of its files
 };
 
 struct Inventory {

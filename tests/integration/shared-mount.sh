@@ -46,7 +46,7 @@ umount "$T/w/later"
 
 check "exit codes, signals and a crash stay the one's own"
 run me singularity exec "$I" status 42; expect_rc 42
-start "$T/out2" me singularity exec "$I" sh -c 'echo ready; sleep 30; echo never'
+start "$T/out2" me singularity exec "$I" sh -c 'echo ready; exec sleep 30'
 P2=$PID; until_says "$T/out2" ready
 start "$T/out3" me singularity exec "$I" sh -c 'echo ready; sleep 1; ls / >/dev/null && echo well'
 until_says "$T/out3" ready

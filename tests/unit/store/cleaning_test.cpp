@@ -101,6 +101,22 @@ BOOST_AUTO_TEST_CASE(an_inventory_has_images_of_both_forms_and_blobs) {
     BOOST_CHECK((sg::areas_in(c.root) == std::vector<std::string>{"area"}));
 }
 
+BOOST_AUTO_TEST_CASE(an_unpacked_image_counts_and_goes_as_a_whole) {
+    Cache c;
+    const std::string tree = c.root + "/area/" + std::string(64, 'a') + "/rootfs";
+    fs::create_directories(tree + "/.hidden");
+    std::ofstream(tree + "/.hidden/file") << std::string(1000, 'x');
+    std::ofstream(tree + "/file") << std::string(24, 'x');
+    fs::create_directory_symlink("/usr", tree + "/link");  // what it leads to is not counted
+    const auto inventory = sg::take_inventory(c.root, areas);
+    BOOST_REQUIRE(inventory.images.size() == 1u);
+    BOOST_TEST(inventory.images[0].size == 1024u);
+    BOOST_TEST(inventory.images[0].directory);
+    sg::CleanWish wish{areas, false, std::nullopt, {}, 1000};
+    BOOST_TEST(c.clean(wish).count(tree) == 1u);
+    BOOST_TEST(!fs::exists(tree));
+}
+
 BOOST_AUTO_TEST_CASE(a_dry_run_tells_and_removes_nothing) {
     Cache c;
     const auto image = c.image("area", 'a', "a_1.sif", 10, 5);
