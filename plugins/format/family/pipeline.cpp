@@ -16,7 +16,8 @@ using singularity::Host;
 
 namespace {
 
-constexpr uint64_t gather = uint64_t{4} << 20;        // bytes of one write
+// Bytes of one write. What waits for it is compressed, yet each block holds a whole buffer: often three times as much.
+constexpr uint64_t gather = uint64_t{2} << 20;
 constexpr uint64_t copy_limit = uint64_t{64} << 20;   // bytes of one copy, so that cancelling is noticed
 constexpr uint64_t copy_at_once = uint64_t{64} << 10;  // below, reading costs less than a copy of its own
 constexpr size_t size_chunk = 16384;

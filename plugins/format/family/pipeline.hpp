@@ -4,7 +4,7 @@
  *
  * One thread feeds (put_*, skip, end_file, take_*); workers compress; whoever finishes the oldest block writes it
  * and those behind it, so order and bytes never depend on the number of threads. Writes are gathered to
- * 4 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
+ * 2 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
  * At most `backlog` blocks are in flight; the feeding thread compresses too when there is no room.
  *
  * Positions are relative to the first byte of block data, so that the result can be moved (layer
