@@ -51,10 +51,13 @@ Repository::Repository(sources::ImageReference reference, std::vector<Endpoint> 
 
 std::string Repository::subject() const { return "Error reading manifest " + tag_text(reference_) + " in " + name(); }
 
-Client& Repository::client() {
+// The server that answered first; before that the registry itself.
+size_t Repository::chosen() {
     const std::lock_guard lock(mutex_);
-    return chosen_ ? *chosen_ : *clients_.back();
+    return chosen_.value_or(clients_.size() - 1);
 }
+
+Client& Repository::client() { return *clients_[chosen()]; }
 
 // Asks the servers one after another; the first that answers well is the one from now on. A mirror that fails is told
 // of, and so is its failure when all fail.
@@ -67,7 +70,7 @@ auto Repository::on_first(F&& ask, const Host& host) {
         try {
             auto out = ask(client);
             const std::lock_guard lock(mutex_);
-            chosen_ = &client;
+            chosen_ = i;
             return out;
         } catch (const Error& e) {
             if (e.code() == Code::cancelled || e.code() == Code::usage) throw;
@@ -78,6 +81,19 @@ auto Repository::on_first(F&& ask, const Host& host) {
             }
             const std::string hint = failures.empty() ? e.hint() : "Its mirrors failed as well (" + failures + "). " + e.hint();
             throw Error(e.code(), "conveyor failed to get: " + e.message(), hint, e.detail());
+        }
+    }
+}
+
+// Asks the chosen server, `passed` places further on, and those behind it while they fail: a mirror need not have all.
+template <class F>
+auto Repository::on_chosen(F&& ask, const Host& host, size_t passed) {
+    for (size_t i = std::min(chosen() + passed, clients_.size() - 1);; ++i) {
+        try {
+            return ask(*clients_[i]);
+        } catch (const Error& e) {
+            if (e.code() == Code::cancelled || i + 1 == clients_.size()) throw;
+            host.warn("mirror " + clients_[i]->endpoint().host + ": " + e.message().substr(0, e.message().find('\n')));
         }
     }
 }
@@ -138,7 +154,7 @@ FoundManifest Repository::manifest(const Host& host) {
     if (kept_) return *kept_;
     if (chosen_ && digest_) {
         try {
-            return get(*chosen_, digest_->text(), digest_, host);
+            return on_chosen([&](Client& client) { return get(client, digest_->text(), digest_, host); }, host);
         } catch (const Error& e) {
             throw e.within("conveyor failed to get");
         }
@@ -155,7 +171,8 @@ FoundManifest Repository::manifest(const Descriptor& descriptor, const Host& hos
         check_digest(descriptor.digest, *descriptor.data, where);
         return {*descriptor.data, descriptor.media_type, descriptor.digest};
     }
-    FoundManifest out = get(client(), descriptor.digest.text(), descriptor.digest, host);
+    FoundManifest out = on_chosen(
+        [&](Client& client) { return get(client, descriptor.digest.text(), descriptor.digest, host); }, host);
     if (out.bytes.size() != descriptor.size)
         throw Error(Code::corrupt, where + " has " + std::to_string(out.bytes.size()) + " bytes, and " +
                                        std::to_string(descriptor.size) + " are announced");
@@ -164,19 +181,22 @@ FoundManifest Repository::manifest(const Descriptor& descriptor, const Host& hos
     return out;
 }
 
-Answer Repository::request_blob(const Descriptor& descriptor, uint64_t offset, const Host& host) {
+Answer Repository::request_blob(const Descriptor& descriptor, uint64_t offset, const Host& host, size_t passed) {
+    return on_chosen([&](Client& client) { return request_blob(client, descriptor, offset, host); }, host, passed);
+}
+
+Answer Repository::request_blob(Client& client, const Descriptor& descriptor, uint64_t offset, const Host& host) {
     const std::string what = "Error reading blob " + descriptor.digest.text() + " in " + name();
-    const bool foreign = !descriptor.urls.empty();
     Request request;
-    request.url = client().path("blobs/" + descriptor.digest.text());
+    request.url = client.path("blobs/" + descriptor.digest.text());
     request.range_begin = offset;
-    Answer answer = client().send(std::move(request), host);
+    Answer answer = client.send(std::move(request), host);
     if (answer.status() == 200 || answer.status() == 206) return answer;
-    if (foreign) return request_foreign(descriptor, offset, host);
+    if (!descriptor.urls.empty()) return request_foreign(descriptor, offset, host);
     if (answer.status() == 416)
         throw Error(Code::corrupt, what + ": the server has fewer bytes than the " + std::to_string(descriptor.size) +
                                        " of the manifest");
-    client().refuse(std::move(answer), what);
+    client.refuse(std::move(answer), what);
 }
 
 // From the URLs of the descriptor (image-spec, descriptor.md, "urls"), as nobody in particular.
@@ -219,8 +239,11 @@ std::unique_ptr<Stream> Repository::blob(const Descriptor& descriptor, const Hos
     if (offset >= descriptor.size && offset > 0) return stream_text({});
     // The first request is made here, so that what is refused is said at once.
     Answer first = request_blob(descriptor, offset, host);
-    return stream_blob([this, descriptor, host](uint64_t from) { return request_blob(descriptor, from, host); },
-                       std::move(first), what, offset, descriptor.size, host, client().clock());
+    // After every second break the next server is asked.
+    auto open = [this, descriptor, host, breaks = size_t{0}](uint64_t from) mutable {
+        return request_blob(descriptor, from, host, ++breaks / 2);
+    };
+    return stream_blob(std::move(open), std::move(first), what, offset, descriptor.size, host, client().clock());
 }
 
 PlatformImage choose_platform(Repository& repository, const sources::Wanted& wanted, const Host& host) {

@@ -18,7 +18,7 @@ struct FoundManifest {
     Digest digest;           // of the bytes, verified where one is known
 };
 
-// Opened once; after that any thread. The server that answers first is kept.
+// Opened once; after that any thread. The server that answers first is kept; for what it lacks those after it are asked.
 class Repository {
 public:
     // What to read there: a tag or digest of `reference`.
@@ -44,17 +44,21 @@ public:
 
 private:
     Client& client();
+    size_t chosen();
     std::string subject() const;  // the digest or tag
     template <class F>
     auto on_first(F&& ask, const Host& host);
+    template <class F>
+    auto on_chosen(F&& ask, const Host& host, size_t passed = 0);
     FoundManifest get(Client& client, const std::string& which, const std::optional<Digest>& expected, const Host& host);
-    Answer request_blob(const Descriptor& descriptor, uint64_t offset, const Host& host);
+    Answer request_blob(const Descriptor& descriptor, uint64_t offset, const Host& host, size_t passed = 0);
+    Answer request_blob(Client& client, const Descriptor& descriptor, uint64_t offset, const Host& host);
     Answer request_foreign(const Descriptor& descriptor, uint64_t offset, const Host& host);
 
     sources::ImageReference reference_;
     std::vector<std::unique_ptr<Client>> clients_;
     std::mutex mutex_;
-    Client* chosen_ = nullptr;
+    std::optional<size_t> chosen_;  // of clients_
     std::optional<Digest> digest_;
     std::optional<FoundManifest> kept_;  // that `digest` had to fetch
 };

@@ -240,6 +240,53 @@ BOOST_AUTO_TEST_CASE(mirrors_are_tried_in_order_and_the_one_that_answers_stays) 
     BOOST_TEST(by_digest.manifest(s.host).bytes == s.manifest);
 }
 
+// The mirror m.org has the image's manifest; what it does with blobs is the case.
+BOOST_AUTO_TEST_CASE(what_a_mirror_lacks_comes_from_the_next_server) {
+    const std::string conf = "[[registry]]\nlocation='r.org'\n[[registry.mirror]]\nlocation='m.org'\n";
+    const std::string bytes = std::string(1000, 'x') + "the end";
+    for (const char* fault : {"lacks it", "breaks", "is gone"}) {
+        Shelf s;
+        const auto d = s.blob(bytes);
+        const auto usual = answer;
+        answer = [&](const Seen& q) -> Reply {
+            Seen at_home = q;
+            const size_t i = at_home.url.find("//m.org/");
+            if (i == std::string::npos) return usual(q);
+            at_home.url.replace(i, 8, "//r.org/");
+            Reply reply = usual(at_home);
+            if (q.url.find("/blobs/") == std::string::npos) return reply;
+            if (fault == std::string("lacks it")) return {404, "", {}};
+            if (fault == std::string("is gone")) throw broken(ECONNREFUSED);
+            reply.breaks_after = q.range_begin == 0 ? 10 : 0;
+            return reply;
+        };
+        Repository r = s.repository("r.org/a/b", conf);
+        r.manifest(s.host);
+        BOOST_TEST(contains(seen.back().url, "//m.org/"));
+        BOOST_TEST_CONTEXT("a mirror that " << fault) {
+            BOOST_TEST((s.read(r, d) == bytes));
+            BOOST_TEST(contains(seen.back().url, "//r.org/"));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_manifest_that_a_mirror_lost_comes_from_the_next_server) {
+    const std::string conf = "[[registry]]\nlocation='r.org'\n[[registry.mirror]]\nlocation='m.org'\n";
+    Shelf s;
+    const auto usual = answer;
+    answer = [&](const Seen& q) -> Reply {
+        if (q.url.find("//m.org/") == std::string::npos) return usual(q);
+        if (q.method != "HEAD") return {404, "", {}};
+        Seen at_home = q;
+        at_home.url.replace(at_home.url.find("//m.org/"), 8, "//r.org/");
+        return usual(at_home);
+    };
+    Repository r = s.repository("r.org/a/b", conf);
+    BOOST_TEST(r.digest(s.host).text() == sha256(s.manifest));
+    BOOST_TEST(r.manifest(s.host).bytes == s.manifest);
+    BOOST_TEST(!s.silent_about("mirror m.org"));
+}
+
 BOOST_AUTO_TEST_CASE(a_blob_goes_on_where_the_connection_broke) {
     Shelf s;
     Repository r = s.repository();
