@@ -88,6 +88,7 @@ public:
     // must be one of them.
     Arguments& command(std::string_view name, std::string_view summary);
     bool has_commands() const { return !commands_.empty(); }
+    const std::vector<std::unique_ptr<Arguments>>& commands() const { return commands_; }
     // The chosen one, at the end of parse(); this when it has none.
     const Arguments& chosen() const;
     Arguments& chosen();

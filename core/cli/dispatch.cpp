@@ -131,8 +131,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
     Arguments arguments(std::string(verb.name), std::string(verb.summary));
     const Action action = verb.declare(arguments);
     const auto formats = verb.name == "build" ? add_format_flags(arguments, context.index) : std::vector<std::pair<const Argument*, std::string>>();
-    const auto plugin_options = context.index.options_of(verb.name);
-    add_plugin_options(arguments, plugin_options, "Options of plugins");
+    add_plugin_options(arguments, context.index, "Options of plugins");
     add_global_flags(arguments, context.global);
     if (!parse(arguments, words, context.global)) return 0;
     context.global.apply();
@@ -149,7 +148,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
     session.context = &context;
     session.json = context.global.json;
     session.quiet = context.global.quiet || context.global.silent;
-    session.options = given_options(arguments, plugin_options);
+    session.options = given_options(arguments, options_of_chosen(arguments, context.index));
     for (const auto& [option, format] : formats) {
         if (!option->given()) continue;
         if (!session.format.empty()) throw Error(Code::usage, "only one format can be chosen");

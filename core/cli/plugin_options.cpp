@@ -36,6 +36,19 @@ void add_plugin_options(Arguments& arguments, const std::vector<OptionView>& opt
     }
 }
 
+void add_plugin_options(Arguments& arguments, const Index& index, std::string_view group) {
+    add_plugin_options(arguments, index.options_of(arguments.name()), group);
+    for (const auto& below : arguments.commands()) add_plugin_options(*below, index.options_of(below->name()), group);
+}
+
+std::vector<OptionView> options_of_chosen(const Arguments& arguments, const Index& index) {
+    auto out = index.options_of(arguments.name());
+    if (&arguments.chosen() == &arguments) return out;
+    const auto below = index.options_of(arguments.chosen().name());
+    out.insert(out.end(), below.begin(), below.end());
+    return out;
+}
+
 Pairs given_options(const Arguments& arguments, const std::vector<OptionView>& options) {
     Pairs out;
     for (const auto& [argument, value] : arguments.in_order()) {

@@ -12,6 +12,10 @@ namespace sg {
 // One that clashes with an option of the verb is left out with a warning; what several manifests declare alike
 // is one option.
 void add_plugin_options(Arguments& arguments, const std::vector<OptionView>& options, std::string_view group);
+// All that manifests add to the verb and to those below it, which they name as they are typed ("cache list").
+void add_plugin_options(Arguments& arguments, const Index& index, std::string_view group);
+// Of these the ones that the chosen verb takes.
+std::vector<OptionView> options_of_chosen(const Arguments& arguments, const Index& index);
 
 // Those of `options` that were given, in the order of the command line: long name and value ("true" for a flag).
 Pairs given_options(const Arguments& arguments, const std::vector<OptionView>& options);

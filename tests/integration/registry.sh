@@ -140,6 +140,15 @@ passwords() {
     run me singularity pull --help
     refuse_out 'docker-password'
     expect_out 'docker-login'
+    check "instances take them as well"
+    ok me singularity instance start --docker-username alice --docker-password "$SECRET" "docker://$LOCKED/lab/full" locked
+    run me singularity exec instance://locked cat /etc/motd
+    expect_equal "$OUT" "layer two"
+    ok me singularity instance stop locked
+    run me singularity instance start --help
+    expect_out 'docker-login'
+    run me singularity instance stop --help
+    refuse_out 'docker-login'
     check "half of a pair, and --docker-login without a terminal"
     run me singularity pull --docker-username alice "docker://$LOCKED/lab/full"
     expect_rc 1
