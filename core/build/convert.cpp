@@ -1,6 +1,5 @@
 #include "build/convert.hpp"
 
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
@@ -114,9 +113,7 @@ void write_copy(const Making& m, const std::string& path, Target& target) {
     facts.arch = *info.arch ? info.arch : m.request.arch;
     facts.time = result_time("");
     const Metadata metadata = Metadata::for_base(facts, root);
-    struct stat st{};
-    stat(path.c_str(), &st);
-    ImageWriter writer = open_writer(m, target, "path " + path + " " + std::to_string(st.st_size), facts.arch, facts.time);
+    ImageWriter writer = open_writer(m, target, identity_of(path), facts.arch, facts.time);
     say_creating(m.format);
     add_parts(metadata, m.format, writer);
     Tree tree = copy_root(root, writer, m.options.limits, m.call);

@@ -1,14 +1,20 @@
 #include "build/identity.hpp"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "base/error.hpp"
+#include "base/unique_fd.hpp"
 #include "image/time.hpp"
+#include "store/sha256.hpp"
 
 namespace sg {
 
@@ -36,6 +42,27 @@ std::array<uint8_t, 16> uuid_of(std::string_view name) {
     out[6] = static_cast<uint8_t>((out[6] & 0x0f) | 0x50);
     out[8] = static_cast<uint8_t>((out[8] & 0x3f) | 0x80);
     return out;
+}
+
+std::string identity_of(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat st {};
+    if (!fd || fstat(fd.get(), &st) < 0) throw_errno("cannot open", path);
+    if (S_ISDIR(st.st_mode)) return "path " + path;
+    const auto size = static_cast<uint64_t>(st.st_size), head = std::min<uint64_t>(size, 32 << 10),
+               tail = std::min<uint64_t>(size - head, 1 << 20);
+    std::string bytes(head + tail, '\0');
+    const auto read = [&](uint64_t at, uint64_t count, uint64_t from) {
+        while (count > 0) {
+            const ssize_t n = pread(fd.get(), bytes.data() + at, count, static_cast<off_t>(from));
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) throw_errno("cannot read", path);
+            at += static_cast<uint64_t>(n), from += static_cast<uint64_t>(n), count -= static_cast<uint64_t>(n);
+        }
+    };
+    read(0, head, 0);
+    read(head, tail, size - tail);
+    return "file " + std::to_string(size) + " " + sha256_hex(bytes);
 }
 
 std::optional<int64_t> result_time(std::string_view created) {

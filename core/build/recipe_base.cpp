@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "build/cached_image.hpp"
+#include "build/identity.hpp"
 #include "image/arch.hpp"
 #include "metadata/inspect.hpp"
 #include "store/output.hpp"
@@ -66,9 +67,7 @@ void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
     base.image = std::make_unique<OpenedImage>(std::move(image));
     if (base.is_new) base.config = recorded_config(*base.image, call);
     if (!base.identity.empty()) return;
-    struct stat st {};
-    stat(base.image->path().c_str(), &st);
-    base.identity = "path " + base.image->path() + " " + std::to_string(st.st_size);
+    base.identity = identity_of(base.image->path());
 }
 
 // An image of the cache: one that was converted says what it was made of; others are somebody's own.

@@ -15,6 +15,14 @@ cd deep/er || exit 1
 expect_same_file ../../one.sif other-name.sif
 cd ../..
 
+check "a copy of an image is the same wherever the image lies"
+cp one.sif deep/er/one.sif
+ok singularity build again.sif one.sif
+cd deep/er || exit 1
+ok singularity build again.sif one.sif
+cd ../..
+expect_same_file again.sif deep/er/again.sif
+
 check "another day changes no byte"
 if command -v faketime >/dev/null; then
     run faketime '2031-05-06 07:08:09' singularity build day.sif "oci:$IMAGES/full.oci"
