@@ -38,6 +38,8 @@ signing() {
     run me singularity verify --local "$WHO.sif"
     expect_rc 0
     expect_out '^\[LOCAL\]   Signing entity: Ann Test \(for tests\) <ann@example.com>'
+    expect_out '^[0-9]+ *\|1 +\|NONE +\|JSON.Generic$'
+    expect_out '^[0-9]+ *\|1 +\|NONE +\|FS$'
     run me sh -c "singularity verify --local --json $WHO.sif | python3 -c 'import json,sys; d=json.load(sys.stdin); s=d[\"SignerKeys\"][0][\"Signer\"]; print(d[\"Signatures\"], s[\"KeyLocal\"], s[\"DataCheck\"])'"
     expect_equal "$OUT" "1 True True"
     check "it still runs"

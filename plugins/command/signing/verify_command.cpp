@@ -55,6 +55,16 @@ std::string row(const std::string& a, const std::string& b, const std::string& c
     return cell(a, 4) + cell(b, 8) + cell(c, 8) + d + "\n";
 }
 
+// As `sif list` of the other tools calls the type (SIF fact sheet, section 5).
+std::string shown_type(std::string_view type) {
+    static constexpr std::pair<std::string_view, std::string_view> names[] = {
+        {"deffile", "Def.FILE"}, {"env", "Env.Vars"}, {"labels", "JSON.Labels"}, {"partition", "FS"}, {"signature", "Signature"}, {"json", "JSON.Generic"},
+        {"generic", "Generic/Raw"}, {"message", "Cryptographic Message"}, {"sbom", "SBOM"}, {"oci-index", "OCI.RootIndex"}, {"oci-blob", "OCI.Blob"}};
+    for (const auto& [ours, theirs] : names)
+        if (type == ours) return std::string(theirs);
+    return "Unknown";
+}
+
 std::string objects_table(const ForeignImage& image, const std::vector<Signer>& signers) {
     std::set<uint64_t> ids;
     for (const auto& s : signers)
@@ -63,7 +73,7 @@ std::string objects_table(const ForeignImage& image, const std::vector<Signer>& 
     for (const auto& p : image.parts()) {
         if (!ids.contains(p.id)) continue;
         const std::string link = p.link == 0 ? "NONE" : std::to_string(p.link) + (p.link_is_group ? " (G)" : "");
-        out += row(std::to_string(p.id), p.group ? std::to_string(p.group) : "NONE", link, p.type);
+        out += row(std::to_string(p.id), p.group ? std::to_string(p.group) : "NONE", link, shown_type(p.type));
     }
     return out;
 }
