@@ -1,0 +1,93 @@
+// From method and path to the function that answers.
+//
+//     router.add("GET", "/v1/entities/{name}", Access::open, [&](Request& request, Reply& reply) {
+//         reply.data(JsonObject().add("name", request.arguments[0]).text());
+//     });
+//
+// `{name}` stands for one part of the path, `{name*}` at the end for all that follow (at least one, joined by '/').
+// Fixed parts win over `{name}`, that over `{name*}`. Parts are percent-decoded one by one; a path with a part that is
+// "." or "..", or that holds a '/', a NUL or another control character after that, is 400 and reaches no handler.
+#pragma once
+#include <Poco/Net/HTTPServerRequest.h>
+#include <Poco/Net/HTTPServerResponse.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "hub/accounts/accounts.hpp"
+
+namespace hub {
+
+// An answer other than the wanted one. Thrown by handlers; the message reaches the client.
+struct HttpError {
+    int status;
+    std::string message;
+};
+
+struct Request {
+    Poco::Net::HTTPServerRequest& http;
+    std::string path;                        // decoded
+    std::vector<std::string> arguments;      // what stood for {…}, in order
+    std::map<std::string, std::string> query;
+    std::string client;                      // address, for limits and logs
+    std::string base;                        // "https://hub.example.com", as the client sees it
+    Identity identity;
+    std::string cookie;                      // of the browser's session, or ""
+
+    // The body, at most `limit` bytes (413 otherwise).
+    std::string body(size_t limit = 1 << 20);
+    const std::string& parameter(const std::string& name) const;  // "" when it is missing
+};
+
+class Reply {
+public:
+    explicit Reply(Poco::Net::HTTPServerResponse& response, bool head) : http(response), head_(head) {}
+    Poco::Net::HTTPServerResponse& http;  // headers may be set before one of these is called
+
+    void data(const std::string& json, int status = 200);  // {"data": JSON}
+    void error(int status, const std::string& message);    // {"error": {"code", "message"}}
+    void send(int status, const std::string& type, std::string_view body);
+    void empty(int status);
+    // The file or what "Range" asks of it, by sendfile(2). The whole `size` bytes must be there.
+    void file(int fd, uint64_t size, const std::string& type, const Request& request);
+
+private:
+    bool head_;
+};
+
+// Who may call a route; others get 401 (nobody) or 403.
+enum class Access {
+    open,   // anybody; the handler looks at request.identity
+    user,   // any user with scope read
+    write,  // scope write
+    build,  // scope build
+    admin,  // an administrator with scope write
+};
+
+using Handler = std::function<void(Request&, Reply&)>;
+
+class Router {
+public:
+    struct Route {
+        std::string method, pattern;
+        Access access;
+        bool secret;  // the path holds a secret: logs show the pattern instead
+        Handler handler;
+        std::vector<std::string> parts;
+    };
+    void add(const std::string& method, const std::string& pattern, Access access, Handler handler, bool secret = false);
+    // The best route, with request.arguments set. Throws HttpError 404 or 405. HEAD finds GET.
+    const Route& find(const std::string& method, const std::vector<std::string>& path, std::vector<std::string>& arguments) const;
+    const std::vector<Route>& routes() const { return routes_; }
+
+private:
+    std::vector<Route> routes_;
+};
+
+// The decoded parts of a path. Throws HttpError 400 or 414.
+std::vector<std::string> path_parts(std::string_view raw);
+std::map<std::string, std::string> query_parts(std::string_view raw);  // also of forms; throws HttpError 400
+
+}  // namespace hub
