@@ -1,9 +1,10 @@
-// singularity plugin list | inspect NAME
+// singularity plugin list | inspect NAME | create NAME
 #include <algorithm>
 #include <memory>
 
 #include "base/nearest.hpp"
 #include "cli/json_writer.hpp"
+#include "cli/plugin_create.hpp"
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
 
@@ -143,17 +144,27 @@ int inspect(const std::string& name, Session& session) {
 
 Action declare(Arguments& arguments) {
     struct Options {
-        std::string name;
+        std::string name, kind, language = "c++";
     };
     auto o = std::make_shared<Options>();
-    arguments.usage("list|inspect NAME [--json]");
+    arguments.usage("list|inspect NAME [--json], or create NAME --kind KIND [--lang c++|c]");
     auto what = std::make_shared<std::string>();
-    arguments.word("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object")
+    arguments.word("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object; "
+                   "create: a directory NAME with the project of a new one, which builds, tests and documents itself")
         .required()
-        .one_of({"list", "inspect"});
-    arguments.word("NAME", o->name, "The plugin to inspect");
-    arguments.examples({"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME"});
+        .one_of({"list", "inspect", "create"});
+    arguments.word("NAME", o->name, "The plugin to inspect or create");
+    arguments.text("--kind", o->kind, "What a new plugin provides");
+    arguments.text("--lang", o->language, "The language of a new plugin (default c++)").one_of({"c++", "c"});
+    arguments.examples({"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME",
+                        "singularity plugin create NAME --kind bootstrap"});
     return [o, what](Session& session) {
+        if (*what == "create") {
+            if (o->name.empty()) throw Error(Code::usage, "'plugin create' needs a name", "See: singularity help plugin");
+            create_plugin({o->name, o->kind, o->language}, session);
+            return 0;
+        }
+        if (!o->kind.empty()) throw Error(Code::usage, "--kind is an option of 'plugin create'", "See: singularity help plugin");
         if (*what == "list") {
             if (!o->name.empty()) throw Error(Code::usage, "'plugin list' takes no argument", "See: singularity help plugin");
             return list(session);

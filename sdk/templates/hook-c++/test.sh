@@ -1,0 +1,16 @@
+#!/bin/bash
+# test.sh PROGRAM MANIFEST: registers the plugin in a home of its own and uses it.
+set -euo pipefail
+program=$1 manifest=$2
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
+export HOME=$T
+mkdir -p "$HOME/.singularity/plugins.d"
+echo "plugins: [{manifest: $manifest}]" >"$HOME/.singularity/plugins.d/plugin.yaml"
+cd "$T"
+"$program" plugin inspect @NAME@
+mkdir good forbidden
+"$program" build --sandbox good.d good
+if "$program" build --sandbox forbidden.d forbidden 2>error.txt; then exit 1; fi
+grep -q "forbids 'forbidden'" error.txt
+test ! -e forbidden.d
