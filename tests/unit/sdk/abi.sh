@@ -60,4 +60,11 @@ echo "== a declaration that the script does not understand is no success"
 changed hook.h 's/^( *)int32_t exit_status;/\1int32_t exit_status : 4;/'
 ! check_copy || fail "a bit field passes"
 grep -q "cannot read this declaration: int32_t exit_status : 4" "$T/out" || { fail "it does not say which"; cat "$T/out"; }
+
+echo "== the reference for authors is made from these headers, and has every structure"
+"$SG_SOURCE/scripts/abi" --reference >"$T/abi.md" || fail "no reference"
+diff "$SG_SOURCE/docs/plugin-author/abi.md" "$T/abi.md" >"$T/out" || { fail "make it again: scripts/abi --reference >docs/plugin-author/abi.md"; head "$T/out"; }
+while read -r name; do
+    grep -q "^### $name " "$T/abi.md" || fail "the reference lacks $name"
+done < <(sed -n 's/^struct \(.*\): .*/\1/p' "$SG_SOURCE/sdk/abi/released.txt")
 exit $failed
