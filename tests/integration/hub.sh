@@ -5,6 +5,8 @@ ok singularity build one.sif "oci:$IMAGES/tiny.oci"
 D=$T/hub
 hub() { python3 "$SUPPORT/hub_client.py" "$URL" "$@"; }
 start() {
+    rm -f "$T/serve.out" # what an earlier one said
+    : >"$T/serve.out"
     singularity hub serve --data "$D" --listen 127.0.0.1:0 >"$T/serve.out" 2>"$T/serve.err" &
     HUB=$!
     for _ in $(seq 200); do
@@ -95,6 +97,53 @@ run hub push "$ALICE" alice/default/none none.sif
 [ "$RC" != 0 ] || fail "what is no image was taken"
 expect_err 'no SIF image'
 expect_equal "$(find "$D/uploads" -type f | wc -l)" 0
+
+check "a key is kept for everybody, and found by its ids and its users"
+printf 'Ann Test\nann@example.com\nfor the hub\nse cret\nse cret\n' | singularity key newpair --bit-length 2048 >/dev/null || fail "newpair"
+singularity key export -a ann.asc >/dev/null 2>&1 || singularity key export --armor ann.asc >/dev/null || fail "export"
+expect_equal "$(hub addkey - ann.asc | cut -d' ' -f1)" 401
+expect_equal "$(hub addkey "$READER" ann.asc | cut -d' ' -f1)" 403
+expect_equal "$(hub addkey "$ALICE" ann.asc)" "200 "
+expect_equal "$(hub addkey "$MALLORY" ann.asc)" "200 "
+run hub text - '/pks/lookup?op=index&options=mr&search=ann@example'
+expect_out '^info:1:1$'
+expect_out '^pub:[0-9A-F]{40}:1:2048:[0-9]+:[0-9]*:$'
+expect_out '^uid:Ann%20Test%20%28for%20the%20hub%29%20%3Cann%40example.com%3E:[0-9]+::$'
+PRINT=$(sed -n 's/^pub:\([0-9A-F]*\):.*/\1/p' <<<"$OUT")
+for id in "$PRINT" "${PRINT:24}" "${PRINT:32}"; do
+    run hub text - "/pks/lookup?op=get&search=0x$id"
+    expect_out 'BEGIN PGP PUBLIC KEY BLOCK'
+done
+expect_equal "$(hub status - GET '/pks/lookup?op=get&search=0x0123456789ABCDEF')" 404
+expect_equal "$(hub status - GET '/pks/lookup?op=stats&search=ann')" 501
+expect_equal "$(hub status - GET '/pks/lookup?op=get&search=0xzz')" 400
+expect_equal "$(hub status - GET "/pks/lookup?op=index&search='%20OR%201=1")" 404
+
+check "what is no key, is cut off, or is secret is refused"
+head -c 300 ann.asc >cut.asc
+echo nothing >nothing.asc
+for f in cut nothing; do expect_equal "$(hub addkey "$ALICE" $f.asc | cut -d' ' -f1)" 400; done
+head -c 1100000 /dev/zero | tr '\0' a >long.asc
+expect_equal "$(hub addkey "$ALICE" long.asc | cut -d' ' -f1)" 413
+if command -v gpg >/dev/null; then
+    export GNUPGHOME=$T/gnupg
+    mkdir -m 700 "$GNUPGHOME"
+    gpg --batch --quiet --passphrase '' --pinentry-mode loopback --quick-gen-key 'Bob <bob@example.com>' rsa2048 sign never 2>/dev/null || fail "gpg"
+    BOB=$(gpg --batch --list-keys --with-colons bob@example.com | sed -n 's/^fpr:::::::::\([0-9A-F]*\):$/\1/p' | head -n 1)
+    gpg --batch --armor --export "$BOB" >bob.asc
+    gpg --batch --armor --passphrase '' --pinentry-mode loopback --export-secret-keys "$BOB" >secret.asc 2>/dev/null
+    run hub addkey "$ALICE" secret.asc
+    expect_out '^400 .*secret key'
+    expect_equal "$(hub addkey "$ALICE" bob.asc)" "200 "
+    check "a revocation is merged and stays when the old key comes again"
+    sed 's/^:-----/-----/' "$GNUPGHOME/openpgp-revocs.d/$BOB.rev" | gpg --batch --quiet --import 2>/dev/null
+    gpg --batch --armor --export "$BOB" >revoked.asc
+    expect_equal "$(hub addkey "$ALICE" revoked.asc)" "200 "
+    expect_equal "$(hub addkey "$ALICE" bob.asc)" "200 "
+    run hub text - "/pks/lookup?op=index&options=mr&search=0x$BOB"
+    expect_out "^pub:$BOB:1:2048:[0-9]+::r$"
+    expect_out '^uid:Bob'
+fi
 
 check "a body that nobody reads is not taken for the next request"
 expect_equal "$(hub twice "$ALICE" /v1/images/alice/default/one:nothing)" 200

@@ -3,6 +3,8 @@
 #   status TOKEN METHOD PATH [BODY]  the status alone ("-" for no token)
 #   get TOKEN PATH [RANGE]           status and SHA-256 of the body
 #   cut TOKEN E/C/N FILE             a push whose upload ends after the first bytes
+#   addkey TOKEN FILE                sends a public key; status and answer
+#   text TOKEN PATH                  the body
 #   twice TOKEN PATH                 a PUT with a body that nobody reads, and a GET on the same connection
 #   idle COUNT                       holds so many silent connections; the seconds a request takes meanwhile
 import hashlib, http.client, json, socket, sys, time, urllib.parse
@@ -62,6 +64,11 @@ elif command == "cut":
     s.sendall(head.encode() + data[:1000])
     s.shutdown(socket.SHUT_WR)
     print(s.recv(4096).split(b" ")[1].decode())
+elif command == "addkey":
+    status, text = call(args[0], "POST", "/pks/add", urllib.parse.urlencode({"keytext": open(args[1]).read()}), {"Content-Type": "application/x-www-form-urlencoded"})
+    print(status, text.decode(errors="replace"))
+elif command == "text":
+    print(call(args[0], "GET", args[1])[1].decode())
 elif command == "twice":
     c = connect()
     c.request("DELETE", args[1], "{}", {"Authorization": "Bearer " + args[0]})

@@ -41,7 +41,6 @@ void add_base_routes(Service& service, Router& router) {
     });
     router.add("GET", "/assets/config/config.prod.json", Access::open, [](Request& request, Reply& reply) {
         JsonObject out;
-        // Apptainer pulls nothing from a remote that names no key server, so it is named although it has no keys yet.
         for (const char* name : {"libraryAPI", "keystoreAPI", "tokenAPI"}) out.raw(name, JsonObject().add("uri", request.base).text());
         reply.send(200, "application/json; charset=utf-8", out.text());
     });
@@ -62,6 +61,7 @@ void add_base_routes(Service& service, Router& router) {
 void add_all_routes(Service& service, Router& router) {
     add_base_routes(service, router);
     add_account_routes(service, router);
+    add_keystore_routes(service, router);
     add_library_routes(service, router);
     add_overview_routes(service, router);
     add_builder_routes(service, router);

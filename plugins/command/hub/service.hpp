@@ -24,6 +24,7 @@ struct Service {
 // Each part has one. `service` outlives the router.
 void add_base_routes(Service& service, Router& router);      // service.cpp: discovery, versions, health, metrics
 void add_account_routes(Service& service, Router& router);   // accounts/routes.cpp
+void add_keystore_routes(Service& service, Router& router);  // keystore/routes.cpp
 void add_library_routes(Service& service, Router& router);   // library/routes.cpp
 void add_overview_routes(Service& service, Router& router);  // library/overview.cpp: what the pages show
 void add_builder_routes(Service& service, Router& router);   // builder/routes.cpp
