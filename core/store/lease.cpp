@@ -148,7 +148,11 @@ std::unique_ptr<Lease> Lease::acquire(const std::string& root, const std::string
     bool ask = true;
     for (;;) {
         if (call) call->cancel.poll();
-        if (ask && have_result()) return nullptr;
+        if (ask && have_result()) {
+            // Who died with its work done leaves the lease to nobody else.
+            if (const auto left = look(path); left && left->owner && left->owner->state() == Owner::State::dead) take_away(root, path, left->token);
+            return nullptr;
+        }
         ask = false;
         const auto seen = look(path);
         const auto now = Clock::now();

@@ -87,8 +87,9 @@ BOOST_AUTO_TEST_CASE(files_that_are_asked_for_again_are_sent_again) {
     c.stored(38);
     int i = 0;
     std::vector<std::string> sent;
-    for (; i < 39 && sent.empty(); ++i) sent = sent_with(c, d, i);
-    BOOST_TEST(i >= 18);  // so many may be chance; the thread that sent the 38 may still have been at it for a read or two
+    // More rounds than one: on a busy machine the thread that sent the 38 may still be at it for some reads.
+    for (; i < 39 * 50 && sent.empty(); ++i) sent = sent_with(c, d, i % 39);
+    BOOST_TEST(i >= 18);  // so many may be chance
     BOOST_TEST(sent.size() == 16u);
 }
 

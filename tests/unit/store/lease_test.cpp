@@ -101,6 +101,19 @@ BOOST_AUTO_TEST_CASE(a_dead_owner_on_this_host_is_known_at_once) {
     BOOST_CHECK(p.take([] { return false; }, patient));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_dead_owner_left_goes_when_its_work_is_found_done) {
+    Place p;
+    sg::Owner dead = sg::Owner::self();
+    dead.start += 1;
+    p.plant(dead);
+    BOOST_CHECK(!p.take([] { return true; }));
+    BOOST_CHECK(!fs::exists(p.file()));
+    // One that lives keeps it.
+    const auto lease = p.take();
+    BOOST_CHECK(!p.take([] { return true; }));
+    BOOST_CHECK(fs::exists(p.file()));
+}
+
 BOOST_AUTO_TEST_CASE(a_process_number_that_was_given_again_is_no_living_owner) {
     Place p;
     sg::Owner reused = sg::Owner::self();
