@@ -1,0 +1,57 @@
+# The web pages of a hub, in a real browser.
+export NPM_HOME=${NPM_HOME:-$HOME}  # where npm finds its settings
+. "$(dirname "$0")/../support/lib.sh"
+need_tool node npm curl jq
+[ -x /usr/bin/chromium ] || skip "chromium is not installed (scripts/install-deps test)"
+mkdir -p "$T/node"
+cp "$SUPPORT/pages/"*.json "$T/node"
+(cd "$T/node" && HOME=$NPM_HOME timeout 120 npm ci --ignore-scripts --no-audit --no-fund >"$T/npm.log" 2>&1) ||
+    skip "playwright-core could not be installed: $(grep -m 1 ERR "$T/npm.log")"
+
+export PASSWORD=correct-horse-battery
+HTML='<img src=x onerror="document.title=1"><script>document.title="owned"</script>'
+singularity hub user add boss --admin --data "$T/hub" <<<"$PASSWORD" || fail "user add"
+singularity hub user add alice --data "$T/hub" <<<"$PASSWORD" || fail "user add"
+TOKEN=$(singularity hub user token alice --data "$T/hub")
+singularity hub serve --data "$T/hub" --listen 127.0.0.1:0 >"$T/hub.out" 2>"$T/hub.err" &
+HUB=$!
+for _ in $(seq 200); do
+    grep -q http "$T/hub.out" && break
+    kill -0 $HUB 2>/dev/null || break
+    sleep 0.05
+done
+BASE=$(sed -n 's/.*\(http:[^ ]*\).*/\1/p' "$T/hub.out")
+[ -n "$BASE" ] || { cat "$T/hub.err"; fail "the hub does not start"; finish; }
+
+post() { # PATH JSON: the id of what the answer holds
+    curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" --data-binary "$2" "$BASE/$1" | jq -r '.data.id // empty'
+}
+cat >cow.def <<DEF
+Bootstrap: oci
+From: $IMAGES/full.oci:latest
+
+%help
+    $HTML
+DEF
+ok singularity build cow.sif cow.def
+ENTITY=$(post v1/entities '{"name":"alice"}')
+COLLECTION=$(post v1/collections "{\"name\":\"default\",\"entity\":\"$ENTITY\"}")
+CONTAINER=$(post v1/containers "$(jq -n --arg c "$COLLECTION" --arg d "$HTML" '{name: "cow", collection: $c, description: $d}')")
+IMAGE=$(post v1/images "{\"hash\":\"sha256.$(sha256sum <cow.sif | cut -d ' ' -f 1)\",\"container\":\"$CONTAINER\"}")
+post "v1/imagefile/$IMAGE" @cow.sif >/dev/null
+for tag in v1 latest; do post "v2/tags/$CONTAINER" "{\"Arch\":\"amd64\",\"Tag\":\"$tag\",\"ImageID\":\"$IMAGE\"}" >/dev/null; done
+
+# SHOTS names a folder that gets a picture of every page.
+MODULES=$T/node timeout 300 node "$SUPPORT/pages/pages.mjs" "$BASE" ${SHOTS:+"$SHOTS"} >"$T/pages.out" 2>&1
+code=$?
+while read -r word name; do
+    case $word in
+    ok) check "$name" ;;
+    FAILED) check "${name%%:*}" && fail "${name#*: }" ;;
+    *) echo "    $word $name" ;;
+    esac
+done <"$T/pages.out"
+check "the pages' tests ended well"
+expect_equal $code 0 "exit status"
+kill $HUB
+finish
