@@ -119,6 +119,15 @@ expect_equal "$(hub status - GET '/pks/lookup?op=stats&search=ann')" 501
 expect_equal "$(hub status - GET '/pks/lookup?op=get&search=0xzz')" 400
 expect_equal "$(hub status - GET "/pks/lookup?op=index&search='%20OR%201=1")" 404
 
+check "a listing says what an image is for, and whose signature it has"
+cp one.sif signed.sif
+echo 'se cret' | singularity sign signed.sif >/dev/null || fail "sign"
+hub push "$ALICE" alice/default/signed signed.sif v1 >/dev/null || fail "push of a signed image"
+for name in one signed; do hub text - "/v1/images/alice/default/$name:v1" | jq -r '.data | "\(.arch) \(.signed) \(.fingerprints // [] | tostring)"' >$name.txt; done
+expect_equal "$(cut -d' ' -f1,2 one.txt)" "amd64 false"
+expect_equal "$(cut -d' ' -f1,2 signed.txt)" "amd64 true"
+grep -q "$PRINT" signed.txt || fail "the signer is not named: $(cat signed.txt)"
+
 check "what is no key, is cut off, or is secret is refused"
 head -c 300 ann.asc >cut.asc
 echo nothing >nothing.asc
@@ -177,7 +186,7 @@ kill -TERM "$HUB"
 wait "$HUB"
 
 check "damage is found and named"
-blob=$(find "$D/blobs" -type f)
+blob=$(find "$D/blobs" -type f -name "$SUM")
 printf x | dd of="$blob" bs=1 seek=5000 conv=notrunc status=none
 run singularity hub check --data "$D"
 expect_rc 255

@@ -64,7 +64,6 @@ void add_all_routes(Service& service, Router& router) {
     add_keystore_routes(service, router);
     add_library_routes(service, router);
     add_overview_routes(service, router);
-    add_builder_routes(service, router);
     add_web_routes(service, router);
 }
 

@@ -27,7 +27,6 @@ void add_account_routes(Service& service, Router& router);   // accounts/routes.
 void add_keystore_routes(Service& service, Router& router);  // keystore/routes.cpp
 void add_library_routes(Service& service, Router& router);   // library/routes.cpp
 void add_overview_routes(Service& service, Router& router);  // library/overview.cpp: what the pages show
-void add_builder_routes(Service& service, Router& router);   // builder/routes.cpp
 void add_web_routes(Service& service, Router& router);       // web/routes.cpp
 void add_all_routes(Service& service, Router& router);
 

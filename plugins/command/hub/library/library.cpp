@@ -180,7 +180,7 @@ void Library::finish(const ImageRow& i, const Container& c, const std::string& u
         {
             const File file = service_.blobs->open_upload(upload);
             if (::fstat(file.fd(), &s) != 0) throw HttpError{500, "the upload cannot be read"};
-            facts = sif_facts(file.fd(), static_cast<uint64_t>(s.st_size));
+            facts = sif_facts(file.fd());
         }
         std::string prints;
         for (const auto& p : facts.fingerprints) prints += (prints.empty() ? "" : " ") + p;

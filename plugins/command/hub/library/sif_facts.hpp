@@ -1,6 +1,5 @@
-// What a SIF file says of itself, read for the listing (SIF v1: header of 128 bytes, descriptors of 585).
+// What a SIF file says of itself, for the listing.
 #pragma once
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@ struct SifFacts {
     std::string definition;                 // at most 64 KiB
 };
 
-// Throws Code::corrupt for what is no SIF, and for offsets outside of the file.
-SifFacts sif_facts(int fd, uint64_t size);
+// Of the open file, read by the host's format for it. Throws Code::corrupt for what is no SIF that can be read.
+SifFacts sif_facts(int fd);
 
 }  // namespace hub
