@@ -14,9 +14,12 @@ struct RunnableImage {
     std::string path;
     bool temporary = false;
 };
-RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs options, const sg_call* call);
+// `known`: what an ImageLookup found out in this process, when the cache has it not; its source is not asked again.
+RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs options, const sg_call* call,
+                           const SourceIdentity* known = nullptr);
 // `shown` is how messages call it.
-RunnableImage cached_image(PluginHost& plugins, const SourceRequest& request, const std::string& shown, const sg_call* call);
+RunnableImage cached_image(PluginHost& plugins, const SourceRequest& request, const std::string& shown,
+                           const sg_call* call);
 
 // The path of the image that the cache has for it; nothing when it would have to be made.
 std::optional<std::string> find_cached(PluginHost& plugins, const SourceRequest& request, const sg_call* call);

@@ -10,7 +10,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
-#include "build/cache_places.hpp"
+#include "lookup/cache_places.hpp"
 #include "build/convert.hpp"
 #include "config/settings.hpp"
 #include "rootfs/copy.hpp"

@@ -6,16 +6,16 @@
 #include <memory>
 
 #include "base/log.hpp"
-#include "build/cache_places.hpp"
+#include "lookup/cache_places.hpp"
 #include "build/convert.hpp"
 #include "build/grammar.hpp"
 #include "build/overwrite.hpp"
 #include "build/recipe.hpp"
-#include "build/source_request.hpp"
+#include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
 #include "definition/checks.hpp"
-#include "fetch/source_uri.hpp"
+#include "lookup/source_uri.hpp"
 
 namespace sg {
 

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "base/log.hpp"
-#include "build/cache_places.hpp"
+#include "lookup/cache_places.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"

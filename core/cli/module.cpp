@@ -5,9 +5,8 @@
 
 #include "base/log.hpp"
 #include "cli/dispatch.hpp"
-#include "cli/signals.hpp"
+#include "cli/module_context.hpp"
 #include "cli/table.hpp"
-#include "cli/terminal.hpp"
 #if SG_HAVE_CREDENTIALS
 #include "credentials/service.hpp"
 #endif
@@ -15,54 +14,6 @@
 #include "build/cached_image.hpp"
 #include "build/unpacked_image.hpp"
 #endif
-
-namespace sg {
-
-namespace {
-
-Context context_of(const sg_module_context& c) {
-    if (c.abi != SG_MODULE_ABI)
-        throw Error(Code::unsupported, "the internal module and the program are of different versions", "Install singularity again.");
-    Context context;
-    context.installation = Installation::at(c.executable);
-    // The bytes are the executable's, for the whole process; they were checked there, and are again.
-    context.index = Index::over({static_cast<const uint8_t*>(c.index), static_cast<size_t>(c.index_size)}, nullptr);
-    context.mount = c.mount;
-    context.module = true;
-    context.global.json = c.json != 0;
-    context.global.plain = c.colour == 0;
-    for (const char* const* s = c.settings; s && *s; ++s) context.global.settings.emplace_back(*s);
-    log::set_threshold(static_cast<log::Level>(c.log_threshold));
-    log::set_colour(c.colour != 0);
-    return context;
-}
-
-#if SG_HAVE_FETCH
-// Calls work(plugins, call) with progress on the terminal; SIGINT and SIGTERM cancel it.
-template <class Work>
-auto with_plugins(Context& context, Work&& work) {
-    const Settings settings = settings_for(context);
-    CancelToken cancel;
-    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, cancel));
-    const CancelOnSignal signals(cancel);
-    const std::unique_ptr<Progress> progress = terminal_progress();
-    const sg_call call{cancel, progress.get()};
-    return work(plugins, &call);
-}
-#endif
-
-}  // namespace
-
-std::function<const sg_host_credentials_v2&()> credentials_of(const Context&, const CancelToken& cancel) {
-#if SG_HAVE_CREDENTIALS
-    return [&cancel]() -> const sg_host_credentials_v2& { return credentials_table(cancel.fd()); };
-#else
-    (void)cancel;
-    return {};
-#endif
-}
-
-}  // namespace sg
 
 extern "C" const sg_host_credentials_v2* sg_module_credentials(const sg_module_context* c, int32_t cancel_fd) {
     using namespace sg;
@@ -93,33 +44,35 @@ extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context
     }
 }
 
-extern "C" int32_t sg_module_fetch(const sg_module_context* c, const char* uri, const sg_pair* options, char* path_out,
-                                   uint64_t capacity, int32_t* temporary, sg_error* err) {
+extern "C" int32_t sg_module_fetch(const sg_module_context* c, const char* uri, const sg_pair* options,
+                                   const sg_identity* known, char* path_out, uint64_t capacity, int32_t* temporary,
+                                   sg_error* err) {
     using namespace sg;
     return singularity::guard(err, [&] {
         Context context = context_of(*c);
-        Pairs pairs;
-        for (const sg_pair* p = options; p && p->key; ++p) pairs.emplace_back(p->key, p->value);
 #if SG_HAVE_FETCH
-        const RunnableImage image =
-            with_plugins(context, [&](PluginHost& plugins, const sg_call* call) { return cached_image(plugins, uri, pairs, call); });
+        const SourceIdentity id = known ? SourceIdentity{known->key, known->name, known->cache_area} : SourceIdentity{};
+        const RunnableImage image = with_plugins(context, [&](PluginHost& plugins, const sg_call* call) {
+            return cached_image(plugins, uri, pairs_of(options), call, known ? &id : nullptr);
+        });
         if (image.path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + image.path);
         std::memcpy(path_out, image.path.c_str(), image.path.size() + 1);
         *temporary = image.temporary ? 1 : 0;
 #else
-        (void)path_out, (void)capacity, (void)temporary;
+        (void)options, (void)known, (void)path_out, (void)capacity, (void)temporary;
         throw Error(Code::unsupported, std::string("this build cannot fetch ") + uri);
 #endif
     });
 }
 
-extern "C" int32_t sg_module_unpack(const sg_module_context* c, const char* image, char* path_out, uint64_t capacity, sg_error* err) {
+extern "C" int32_t sg_module_unpack(const sg_module_context* c, const char* image, char* path_out, uint64_t capacity,
+                                    sg_error* err) {
     using namespace sg;
     return singularity::guard(err, [&] {
         Context context = context_of(*c);
 #if SG_HAVE_FETCH
-        const std::string path =
-            with_plugins(context, [&](PluginHost& plugins, const sg_call* call) { return unpacked_image(plugins, image, call); });
+        const std::string path = with_plugins(
+            context, [&](PluginHost& plugins, const sg_call* call) { return unpacked_image(plugins, image, call); });
         if (path.size() >= capacity) throw Error(Code::limit, "the path of the unpacked image is too long: " + path);
         std::memcpy(path_out, path.c_str(), path.size() + 1);
 #else

@@ -1,15 +1,16 @@
-/* The line between the executable and its internal module (libexec/singularity/build.so): plain data
- * only, no C++ object and no exception crosses. Both are built together; `abi` guards against a mix. */
+/* The line between the executable and its internal modules (libexec/singularity/build.so and lookup.so): plain data
+ * only, no C++ object and no exception crosses. All are built together; `abi` guards against a mix. */
 #ifndef SG_CLI_MODULE_H
 #define SG_CLI_MODULE_H
 
+#include <singularity/bootstrap.h>
 #include <singularity/host.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define SG_MODULE_ABI 1u
+#define SG_MODULE_ABI 2u
 
 typedef struct sg_module_context {
     uint32_t abi;
@@ -27,12 +28,22 @@ typedef struct sg_module_context {
 typedef int32_t (*sg_module_main_fn)(int argc, char **argv, const sg_module_context *context);
 SG_EXPORT int32_t sg_module_main(int argc, char **argv, const sg_module_context *context);
 
-/* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. *temporary 1: nothing
- * keeps the image, it and the directory around it are the caller's to remove. */
+/* lookup.so. From a URI to the absolute path of its image in the cache, "" when it would have to be made; *known receives
+ * what its source said, for sg_module_fetch in the same process. */
+typedef int32_t (*sg_module_look_fn)(const sg_module_context *context, const char *uri, const sg_pair *options,
+                                     sg_identity *known, char *path_out, uint64_t capacity, sg_error *err);
+SG_EXPORT int32_t sg_module_look(const sg_module_context *context, const char *uri, const sg_pair *options,
+                                 sg_identity *known, char *path_out, uint64_t capacity, sg_error *err);
+
+/* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. `known`: of sg_module_look when that has
+ * not found the image, else NULL. *temporary 1: nothing keeps the image, it and the directory around it are the caller's
+ * to remove. */
 typedef int32_t (*sg_module_fetch_fn)(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                      char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
+                                      const sg_identity *known, char *path_out, uint64_t capacity, int32_t *temporary,
+                                      sg_error *err);
 SG_EXPORT int32_t sg_module_fetch(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                  char *path_out, uint64_t capacity, int32_t *temporary, sg_error *err);
+                                  const sg_identity *known, char *path_out, uint64_t capacity, int32_t *temporary,
+                                  sg_error *err);
 
 /* From the path of an image file to a directory in the cache that holds its root file system. */
 typedef int32_t (*sg_module_unpack_fn)(const sg_module_context *context, const char *image, char *path_out,

@@ -22,20 +22,23 @@ namespace sg {
 
 namespace {
 
-void* load(const Context& context) {
-    void* handle = dlopen(context.installation.module.c_str(), RTLD_NOW | RTLD_LOCAL);
+// Bound lazily: most of what a module imports is not called by one command, and a start waits for each binding.
+void* load(const std::string& module) {
+    void* handle = dlopen(module.c_str(), RTLD_LAZY | RTLD_LOCAL);
     if (!handle) {
         const char* why = dlerror();
-        throw Error(Code::unsupported, "cannot load " + context.installation.module + ": " + (why ? why : "unknown reason"),
+        throw Error(Code::unsupported, "cannot load " + module + ": " + (why ? why : "unknown reason"),
                     "This installation is incomplete: install it again.");
     }
     return handle;
 }
 
 template <class F>
-F entry(void* handle, const char* name, const Context& context) {
-    const auto f = reinterpret_cast<F>(dlsym(handle, name));
-    if (!f) throw Error(Code::unsupported, context.installation.module + " has no entry " + name);
+F entry(const std::string& module, const char* name) {
+    const auto f = reinterpret_cast<F>(dlsym(load(module), name));
+    if (!f)
+        throw Error(Code::unsupported, module + " has no entry " + name,
+                    "This installation is incomplete: install it again.");
     return f;
 }
 
@@ -95,13 +98,13 @@ std::string held(const std::string& path) {
 }
 
 // What the module is asked for in the child; fills the answer's path.
-using Request = std::function<int32_t(const sg_module_context& context, void* module, Answer& answer)>;
+using Request = std::function<int32_t(const sg_module_context& context, Answer& answer)>;
 
 [[noreturn]] void answer_and_exit(int out, const Context& context, const Request& request) {
     static Answer answer{};
     answer.code = singularity::guard(&answer.error, [&]() -> int32_t {
         const CContext c(context);
-        return request(c.c, load(context), answer);
+        return request(c.c, answer);
     });
     const auto* at = reinterpret_cast<const char*>(&answer);
     for (size_t done = 0; done < sizeof answer;) {
@@ -116,7 +119,7 @@ using Request = std::function<int32_t(const sg_module_context& context, void* mo
 }  // namespace
 
 int run_in_module(const std::string& verb, const std::vector<std::string>& arguments, const Context& context) {
-    const auto run = entry<sg_module_main_fn>(load(context), "sg_module_main", context);
+    const auto run = entry<sg_module_main_fn>(context.installation.module, "sg_module_main");
     std::vector<std::string> texts{verb};
     texts.insert(texts.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -128,7 +131,7 @@ int run_in_module(const std::string& verb, const std::vector<std::string>& argum
 
 std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel) {
     return [&context, &cancel]() -> const sg_host_credentials_v2& {
-        const auto find = entry<sg_module_credentials_fn>(load(context), "sg_module_credentials", context);
+        const auto find = entry<sg_module_credentials_fn>(context.installation.module, "sg_module_credentials");
         const CContext c(context);
         const sg_host_credentials_v2* table = find(&c.c, cancel.fd());
         if (!table) throw Error(Code::not_found, "this build keeps no credentials");
@@ -139,7 +142,8 @@ std::function<const sg_host_credentials_v2&()> credentials_of(const Context& con
 namespace {
 
 // The path that the request gives, asked for in a child process. `doing`: "fetch", `what` as the user knows it.
-std::string ask_in_child(const Context& context, const Request& request, const std::string& doing, const std::string& what) {
+std::string ask_in_child(const Context& context, const Request& request, const std::string& doing,
+                         const std::string& what) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
     UniqueFd reading(ends[0]), writing(ends[1]);
@@ -156,7 +160,8 @@ std::string ask_in_child(const Context& context, const Request& request, const s
     child.store(pid);
     // The terminal sends its signals to both; ones sent to us alone are passed on. We go on waiting in any case.
     constexpr int passed[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
-    struct sigaction action {}, before[4];
+    struct sigaction action {
+    }, before[4];
     action.sa_handler = pass_on;
     for (int i = 0; i < 4; ++i) sigaction(passed[i], &action, &before[i]);
     Answer answer{};
@@ -168,8 +173,12 @@ std::string ask_in_child(const Context& context, const Request& request, const s
     for (int i = 0; i < 4; ++i) sigaction(passed[i], &before[i], nullptr);
     if (!whole) {
         // A crash has printed its line already.
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 255) throw Error(Code::internal, "cannot " + doing + " " + what);
-        throw Error(Code::cancelled, doing + "ing " + what + " was " + (WIFSIGNALED(status) ? std::string("ended by signal ") + std::to_string(WTERMSIG(status)) : std::string("interrupted")));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 255)
+            throw Error(Code::internal, "cannot " + doing + " " + what);
+        throw Error(Code::cancelled,
+                    doing + "ing " + what + " was " +
+                        (WIFSIGNALED(status) ? std::string("ended by signal ") + std::to_string(WTERMSIG(status))
+                                             : std::string("interrupted")));
     }
     if (answer.code != SG_OK)
         throw Error(static_cast<Code>(answer.code), answer.error.message, answer.error.hint, answer.error.detail);
@@ -179,19 +188,27 @@ std::string ask_in_child(const Context& context, const Request& request, const s
 }  // namespace
 
 std::string fetch_in_child(const Context& context, const std::string& uri, const Pairs& options) {
-    const Request request = [&](const sg_module_context& c, void* module, Answer& answer) {
-        const auto fetch = entry<sg_module_fetch_fn>(module, "sg_module_fetch", context);
+    const Request request = [&](const sg_module_context& c, Answer& answer) {
         std::vector<sg_pair> pairs;
         for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
         pairs.push_back({nullptr, nullptr});
-        return fetch(&c, uri.c_str(), pairs.data(), answer.path, sizeof answer.path, &answer.temporary, &answer.error);
+        // What is in the cache needs nothing of the big module; what is not goes on with the answer, the connection and
+        // the tokens that the look-up got, for the plugins that it loaded stay.
+        const auto look = entry<sg_module_look_fn>(context.installation.lookup, "sg_module_look");
+        sg_identity known{};
+        const int32_t code =
+            look(&c, uri.c_str(), pairs.data(), &known, answer.path, sizeof answer.path, &answer.error);
+        if (code != SG_OK || answer.path[0]) return code;
+        const auto fetch = entry<sg_module_fetch_fn>(context.installation.module, "sg_module_fetch");
+        return fetch(&c, uri.c_str(), pairs.data(), &known, answer.path, sizeof answer.path, &answer.temporary,
+                     &answer.error);
     };
     return ask_in_child(context, request, "fetch", uri);
 }
 
 std::string unpack_in_child(const Context& context, const std::string& image) {
-    const Request request = [&](const sg_module_context& c, void* module, Answer& answer) {
-        const auto unpack = entry<sg_module_unpack_fn>(module, "sg_module_unpack", context);
+    const Request request = [&](const sg_module_context& c, Answer& answer) {
+        const auto unpack = entry<sg_module_unpack_fn>(context.installation.module, "sg_module_unpack");
         return unpack(&c, image.c_str(), answer.path, sizeof answer.path, &answer.error);
     };
     return ask_in_child(context, request, "unpack", image);

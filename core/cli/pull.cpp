@@ -8,11 +8,11 @@
 #include "base/unique_fd.hpp"
 #include "build/cached_image.hpp"
 #include "build/convert.hpp"
-#include "build/source_request.hpp"
+#include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
 #include "fetch/download.hpp"
-#include "fetch/source_uri.hpp"
+#include "lookup/source_uri.hpp"
 #include "store/output.hpp"
 
 namespace sg {

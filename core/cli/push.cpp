@@ -5,10 +5,11 @@
 #include <memory>
 
 #include "base/log.hpp"
-#include "build/source_request.hpp"
+#include "lookup/source_request.hpp"
+#include "fetch/opened_source.hpp"
 #include "cli/arguments.hpp"
 #include "cli/verb.hpp"
-#include "fetch/source_uri.hpp"
+#include "lookup/source_uri.hpp"
 
 namespace sg {
 

@@ -36,6 +36,7 @@ Installation Installation::at(const std::string& executable) {
     i.conf_dir = (base == "/usr" ? std::string() : base) + "/etc/singularity";
     i.plugin_dir = build_tree ? base + "/plugins" : base + "/" SG_LIBDIR "/singularity/plugins";
     i.module = base + "/libexec/singularity/build.so";
+    i.lookup = base + "/libexec/singularity/lookup.so";
     i.site_index = build_tree ? base + "/index" : base + "/" SG_LIBDIR "/singularity/index";
     struct stat st {};
     if (stat(executable.c_str(), &st) == 0) i.owner = st.st_uid;

@@ -11,18 +11,6 @@ namespace {
 
 constexpr uint64_t kMaxConfig = 4 << 20;  // containers/image's limit (oci-images, section 2)
 
-// The request as the plugin sees it; its texts live as long as the request.
-struct Spec {
-    std::vector<sg_pair> pairs;
-    sg_source_spec c;
-    explicit Spec(const SourceRequest& r) {
-        for (const auto& [k, v] : r.options) pairs.push_back({k.c_str(), v.c_str()});
-        pairs.push_back({nullptr, nullptr});
-        c = {r.scheme.c_str(), r.reference.c_str(), r.directory.c_str(), r.arch.c_str(),
-             r.variant.c_str(), r.arch_is_wish ? 1 : 0, pairs.data()};
-    }
-};
-
 std::string text_of(const char* text) { return text ? text : ""; }
 
 bool has_annotation(const sg_pair* pairs, std::string_view key) {
@@ -33,28 +21,27 @@ bool has_annotation(const sg_pair* pairs, std::string_view key) {
 
 }  // namespace
 
-SourceIdentity resolve_source(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call) {
-    const Spec spec(request);
-    sg_identity id{};
-    singularity::check([&](sg_error* e) { return source.resolve(&spec.c, call, &id, e); });
-    return {id.key, id.name, id.cache_area};
-}
-
-std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path, const sg_call* call) {
-    const Spec spec(request);
+std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path,
+                          const sg_call* call) {
+    const SourceSpec spec(request);
     char where[1024] = "";
-    singularity::check([&](sg_error* e) { return target.publish(&spec.c, path.c_str(), call, where, sizeof where, e); });
+    singularity::check(
+        [&](sg_error* e) { return target.publish(&spec.c, path.c_str(), call, where, sizeof where, e); });
     return where;
 }
 
-OpenedSource::OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call) : call_(call) {
-    const Spec spec(request);
+OpenedSource::OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call)
+    : call_(call) {
+    const SourceSpec spec(request);
     singularity::check([&](sg_error* e) { return source.open(&spec.c, call, &image_, e); });
-    const bool whole = image_ && ((kind() == SG_LAYERS && image_->layers) || (kind() == SG_BLOB && image_->blob && image_->fetch) ||
-                                  (kind() == SG_PATH && image_->path) || (kind() == SG_RECIPE && image_->recipe) || kind() == SG_EMPTY);
+    const bool whole =
+        image_ &&
+        ((kind() == SG_LAYERS && image_->layers) || (kind() == SG_BLOB && image_->blob && image_->fetch) ||
+         (kind() == SG_PATH && image_->path) || (kind() == SG_RECIPE && image_->recipe) || kind() == SG_EMPTY);
     if (whole) return;
     if (image_) image_->close(image_);
-    throw Error(Code::internal, "the source '" + request.scheme + "' gave an image of no known kind", "This is a defect of its plugin.");
+    throw Error(Code::internal, "the source '" + request.scheme + "' gave an image of no known kind",
+                "This is a defect of its plugin.");
 }
 
 OpenedSource::~OpenedSource() {
@@ -102,8 +89,10 @@ void OpenedSource::read_config(Layers& out) {
         hasher.update(out.config.data(), out.config.size());
         const std::string got = hasher.finish();
         if (got != digest)
-            throw Error(Code::corrupt, "the image's config does not match its digest: it should be " + std::string(digest) + " and is " + got,
-                        "The image is damaged; fetch or export it again.");
+            throw Error(
+                Code::corrupt,
+                "the image's config does not match its digest: it should be " + std::string(digest) + " and is " + got,
+                "The image is damaged; fetch or export it again.");
     }
     read_manifest();
     out.manifest = manifest_;
@@ -170,7 +159,8 @@ Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
         sg_stream* raw = nullptr;
         singularity::check([&](sg_error* e) { return image_->layers->next_part(image_, call_, &key, &size, &raw, e); });
         if (!key) break;
-        ProgressStream stream(std::make_unique<singularity::ForeignStream>(raw), call_, "Copying " + std::string(key), size);
+        ProgressStream stream(std::make_unique<singularity::ForeignStream>(raw), call_, "Copying " + std::string(key),
+                              size);
         spool_->add(stream);
     }
     Layers out;
@@ -181,7 +171,8 @@ Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
         uint64_t number = 0;
         singularity::check([&](sg_error* e) { return image_->layers->part(image_, i, &number, e); });
         if (number >= spool_->count())
-            throw Error(Code::internal, "the source names a part that it never gave", "This is a defect of its plugin.");
+            throw Error(Code::internal, "the source names a part that it never gave",
+                        "This is a defect of its plugin.");
         in.open = [this, number] { return spool_->open(number); };
         if (in.size == SG_SIZE_UNKNOWN) in.size = spool_->size(number);
         out.inputs.push_back(std::move(in));
@@ -196,11 +187,12 @@ Layers OpenedSource::remote_layers(const FetchPlan& plan) {
     const uint64_t count = image_->layers->count(image_);
     for (uint64_t i = 0; i < count; ++i) {
         LayerInput in = describe(i);
-        remote.push_back({in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
-                              sg_stream* raw = nullptr;
-                              singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
-                              return std::make_unique<singularity::ForeignStream>(raw);
-                          }});
+        remote.push_back(
+            {in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
+                 sg_stream* raw = nullptr;
+                 singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
+                 return std::make_unique<singularity::ForeignStream>(raw);
+             }});
         out.inputs.push_back(std::move(in));
     }
     fetch_.reset();

@@ -10,26 +10,14 @@
 #include "base/call.hpp"
 #include "fetch/layer_fetch.hpp"
 #include "fetch/spool.hpp"
+#include "lookup/request.hpp"
 #include "rootfs/merge.hpp"
 
 namespace sg {
 
-using Pairs = std::vector<std::pair<std::string, std::string>>;
-
-// What a source is asked for; see sg_source_spec.
-struct SourceRequest {
-    std::string scheme, reference, directory, arch, variant;
-    bool arch_is_wish = false;
-    Pairs options;
-};
-
-struct SourceIdentity {
-    std::string key, name, cache_area;
-};
-SourceIdentity resolve_source(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call);
-
 // Pushes the image file `path` to what `request` names; gives where it went, in the source's words.
-std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path, const sg_call* call);
+std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path,
+                          const sg_call* call);
 
 // A layered image whose blobs can be read. Lives no longer than its OpenedSource.
 struct Layers {

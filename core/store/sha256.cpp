@@ -1,19 +1,21 @@
 #include "store/sha256.hpp"
 
-#include <openssl/evp.h>
-
-#include "base/error.hpp"
+// Deprecated, and here on purpose: the functions of today initialise the whole library first (its configuration file,
+// its providers), a millisecond that each start from a URI would pay to make the name of one record.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 namespace sg {
 
 std::string sha256_hex(std::string_view bytes) {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), sum, &length, EVP_sha256(), nullptr) != 1)
-        throw Error(Code::internal, "SHA-256 is not available");
+    SHA256_CTX context;
+    unsigned char sum[SHA256_DIGEST_LENGTH];
+    SHA256_Init(&context);
+    SHA256_Update(&context, bytes.data(), bytes.size());
+    SHA256_Final(sum, &context);
     static const char* digits = "0123456789abcdef";
     std::string out;
-    for (unsigned i = 0; i < length; ++i) out.append({digits[sum[i] >> 4], digits[sum[i] & 15]});
+    for (const unsigned char c : sum) out.append({digits[c >> 4], digits[c & 15]});
     return out;
 }
 

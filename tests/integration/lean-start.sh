@@ -30,6 +30,18 @@ lean() {
 }
 each_user lean
 
+looked_up() {
+    command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null || { note "no strace here"; return; }
+    check "a start from a URI whose image is cached opens neither the building module nor what unpacks archives"
+    run me singularity exec "oci:$IMAGES/tiny.oci" true
+    expect_rc 0
+    run me strace -f -e trace=open,openat -o trace.txt singularity exec "oci:$IMAGES/tiny.oci" true
+    expect_rc 0
+    grep -q '/lookup\.so"' trace.txt || fail "the look-up was not traced"
+    ! grep -E '"[^"]*(/build\.so|libarchive|libzstd|liblzma|libicu|libxml2)' trace.txt | grep -v ENOENT | head -5 | grep . || fail "the look-up loaded them"
+}
+looked_up
+
 check "1,000 registered plugins do not get in the way of a start"
 own_prefix
 mkdir many

@@ -168,6 +168,24 @@ private:
     std::string file_;
 };
 
+// Whether a file can hold a registry at all. Many hold nothing but aliases of short names, hundreds of lines that every
+// start from a URI would parse for nothing (a millisecond).
+bool may_hold_registries(std::string_view text) {
+    bool in_aliases = false;
+    while (!text.empty()) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
+        while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) line.remove_suffix(1);
+        if (line.empty() || line.front() == '#') continue;
+        if (line == "[aliases]")
+            in_aliases = true;
+        else if (!in_aliases || line.front() != '"')
+            return true;
+    }
+    return false;
+}
+
 std::vector<std::string> conf_files_in(const std::string& directory) {
     std::vector<std::string> out;
     const std::unique_ptr<DIR, int (*)(DIR*)> d(::opendir(directory.c_str()), ::closedir);
@@ -218,6 +236,7 @@ RegistriesConf RegistriesConf::read(const ConfPaths& paths) {
 }
 
 void RegistriesConf::add(const std::string& text, const std::string& file) {
+    if (!may_hold_registries(text)) return;
     for (RegistryEntry& e : Reader(file).run(text)) {
         const auto known =
             std::find_if(entries_.begin(), entries_.end(), [&](const auto& k) { return k.prefix == e.prefix; });

@@ -127,6 +127,17 @@ BOOST_AUTO_TEST_CASE(later_files_win_by_prefix) {
     BOOST_CHECK_THROW(RegistriesConf::read(paths), Error);
 }
 
+BOOST_AUTO_TEST_CASE(aliases_of_short_names_hide_no_registry) {
+    const std::string aliases = "# names\n[aliases]\n  \"registry\" = \"docker.io/library/registry\"\n";
+    RegistriesConf conf;
+    conf.add(aliases, "short.conf");
+    BOOST_TEST(conf.empty());
+    conf.add(aliases + "  [[registry]]\nlocation = \"a.example.com\"\n", "both.conf");
+    BOOST_REQUIRE(conf.match("a.example.com/x"));
+    conf.add("\"registry\" = [{location = \"b.example.com\"}]\n", "inline.conf");
+    BOOST_TEST(conf.match("b.example.com/x"));
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_named_with_file_and_line) {
     const std::pair<const char*, const char*> cases[] = {
         {"[[registry]\n", "test.conf:1: "},

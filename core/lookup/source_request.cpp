@@ -1,13 +1,13 @@
-#include "build/source_request.hpp"
+#include "lookup/source_request.hpp"
 
 #include <unistd.h>
 
-#include <climits>
 #include <cerrno>
+#include <climits>
 
 #include "base/error.hpp"
-#include "fetch/source_uri.hpp"
 #include "image/arch.hpp"
+#include "lookup/source_uri.hpp"
 
 namespace sg {
 
@@ -21,17 +21,20 @@ std::string present_directory() {
 
 }  // namespace
 
-SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch, Pairs options) {
+SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch,
+                             Pairs options) {
     if (typed.empty()) throw Error(Code::usage, "the name of the image is empty");
     const Index& index = plugins.index();
-    const SourceUri uri = read_uri(typed, [&](std::string_view s) { return index.find(CapabilityKind::bootstrap, s).has_value(); });
+    const SourceUri uri =
+        read_uri(typed, [&](std::string_view s) { return index.find(CapabilityKind::bootstrap, s).has_value(); });
     SourceRequest r;
     r.directory = present_directory();
     r.arch = arch.empty() ? host_arch() : arch;
     r.variant = arch.empty() ? host_variant() : "";
     r.arch_is_wish = !arch.empty();
     if (!arch.empty() && !known_arch(arch))
-        throw Error(Code::usage, "there is no architecture '" + arch + "'", "Try amd64, arm64, arm, 386, ppc64le, s390x or riscv64.");
+        throw Error(Code::usage, "there is no architecture '" + arch + "'",
+                    "Try amd64, arm64, arm, 386, ppc64le, s390x or riscv64.");
     r.options = std::move(options);
     r.scheme = uri.scheme;
     r.reference = uri.reference;
@@ -39,11 +42,11 @@ SourceRequest source_request(const PluginHost& plugins, const std::string& typed
         if (!index.find(CapabilityKind::bootstrap, uri.scheme)) throw plugins.unknown_scheme(uri.scheme);
         return r;
     }
-    if (access(r.reference.c_str(), F_OK) != 0)
-        throw system_error(errno, "cannot open", r.reference);
+    if (access(r.reference.c_str(), F_OK) != 0) throw system_error(errno, "cannot open", r.reference);
     for (const auto& c : index.capabilities(CapabilityKind::bootstrap))
         if (c.plain_paths) r.scheme = c.name;
-    if (r.scheme.empty()) throw Error(Code::unsupported, "no registered source reads image files from a path: " + r.reference);
+    if (r.scheme.empty())
+        throw Error(Code::unsupported, "no registered source reads image files from a path: " + r.reference);
     return r;
 }
 

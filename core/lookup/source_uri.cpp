@@ -1,4 +1,4 @@
-#include "fetch/source_uri.hpp"
+#include "lookup/source_uri.hpp"
 
 #include <unistd.h>
 
@@ -11,10 +11,10 @@ namespace sg {
 SourceUri split_uri(std::string_view text) {
     const auto colon = text.find(':');
     const auto part = text.substr(0, colon);
-    const bool formed = colon != std::string_view::npos && !part.empty() && std::isalpha(static_cast<unsigned char>(part[0])) &&
-                        std::all_of(part.begin(), part.end(), [](unsigned char c) {
-                            return std::isalnum(c) || c == '+' || c == '-' || c == '.';
-                        });
+    const bool formed =
+        colon != std::string_view::npos && !part.empty() && std::isalpha(static_cast<unsigned char>(part[0])) &&
+        std::all_of(part.begin(), part.end(),
+                    [](unsigned char c) { return std::isalnum(c) || c == '+' || c == '-' || c == '.'; });
     if (!formed) return {"", std::string(text)};
     SourceUri uri;
     for (const unsigned char c : part) uri.scheme.push_back(static_cast<char>(std::tolower(c)));

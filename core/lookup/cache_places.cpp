@@ -1,4 +1,4 @@
-#include "build/cache_places.hpp"
+#include "lookup/cache_places.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,7 +39,8 @@ CachePlaces cache_places(const Settings& settings) {
             return places;
         }
     }
-    if (foreign) log::verbose("the cache " + root + " is somebody else's: nothing is written there, and only blobs are read");
+    if (foreign)
+        log::verbose("the cache " + root + " is somebody else's: nothing is written there, and only blobs are read");
     (foreign ? places.foreign : places.own) = root;
     return places;
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "fetch/opened_source.hpp"
+#include "lookup/request.hpp"
 #include "plugin/host.hpp"
 
 namespace sg {
@@ -10,6 +10,7 @@ namespace sg {
 // `arch` is --arch ("" = the machine's). Relative paths start at the present directory. A plain path
 // goes to the source whose manifest says `plain_paths: true`. Throws not_found for a scheme that nobody
 // provides and for a path that does not exist.
-SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch, Pairs options);
+SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch,
+                             Pairs options);
 
 }  // namespace sg

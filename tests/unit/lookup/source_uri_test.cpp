@@ -1,4 +1,4 @@
-#include "fetch/source_uri.hpp"
+#include "lookup/source_uri.hpp"
 
 #include <boost/test/unit_test.hpp>
 
