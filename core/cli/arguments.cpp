@@ -282,6 +282,15 @@ void Arguments::apply_keys(Settings& settings) const {
     if (chosen_) chosen_->apply_keys(settings);
 }
 
+std::vector<std::string> Arguments::given_words() const {
+    const Arguments& last = chosen();
+    std::vector<std::string> out;
+    for (const auto& a : last.all_)
+        if (a.is_word_) out.insert(out.end(), a.values_.begin(), a.values_.end());
+    out.insert(out.end(), last.rest_.begin(), last.rest_.end());
+    return out;
+}
+
 std::vector<std::pair<const Argument*, std::string>> Arguments::in_order() const {
     std::vector<std::pair<const Argument*, std::string>> out;
     const auto shown = [&](const Argument* a) { return static_cast<size_t>(std::count_if(out.begin(), out.end(), [&](const auto& o) { return o.first == a; })); };

@@ -45,11 +45,16 @@ public:
     // Its value becomes the configuration value `key` (layer command line; locks apply).
     Argument& sets_key(std::string_view key) { return key_ = key, *this; }
 
+    // Declared for the plugin of that name.
+    Argument& added_by(std::string_view plugin) { return plugin_ = plugin, *this; }
+
     bool given() const { return !values_.empty() && (kind_ != Kind::flag || values_.back() == "true"); }  // a flag: and on
     const std::vector<std::string>& values() const { return values_; }
     Kind kind() const { return kind_; }
     bool is_word() const { return is_word_; }
     std::string_view help() const { return help_; }
+    std::string_view group() const { return group_; }
+    std::string_view plugin() const { return plugin_; }  // "" = the verb's own
     std::string_view long_name() const;   // the first, without dashes; "" = none
     std::string shown_name() const;       // "--bind", else "-B", else "IMAGE"
 
@@ -62,7 +67,7 @@ private:
 
     Kind kind_;
     bool is_word_, required_ = false, append_ = false, hidden_ = false;
-    std::string_view names_, help_, group_ = "Options", value_name_, variables_, key_;
+    std::string_view names_, help_, group_ = "Options", value_name_, variables_, key_, plugin_;
     std::vector<std::string_view> choices_;
     size_t least_ = 0, most_ = SIZE_MAX;
     void* target_;  // bool, std::string, int64_t or std::vector<std::string>; may be null
@@ -114,6 +119,8 @@ public:
     bool has(std::string_view name) const { return find(name) != nullptr; }  // of this alone, with dashes
     const std::string& name() const { return name_; }
     std::string help() const;
+    // Words of the chosen one in the order of their places, and what it has passed on.
+    std::vector<std::string> given_words() const;
     // Given options in the order of the command line, then those of variables; a list once for each value.
     std::vector<std::pair<const Argument*, std::string>> in_order() const;
 

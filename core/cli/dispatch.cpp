@@ -79,6 +79,30 @@ struct Running {
     std::unique_ptr<Progress> progress = terminal_progress();
 };
 
+int run_table(const sg_command_v1& table, const std::string& verb, const Pairs& options,
+              const std::vector<std::string>& arguments, Running& running) {
+    const CancelOnSignal signals(running.cancel);
+    const sg_call call{running.cancel, running.progress.get()};
+    std::vector<sg_pair> pairs;
+    for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
+    pairs.push_back({nullptr, nullptr});
+    std::vector<const char*> words;
+    for (const auto& w : arguments) words.push_back(w.c_str());
+    words.push_back(nullptr);
+    const std::unique_ptr<char, void (*)(void*)> directory(getcwd(nullptr, 0), std::free);
+    const sg_invocation invocation{verb.c_str(), pairs.data(), words.data(), directory ? directory.get() : "/", &call};
+    int32_t code = 0;
+    singularity::check([&](sg_error* e) { return table.run(&invocation, &code, e); });
+    return code;
+}
+
+int run_takeover(Takeover takeover, const Context& context, PluginHost& plugins, Running& running) {
+    if (context.global.json &&
+        std::none_of(takeover.options.begin(), takeover.options.end(), [](auto& o) { return o.first == "json"; }))
+        takeover.options.emplace_back("json", "true");
+    return run_table(plugins.command(takeover.command), takeover.verb, takeover.options, takeover.words, running);
+}
+
 }  // namespace
 
 void GlobalOptions::apply() const {
@@ -114,6 +138,8 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
 
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
+    if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group))
+        return run_takeover(std::move(*takeover), context, plugins, running);
     std::optional<CancelOnSignal> signals;
     if (context.module) signals.emplace(running.cancel);
     Session session{settings, plugins, running.cancel, *running.progress, context.installation, false, false, {}, {}, nullptr};
@@ -155,6 +181,7 @@ void describe(Arguments& arguments, const CommandView& view) {
 std::deque<CommandNode> command_nodes(Arguments& top, const std::vector<CommandView>& views) {
     std::deque<CommandNode> nodes;
     for (const auto& view : views) {
+        if (view.hidden) continue;
         const size_t space = view.verb.rfind(' ');
         Arguments* own = &top;
         if (space != std::string_view::npos) {
@@ -171,6 +198,11 @@ std::deque<CommandNode> command_nodes(Arguments& top, const std::vector<CommandV
 }
 
 }  // namespace
+
+std::optional<CapabilityView> find_command(const Index& index, std::string_view verb) {
+    auto found = index.find(CapabilityKind::command, verb);
+    return found && !found->hidden ? found : std::nullopt;
+}
 
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context) {
     const std::string name(command.name);
@@ -206,21 +238,9 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
     Settings settings = settings_for(context, false);
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
-    const sg_command_v1& table = plugins.command(name);
-    const CancelOnSignal signals(running.cancel);
-    const sg_call call{running.cancel, running.progress.get()};
-    std::vector<sg_pair> pairs;
-    for (const auto& [k, v] : options) pairs.push_back({k.c_str(), v.c_str()});
-    pairs.push_back({nullptr, nullptr});
-    std::vector<const char*> words;
-    for (const auto& w : node->words) words.push_back(w.c_str());
-    words.push_back(nullptr);
-    const std::unique_ptr<char, void (*)(void*)> directory(getcwd(nullptr, 0), std::free);
-    const std::string verb(node->view->verb);
-    const sg_invocation invocation{verb.c_str(), pairs.data(), words.data(), directory ? directory.get() : "/", &call};
-    int32_t code = 0;
-    singularity::check([&](sg_error* e) { return table.run(&invocation, &code, e); });
-    return code;
+    if (auto takeover = taken_over(top, added, context.index, global_group))
+        return run_takeover(std::move(*takeover), context, plugins, running);
+    return run_table(plugins.command(name), std::string(node->view->verb), options, node->words, running);
 }
 
 }  // namespace sg

@@ -41,6 +41,9 @@ std::function<const sg_host_credentials_v2&()> credentials_of(const Context& con
 // Parses `arguments` (after the verb's name) and runs it. Throws Error.
 int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context);
 
+// A verb of a plugin that can be typed: hidden ones are not among them.
+std::optional<CapabilityView> find_command(const Index& index, std::string_view verb);
+
 // A verb that a plugin provides. Throws Error.
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context);
 

@@ -46,7 +46,7 @@ int run(const std::vector<std::string>& words, Session& session) {
     }
     const std::string& name = words.front();
     const std::string scheme = name.substr(0, name.find(':'));  // "docker://" is asked for as well
-    if (find_verb(name) || index.find(CapabilityKind::command, name)) {
+    if (find_verb(name) || find_command(index, name)) {
         std::vector<std::string> arguments(words.begin() + 1, words.end());
         arguments.push_back("--help");
         const int code = run_named(name, std::move(arguments), context);
@@ -56,7 +56,8 @@ int run(const std::vector<std::string>& words, Session& session) {
     if (print_manual(index, scheme, false)) return 0;
     std::vector<std::string_view> names;
     for (const auto& row : verb_table()) names.push_back(row.name);
-    for (uint32_t i = 0; i < index.capability_count(); ++i) names.push_back(index.capability(i).name);
+    for (uint32_t i = 0; i < index.capability_count(); ++i)
+        if (!index.capability(i).hidden) names.push_back(index.capability(i).name);
     for (uint32_t i = 0; i < index.plugin_count(); ++i) names.push_back(index.plugin(i).name);
     const std::string told(index.absent(scheme));
     const std::string hint = told.empty() ? did_you_mean(scheme, names) : told;

@@ -15,7 +15,8 @@ void entry(std::string& out, std::string_view name, std::string_view text, std::
 }
 
 void capabilities(std::string& out, const Index& index, CapabilityKind kind, const char* title) {
-    const auto all = index.capabilities(kind);
+    auto all = index.capabilities(kind);
+    std::erase_if(all, [](const CapabilityView& c) { return c.hidden; });
     if (all.empty()) return;
     out += std::string("\n") + title + ":\n";
     for (const auto& c : all) {

@@ -1,5 +1,6 @@
 // Options that plugins' manifests add to a verb.
 #pragma once
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -19,5 +20,18 @@ std::vector<OptionView> options_of_chosen(const Arguments& arguments, const Inde
 
 // Those of `options` that were given, in the order of the command line: long name and value ("true" for a flag).
 Pairs given_options(const Arguments& arguments, const std::vector<OptionView>& options);
+
+// A command of a plugin that runs in place of the verb.
+struct Takeover {
+    CapabilityView command;  // of the plugin that declares the option
+    std::string verb;        // "remote build"
+    Pairs options;           // all that were given, the verb's own too; global ones are not among them
+    std::vector<std::string> words;
+};
+
+// Nothing without a given option that takes over. Of alike options the last registered plugin's counts. Code::usage
+// when two options are given that lead to different commands.
+std::optional<Takeover> taken_over(const Arguments& arguments, const std::vector<OptionView>& options,
+                                   const Index& index, std::string_view global_group);
 
 }  // namespace sg

@@ -94,7 +94,8 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
         names.push_back(row.name);
         names.insert(names.end(), row.aliases.begin(), row.aliases.end());
     }
-    for (const auto& c : index.capabilities(CapabilityKind::command)) names.push_back(c.name);
+    for (const auto& c : index.capabilities(CapabilityKind::command))
+        if (!c.hidden) names.push_back(c.name);
     const std::string hint = did_you_mean(name, names);
     throw Error(Code::usage, "unknown command '" + name + "'", hint + (hint.empty() ? "" : " ") + "See: singularity help");
 }
@@ -139,11 +140,11 @@ int run_named(const std::string& verb, std::vector<std::string> arguments, Conte
     const VerbRow* row = find_verb(verb);
     if (row && row->verb) return dispatch_verb(*row->verb, std::move(arguments), context);
     if (row) return run_in_module(std::string(row->name), arguments, context);
-    if (const auto command = context.index.find(CapabilityKind::command, verb)) return run_command(*command, std::move(arguments), context);
+    if (const auto command = find_command(context.index, verb)) return run_command(*command, std::move(arguments), context);
     // The dotted commands of Singularity 2 ("instance.start").
     if (const size_t dot = verb.find('.'); dot != std::string::npos && dot > 0) {
         const std::string first = verb.substr(0, dot);
-        if (find_verb(first) || context.index.find(CapabilityKind::command, first)) {
+        if (find_verb(first) || find_command(context.index, first)) {
             arguments.insert(arguments.begin(), verb.substr(dot + 1));
             return run_named(first, std::move(arguments), context);
         }

@@ -83,8 +83,9 @@ private:
 
     uint32_t put_option(const model::Option& o, const std::string& plugin, bool for_others) {
         const Range verbs = texts(o.verbs);
-        const uint32_t number = row(options, {text(o.long_name), text(o.short_name), text(o.type), text(o.variable),
-                                              text(o.help), text(plugin), verbs.first, verbs.count});
+        const uint32_t number =
+            row(options, {text(o.long_name), text(o.short_name), text(o.type), text(o.variable), text(o.help),
+                          text(plugin), verbs.first, verbs.count, text(o.takes_over)});
         if (for_others)
             for (const auto& v : o.verbs) by_verb_.emplace_back(v, number);
         return number;
@@ -111,10 +112,10 @@ private:
             for (size_t i = 0; i < c.commands.size(); ++i) {
                 const auto& command = c.commands[i];
                 row(commands, {text(command.verb), text(command.summary), text(command.usage), text(command.example),
-                               ranges[i].first, ranges[i].count});
+                               ranges[i].first, ranges[i].count, command.hidden ? 1u : 0u});
             }
             const uint32_t flags = (c.publishes ? publishes : 0u) | (c.searches ? searches : 0u) | (c.deletes ? deletes : 0u) | (c.plain_paths ? plain_paths : 0u) | (c.remote ? remote : 0u) |
-                                   (c.directory ? directory : 0u) | (c.standard ? standard : 0u) | (c.shadowed ? shadowed : 0u);
+                                   (c.directory ? directory : 0u) | (c.standard ? standard : 0u) | (c.shadowed ? shadowed : 0u) | (c.hidden ? hidden : 0u);
             const uint32_t at = row(
                 capabilities, {static_cast<uint32_t>(c.kind), text(c.name), number, c.line, text(c.summary), text(c.example), flags,
                                words.first, words.count, text(c.selected_by), text(c.selected_short), magic.first, magic.count,

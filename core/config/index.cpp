@@ -226,6 +226,7 @@ CapabilityView Index::capability(uint32_t i) const {
     c.directory = r[6] & layout::directory;
     c.standard = r[6] & layout::standard;
     c.shadowed = r[6] & layout::shadowed;
+    c.hidden = r[6] & layout::hidden;
     c.words = texts(r[7], r[8]);
     c.selected_by = text(r[9]);
     c.selected_short = text(r[10]);
@@ -273,7 +274,7 @@ std::vector<CapabilityView> Index::capabilities_of(uint32_t plugin) const {
 
 OptionView Index::option(uint32_t i) const {
     const uint32_t* r = row(layout::options, i);
-    return {text(r[0]), text(r[1]), text(r[2]), text(r[3]), text(r[4]), text(r[5]), texts(r[6], r[7])};
+    return {text(r[0]), text(r[1]), text(r[2]), text(r[3]), text(r[4]), text(r[5]), texts(r[6], r[7]), text(r[8])};
 }
 
 std::vector<CommandView> Index::commands(const CapabilityView& command) const {
@@ -282,7 +283,7 @@ std::vector<CommandView> Index::commands(const CapabilityView& command) const {
     std::vector<CommandView> out;
     for (uint32_t i = 0; i < c[14]; ++i) {
         const uint32_t* r = row(layout::commands, c[13] + i);
-        CommandView v{text(r[0]), text(r[1]), text(r[2]), text(r[3]), {}};
+        CommandView v{text(r[0]), text(r[1]), text(r[2]), text(r[3]), {}, r[6] != 0};
         if (uint64_t{r[4]} + r[5] > rows(layout::options)) damaged("options lie outside");
         for (uint32_t o = 0; o < r[5]; ++o) v.options.push_back(option(r[4] + o));
         out.push_back(std::move(v));

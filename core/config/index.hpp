@@ -58,12 +58,14 @@ struct MagicView {
 struct OptionView {
     std::string_view long_name, short_name, type /* flag|text|integer|list */, variable, help, plugin;
     std::vector<std::string_view> verbs;
+    std::string_view takes_over;  // command of the same plugin that runs in place of the verb; "" = none
 };
 
 // A verb of a command plugin; sub-verbs have the full name "key list".
 struct CommandView {
     std::string_view verb, summary, usage, example;
     std::vector<OptionView> options;
+    bool hidden = false;  // only options that take over a verb lead to it
 };
 
 // Something that a plugin provides.
@@ -83,6 +85,8 @@ struct CapabilityView {
     bool directory, standard /* what build writes by default */;
     std::string_view selected_by, selected_short;  // build's flag, without dashes; "" = none
     std::vector<MagicView> magics;
+    // command
+    bool hidden;  // its verb is
 };
 
 struct CacheAreaView {

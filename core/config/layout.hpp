@@ -9,7 +9,7 @@
 namespace sg::layout {
 
 inline constexpr char magic[8] = {'S', 'G', 'I', 'N', 'D', 'E', 'X', '\n'};
-inline constexpr uint32_t version = 2;  // grows with every change below
+inline constexpr uint32_t version = 3;  // grows with every change below
 inline constexpr uint64_t max_size = 256u << 20;
 
 enum Table : uint32_t {
@@ -23,17 +23,17 @@ enum Table : uint32_t {
     capabilities,   // kind name plugin line summary example flags words(2) selected_by selected_short magics(2) commands(2)
     lookup,         // capability; those that can be found, sorted by kind and name
     magics,         // offset(2) bytes
-    options,        // long short type variable help plugin-name verbs(2)
-    commands,       // verb summary usage example options(2)
+    options,        // long short type variable help plugin-name verbs(2) takes_over
+    commands,       // verb summary usage example options(2) hidden
     verb_options,   // verb option; sorted by verb
     areas,          // area title plugin-name order(2); sorted
     absent,         // scheme message; sorted by scheme
     table_count
 };
 
-inline constexpr uint32_t widths[table_count] = {1, 8, 1, 15, 2, 10, 1, 15, 1, 3, 8, 6, 2, 5, 2};
+inline constexpr uint32_t widths[table_count] = {1, 8, 1, 15, 2, 10, 1, 15, 1, 3, 9, 7, 2, 5, 2};
 
-enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64, remote = 128 };
+enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64, remote = 128, hidden = 256 };
 
 struct TableHeader {
     uint32_t offset, rows;

@@ -19,6 +19,7 @@ public:
         model::Plugin p;
         p.manifest = file_;
         bool abi = false;
+        std::vector<YAML::Node> option_nodes;
         members(document, "the manifest", {"name", "object", "abi", "version", "summary", "provides", "options", "config", "cache", "absent"},
                 [&](const std::string& name, const YAML::Node& value) {
                     if (name == "name") p.name = word(value, "name");
@@ -27,7 +28,7 @@ public:
                     else if (name == "version") p.version = text(value, "version");
                     else if (name == "summary") p.summary = text(value, "summary");
                     else if (name == "provides") provides(value, p);
-                    else if (name == "options") each(value, "options", [&](const YAML::Node& n) { p.options.push_back(option(n, true)); });
+                    else if (name == "options") each(value, "options", [&](const YAML::Node& n) { p.options.push_back(option(n, true)), option_nodes.push_back(n); });
                     else if (name == "config") each(value, "config", [&](const YAML::Node& n) { p.keys.push_back(key(n)); });
                     else if (name == "cache") each(value, "cache", [&](const YAML::Node& n) { p.areas.push_back(area(n)); });
                     else if (name == "absent") each(value, "absent", [&](const YAML::Node& n) { p.absent.push_back(absent(n)); });
@@ -38,7 +39,26 @@ public:
         if (p.capabilities.empty()) wrong(file_, document, "plugin " + p.name + " provides nothing");
         if (p.object[0] != '/') p.object = file_.substr(0, file_.rfind('/') + 1) + p.object;
         for (auto& k : p.keys) k.plugin = p.name;
+        for (size_t i = 0; i < p.options.size(); ++i) check_takeover(option_nodes[i], p.options[i], p);
         return p;
+    }
+
+    // An option that takes over a verb leads to a command of the same manifest, one that does something itself.
+    void check_takeover(const YAML::Node& node, const model::Option& o, const model::Plugin& p) {
+        if (o.takes_over.empty()) return;
+        const std::string what = "--" + o.long_name + " takes over with '" + o.takes_over + "'";
+        if (o.type != "flag" && o.type != "text") wrong(file_, node, what + ": its type must be flag or text");
+        std::vector<std::string_view> verbs;
+        bool found = false, above = false;
+        for (const auto& c : p.capabilities)
+            for (const auto& m : c.commands) {
+                verbs.push_back(m.verb);
+                found = found || m.verb == o.takes_over;
+                above = above || m.verb.starts_with(o.takes_over + " ");
+            }
+        if (!found)
+            wrong(file_, node, what + ", which is no command of this manifest", did_you_mean(o.takes_over, verbs));
+        if (above) wrong(file_, node, what + ", which only has commands below it");
     }
 
     std::pair<std::string, std::string> absent(const YAML::Node& node) {
@@ -216,14 +236,15 @@ private:
     void command(const YAML::Node& body, model::Plugin& p) {
         model::Capability c;
         c.kind = CapabilityKind::command;
-        command_at(body, "", c);
+        command_at(body, "", false, c);
         p.capabilities.push_back(std::move(c));
     }
 
-    void command_at(const YAML::Node& body, const std::string& above, model::Capability& c) {
+    void command_at(const YAML::Node& body, const std::string& above, bool hidden, model::Capability& c) {
         const size_t at = c.commands.size();
         c.commands.emplace_back();
-        members(body, "command", {"verb", "summary", "usage", "example", "options", "verbs"},
+        c.commands[at].hidden = hidden;
+        members(body, "command", {"verb", "summary", "usage", "example", "hidden", "options", "verbs"},
                 [&](const std::string& name, const YAML::Node& value) {
                     model::Command& m = c.commands[at];
                     if (name == "verb") {
@@ -232,6 +253,7 @@ private:
                     } else if (name == "summary") m.summary = text(value, "summary");
                     else if (name == "usage") m.usage = text(value, "usage");
                     else if (name == "example") m.example = example(value);
+                    else if (name == "hidden") m.hidden = boolean_of(file_, value, "hidden") || hidden;
                     else if (name == "options") each(value, "options", [&](const YAML::Node& n) { m.options.push_back(option(n, false)); });
                 });
         if (c.commands[at].verb.empty()) wrong(file_, body, "a command has no 'verb'");
@@ -239,10 +261,12 @@ private:
             c.name = c.commands[at].verb;
             c.summary = c.commands[at].summary;
             c.example = c.commands[at].example;
+            c.hidden = c.commands[at].hidden;
         }
         if (const YAML::Node verbs = body["verbs"]; verbs.IsDefined() && std::count(c.commands[at].verb.begin(), c.commands[at].verb.end(), ' ') < 3) {
             const std::string verb = c.commands[at].verb;
-            each(verbs, "verbs", [&](const YAML::Node& n) { command_at(n, verb, c); });
+            const bool all = c.commands[at].hidden;
+            each(verbs, "verbs", [&](const YAML::Node& n) { command_at(n, verb, all, c); });
         }
     }
 
@@ -255,13 +279,16 @@ private:
     model::Option option(const YAML::Node& node, bool for_others) {
         model::Option o;
         o.type = "flag";
-        members(node, "an option", {"verbs", "long", "short", "type", "variable", "help"},
+        std::vector<std::string_view> known{"verbs", "long", "short", "type", "variable", "help"};
+        if (for_others) known.push_back("takes_over");
+        members(node, "an option", known,
                 [&](const std::string& name, const YAML::Node& value) {
                     if (name == "verbs") o.verbs = texts_of(file_, value, "verbs");
                     else if (name == "long") o.long_name = word(value, "long");
                     else if (name == "short") o.short_name = text(value, "short");
                     else if (name == "type") o.type = text(value, "type");
                     else if (name == "variable") o.variable = text(value, "variable");
+                    else if (name == "takes_over") o.takes_over = text(value, "takes_over");
                     else o.help = text(value, "help");
                 });
         if (o.long_name.size() < 2) wrong(file_, node, "an option needs a 'long' name of at least two letters");

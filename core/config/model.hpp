@@ -21,10 +21,12 @@ struct Key {
 struct Option {
     std::string long_name, short_name, type, variable, help;
     std::vector<std::string> verbs;  // empty: an option of the command it stands in
+    std::string takes_over;
 };
 
 struct Command {
     std::string verb, summary, usage, example;
+    bool hidden = false;
     std::vector<Option> options;
 };
 
@@ -32,7 +34,7 @@ struct Capability {
     CapabilityKind kind = CapabilityKind::bootstrap;
     std::string name, summary, example;
     uint32_t line = 0;
-    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, remote = false, directory = false, standard = false;
+    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, remote = false, directory = false, standard = false, hidden = false;
     std::string selected_by, selected_short;
     std::vector<std::string> words;
     std::vector<std::pair<uint64_t, std::string>> magics;

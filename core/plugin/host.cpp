@@ -261,6 +261,11 @@ const sg_command_v1& PluginHost::command(std::string_view verb) {
     return impl_->table<sg_command_v1>(CapabilityKind::command, verb.substr(0, verb.find(' ')));
 }
 
+const sg_command_v1& PluginHost::command(const CapabilityView& command) {
+    return *static_cast<const sg_command_v1*>(
+        impl_->load(command.plugin).need(command.name, kind_name(CapabilityKind::command), command.line));
+}
+
 const sg_publish_v1* PluginHost::publish(std::string_view scheme) {
     return impl_->optional_table<sg_publish_v1>(scheme, "publish", &CapabilityView::publishes);
 }

@@ -81,6 +81,7 @@ public:
     FormatEntry default_format();
     const sg_launcher_v1& launcher(std::string_view name);
     const sg_command_v1& command(std::string_view verb);  // the first word of it
+    const sg_command_v1& command(const CapabilityView& command);
     // Optional tables; null when the capability has none.
     const sg_publish_v1* publish(std::string_view scheme);
     const sg_search_v1* search(std::string_view scheme);

@@ -168,6 +168,15 @@ for compiler in "${compilers[@]}"; do
     expect_equal "$OUT" moin
     run singularity hello --status 5
     expect_rc 5
+    ok singularity build --greet you --notest x.sif nothing.def
+    expect_equal "$OUT" "no build, but greet=you notest=true [x.sif] [nothing.def]"
+    expect_absent x.sif
+    run singularity hellos build
+    expect_rc 1
+    ok singularity hellos --help
+    refuse_out '^ *build '
+    ok singularity build --help
+    expect_out '[-][-]greet TEXT +Greet somebody'
     ok singularity hellos count a b c
     expect_equal "$OUT" 3
     run singularity hello nobody

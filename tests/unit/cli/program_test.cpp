@@ -34,8 +34,12 @@ struct World : Scratch {
                "  - bootstrap: {scheme: good, summary: a source}\n"
                "  - command: {verb: hello, summary: Say hello, example: singularity hello all, options: [{long: loud, short: l}, {long: name, "
                "type: text, variable: HELLO_NAME}], verbs: [{verb: say, summary: Say it, options: [{long: json}, {long: word, type: list, help: A word}]}, "
-               "{verb: stop}]}\n"
+               "{verb: stop}, {verb: inside, hidden: yes}]}\n"
+               "  - command: {verb: aside, hidden: yes}\n"
                "options:\n  - {verbs: [hello], long: extra, type: text, help: more}\n"
+               "  - {verbs: [config, build], long: instead, short: I, variable: INSTEAD, takes_over: hello inside, help: by something else}\n"
+               "  - {verbs: [config, hello], long: other, type: text, takes_over: aside}\n"
+               "  - {verbs: [build], long: force, takes_over: aside}\n"
                "config: [{key: good.mode, type: text, default: fast}]\nabsent: [{scheme: good, message: Get the good package.}]\n");
         const std::string folder = installation().plugin_dir + "/good/";
         std::filesystem::copy_file(TEST_OBJECTS "/good.so", folder + "good.so");
@@ -205,6 +209,43 @@ BOOST_FIXTURE_TEST_CASE(a_plugin_adds_verbs_with_options, World) {
     BOOST_TEST(holds(unknown.err, "--wrod"));
     BOOST_TEST(run({"hello", "shout"}).code == 1);
     BOOST_TEST(holds(run({"hello"}).out, "Usage: singularity hello"));
+}
+
+BOOST_FIXTURE_TEST_CASE(an_option_of_a_plugin_takes_over_a_verb, World) {
+    const Result plain = run({"config", "list"});
+    BOOST_TEST(!holds(plain.err, "verb="));
+    // All that was given goes there: the verb's own options, those of plugins, words; global options do not.
+    const Result taken = run({"config", "show", "good.mode", "--instead", "--origin", "--nocolor"});
+    BOOST_TEST(taken.err == "INFO:    verb=hello inside instead=true origin=true [show] [good.mode] mode=fast\n");
+    BOOST_TEST(taken.out == "");
+    BOOST_TEST(run({"config", "-I", "show"}).err == "INFO:    verb=hello inside instead=true [show] mode=fast\n");
+    BOOST_TEST(run({"config", "--instead=no", "show", "good.mode"}).out == run({"config", "show", "good.mode"}).out);
+    BOOST_TEST(run({"config", "show", "good.mode"}, {"HOME=" + at("home"), "SINGULARITY_INSTEAD=1"}).err ==
+               "INFO:    verb=hello inside instead=true [show] [good.mode] mode=fast\n");
+    BOOST_TEST(run({"config", "show", "x", "--other", "o", "--set", "good.mode=slow"}).err ==
+               "INFO:    verb=aside other=o [show] [x] mode=slow\n");
+    BOOST_TEST(run({"config", "show", "x", "--other=o", "--json"}).err ==
+               "INFO:    verb=aside other=o json=true [show] [x] mode=fast\n");
+    // Also of a verb that the internal module has, and of a plugin's.
+    BOOST_TEST(holds(run({"build", "--instead", "--arch", "arm64", "x.sif", "x.def"}).err,
+                     "INFO:    verb=hello inside instead=true arch=arm64 [x.sif] [x.def] mode=fast\n"));
+    BOOST_TEST(run({"hello", "--other=o", "say", "x"}).err == "INFO:    verb=aside other=o [x] mode=fast\n");
+    // Its words are still the verb's, and so are wrong ones.
+    BOOST_TEST(run({"config", "--instead"}).code == 1);
+    const Result both = run({"config", "--instead", "--other=o", "show"});
+    BOOST_TEST(both.code == 1);
+    BOOST_TEST(holds(both.err, "--instead and --other exclude each other"));
+    // The verb's own option of the same name is not the plugin's.
+    const Result clash = run({"build", "--force", "x.sif", "nothing.def"});
+    BOOST_TEST(holds(clash.err, "option --force of 'build' exists already"));
+    BOOST_TEST(!holds(clash.err, "verb=aside"));
+    // Hidden commands are in no list and cannot be typed.
+    BOOST_TEST(!holds(run({"hello", "--help"}).out, "inside"));
+    BOOST_TEST(!holds(run({"help"}).out, "aside"));
+    BOOST_TEST(run({"hello", "inside"}).code == 1);
+    BOOST_TEST(run({"aside"}).code == 1);
+    BOOST_TEST(run({"help", "aside"}).code == 1);
+    BOOST_TEST(holds(run({"config", "--help"}).out, "-I, --instead"));
 }
 
 BOOST_FIXTURE_TEST_CASE(buildcfg_prints_keys_and_values, World) {

@@ -1,9 +1,10 @@
+#include "config/compile.hpp"
+
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 
 #include "base/error.hpp"
-#include "config/compile.hpp"
 #include "config/encode.hpp"
 #include "config/settings.hpp"
 #include "scratch.hpp"
@@ -260,10 +261,11 @@ abi: 1
 provides:
   - bootstrap: {scheme: [web, webs], keywords: [namespace], publishes: yes, remote: yes}
   - format: {name: flat, shape: directory, magics: [{offset: 0, hex: "7Fff"}, {text: hsqs}], extensions: [flat], default: yes, selected_by: flatten, selected_short: f}
-  - command: {verb: cloud, summary: s, example: [one, two], options: [{long: all, short: a}], verbs: [{verb: list, verbs: [{verb: deep}]}]}
+  - command: {verb: cloud, summary: s, example: [one, two], options: [{long: all, short: a}], verbs: [{verb: list, hidden: yes, verbs: [{verb: deep}]}]}
   - hook: {name: audit, events: [before_run, ended]}
 options:
   - {verbs: [pull, build], long: cloud-login, type: text, variable: CLOUD_LOGIN, help: h}
+  - {verbs: [build], long: in-cloud, takes_over: cloud list deep}
 config:
   - {key: cloud.hosts, type: list, default: [a, b]}
   - {key: cloud.on, type: boolean, default: on}
@@ -285,6 +287,9 @@ absent: [{scheme: web, message: "Install all."}]
     BOOST_REQUIRE(commands.size() == 3u);
     BOOST_TEST(commands[2].verb == "cloud list deep");
     BOOST_TEST(commands[0].example == "one\ntwo");
+    BOOST_TEST(!commands[0].hidden);
+    BOOST_TEST(commands[2].hidden);
+    BOOST_TEST(index.options_of("build").at(1).takes_over == "cloud list deep");
     BOOST_TEST(index.options_of("pull").at(0).long_name == "cloud-login");
     BOOST_TEST(index.find(CapabilityKind::hook, "audit")->words.size() == 2u);
     BOOST_TEST(value(index, "cloud.hosts") == "a, b");
@@ -311,6 +316,13 @@ BOOST_FIXTURE_TEST_CASE(wrong_manifests_are_told_with_file_and_line, World) {
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\noptions: [{long: y, verbs: [pull]}]\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\nconfig: [{key: x.y, type: integer, default: z}]\n",
         "name: x\nobject: x.so\nabi: 1\nprovides: []\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {verb: x}\noptions: [{long: yy, verbs: [pull], "
+        "takes_over: y}]\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {verb: x}\noptions: [{long: yy, verbs: [pull], "
+        "takes_over: x, type: list}]\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {verb: x, verbs: [{verb: y}]}\noptions: [{long: yy, "
+        "verbs: [pull], takes_over: x}]\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {verb: x, hidden: maybe}\n",
         "[]\n",
         "name: {\n",
     };

@@ -32,10 +32,12 @@ model::Configuration sample() {
         model::Capability command;
         command.kind = CapabilityKind::command;
         command.name = std::string("verb-") + name;
-        command.commands = {{command.name, "does", "usage", "example", {{"all", "a", "flag", "ALL", "help", {}}}},
-                            {command.name + " sub", "does less", "", "", {}}};
+        command.commands = {
+            {command.name, "does", "usage", "example", false, {{"all", "a", "flag", "ALL", "help", {}, ""}}},
+            {command.name + " sub", "does less", "", "", true, {}}};
+        command.hidden = p.name == "zeta";
         p.capabilities = {f, command};
-        p.options = {{"login", "", "flag", "LOGIN", "help", {"pull", "build"}}};
+        p.options = {{"login", "", "flag", "LOGIN", "help", {"pull", "build"}, command.name + " sub"}};
         p.areas = {{std::string("area-") + name, "title", p.name == "zeta" ? 1 : 2}};
         c.plugins.push_back(p);
     }
@@ -85,6 +87,11 @@ BOOST_AUTO_TEST_CASE(an_index_gives_back_what_was_put_in) {
     BOOST_REQUIRE(verbs.size() == 2u);
     BOOST_TEST(verbs[0].options.at(0).short_name == "a");
     BOOST_TEST(verbs[1].verb == "verb-alpha sub");
+    BOOST_TEST(!verbs[0].hidden);
+    BOOST_TEST(verbs[1].hidden);
+    BOOST_TEST(!command->hidden);
+    BOOST_TEST(index.find(CapabilityKind::command, "verb-zeta")->hidden);
+    BOOST_TEST(index.options_of("pull").at(0).takes_over == "verb-zeta sub");
     BOOST_TEST(index.options_of("pull").size() == 2u);
     BOOST_TEST(index.options_of("build").at(0).variable == "LOGIN");
     BOOST_TEST(index.options_of("exec").empty());
