@@ -13,6 +13,7 @@
 #if SG_HAVE_FETCH
 #include "build/cached_image.hpp"
 #include "build/unpacked_image.hpp"
+#include "rootfs/small_archive.hpp"
 #endif
 
 extern "C" const sg_host_credentials_v2* sg_module_credentials(const sg_module_context* c, int32_t cancel_fd) {
@@ -78,6 +79,16 @@ extern "C" int32_t sg_module_unpack(const sg_module_context* c, const char* imag
 #else
         (void)path_out, (void)capacity;
         throw Error(Code::unsupported, std::string("this build cannot unpack ") + image);
+#endif
+    });
+}
+
+extern "C" int32_t sg_module_unpack_plugin(const char* archive, const char* into, sg_error* err) {
+    return singularity::guard(err, [&] {
+#if SG_HAVE_FETCH
+        sg::unpack_small_archive(archive, into);
+#else
+        throw sg::Error(sg::Code::unsupported, std::string("this build cannot unpack ") + archive + " into " + into);
 #endif
     });
 }

@@ -50,6 +50,10 @@ typedef int32_t (*sg_module_unpack_fn)(const sg_module_context *context, const c
                                        uint64_t capacity, sg_error *err);
 SG_EXPORT int32_t sg_module_unpack(const sg_module_context *context, const char *image, char *path_out,
                                    uint64_t capacity, sg_error *err);
+/* Unpacks the archive of a plugin into the empty directory `into`. */
+typedef int32_t (*sg_module_unpack_plugin_fn)(const char *archive, const char *into, sg_error *err);
+SG_EXPORT int32_t sg_module_unpack_plugin(const char *archive, const char *into, sg_error *err);
+
 /* The table "credentials" 2 for plugins that the executable has loaded; lines are logged as the context says. The
  * command ends when cancel_fd becomes readable. NULL: this build has none. */
 typedef const sg_host_credentials_v2 *(*sg_module_credentials_fn)(const sg_module_context *context, int32_t cancel_fd);

@@ -214,4 +214,12 @@ std::string unpack_in_child(const Context& context, const std::string& image) {
     return ask_in_child(context, request, "unpack", image);
 }
 
+void unpack_plugin_in_child(const Context& context, const std::string& archive, const std::string& into) {
+    const Request request = [&](const sg_module_context&, Answer& answer) {
+        const auto unpack = entry<sg_module_unpack_plugin_fn>(context.installation.module, "sg_module_unpack_plugin");
+        return unpack(archive.c_str(), into.c_str(), &answer.error);
+    };
+    ask_in_child(context, request, "unpack", archive);
+}
+
 }  // namespace sg

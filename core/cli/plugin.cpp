@@ -1,10 +1,11 @@
-// singularity plugin list | inspect NAME | create NAME
+// singularity plugin list | inspect | create | install | remove | enable | disable
 #include <algorithm>
 #include <memory>
 
 #include "base/nearest.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/plugin_create.hpp"
+#include "cli/plugin_manage.hpp"
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
 
@@ -24,11 +25,13 @@ std::string kinds(const std::vector<CapabilityView>& all) {
     return out;
 }
 
-// Who hides this capability: the one that is found by its name.
+// Who hides this capability, and why: what is found by its name was registered later.
 std::string hidden_by(const Index& index, const CapabilityView& c) {
     if (!c.shadowed) return {};
     const auto found = index.find(c.kind, c.name);
-    return found ? std::string(index.plugin(found->plugin).name) : std::string("another plugin");
+    if (!found) return "another plugin";
+    const PluginView by = index.plugin(found->plugin);
+    return std::string(by.name) + ", registered later (" + place(by.registered_in, by.registered_line) + ")";
 }
 
 std::string state(const Index& index, const PluginView& p, const std::vector<CapabilityView>& all) {
@@ -144,38 +147,43 @@ int inspect(const std::string& name, Session& session) {
 
 Action declare(Arguments& arguments) {
     struct Options {
-        std::string name, kind, language = "c++";
+        std::string action, what, kind, language = "c++";
+        bool user = false;
     };
     auto o = std::make_shared<Options>();
-    arguments.usage("list|inspect NAME [--json], or create NAME --kind KIND [--lang c++|c]");
-    auto what = std::make_shared<std::string>();
-    arguments.word("ACTION", *what, "list: all registered plugins, loading none; inspect: one plugin, loading and checking its object; "
-                   "create: a directory NAME with the project of a new one, which builds, tests and documents itself")
+    arguments.usage("list|inspect|create|install|remove|enable|disable [options] [NAME|DIRECTORY|ARCHIVE]");
+    arguments.word("ACTION", o->action,
+                   "list: all registered plugins, loading none; inspect NAME: one plugin, loading and checking its object; create NAME: a "
+                   "directory NAME with the project of a new one, which builds, tests and documents itself; install DIRECTORY|ARCHIVE: "
+                   "a built one; remove NAME: one that was installed so; enable NAME, disable NAME: any one, without removing it")
         .required()
-        .one_of({"list", "inspect", "create"});
-    arguments.word("NAME", o->name, "The plugin to inspect or create");
+        .one_of({"list", "inspect", "create", "install", "remove", "enable", "disable"});
+    arguments.word("NAME", o->what, "A plugin; for install a directory with plugin.yaml and the object, or a tar archive of one");
+    arguments.flag("--user", o->user, "Install, remove, enable or disable for yourself alone (in ~/.singularity)");
     arguments.text("--kind", o->kind, "What a new plugin provides");
     arguments.text("--lang", o->language, "The language of a new plugin (default c++)").one_of({"c++", "c"});
-    arguments.examples({"singularity plugin list", "singularity plugin list --json", "singularity plugin inspect NAME",
-                        "singularity plugin create NAME --kind bootstrap"});
-    return [o, what](Session& session) {
-        if (*what == "create") {
-            if (o->name.empty()) throw Error(Code::usage, "'plugin create' needs a name", "See: singularity help plugin");
-            create_plugin({o->name, o->kind, o->language}, session);
-            return 0;
-        }
-        if (!o->kind.empty()) throw Error(Code::usage, "--kind is an option of 'plugin create'", "See: singularity help plugin");
-        if (*what == "list") {
-            if (!o->name.empty()) throw Error(Code::usage, "'plugin list' takes no argument", "See: singularity help plugin");
-            return list(session);
-        }
-        if (o->name.empty()) throw Error(Code::usage, "'plugin inspect' needs the name of a plugin", "See: singularity plugin list");
-        return inspect(o->name, session);
+    arguments.examples({"singularity plugin list", "singularity plugin inspect NAME", "singularity plugin create NAME --kind bootstrap",
+                        "singularity plugin install --user build/", "singularity plugin disable NAME"});
+    return [o](Session& session) {
+        const std::string &action = o->action, &what = o->what;
+        const auto wrong = [](const std::string& why) { return Error(Code::usage, why, "See: singularity help plugin"); };
+        if (action == "list" && !what.empty()) throw wrong("'plugin list' takes no argument");
+        if (action != "list" && what.empty())
+            throw wrong("'plugin " + action + "' needs " + (action == "install" ? "a directory or an archive" : action == "create" ? "a name" : "the name of a plugin"));
+        if (action != "create" && !o->kind.empty()) throw wrong("--kind is an option of 'plugin create'");
+        if (o->user && (action == "list" || action == "inspect" || action == "create")) throw wrong("--user is no option of 'plugin " + action + "'");
+        if (action == "list") return list(session);
+        if (action == "inspect") return inspect(what, session);
+        if (action == "create") create_plugin({what, o->kind, o->language}, session);
+        else if (action == "install") install_plugin(what, o->user, session);
+        else if (action == "remove") remove_plugin(what, o->user, session);
+        else switch_plugin(what, action == "enable", o->user, session);
+        return 0;
     };
 }
 
 }  // namespace
 
-extern const Verb plugin_verb{"plugin", "About this installation", "List plugins, or look at one", {}, false, declare};
+extern const Verb plugin_verb{"plugin", "About this installation", "List, install, make and switch plugins", {}, false, declare};
 
 }  // namespace sg

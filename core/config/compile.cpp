@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/nearest.hpp"
+#include "base/trusted_path.hpp"
 #include "config/manifest.hpp"
 #include "config/registration.hpp"
 #include "config/schema.hpp"
@@ -44,17 +45,20 @@ public:
         out_.stamp = index_stamp(installation, home);
         std::vector<ConfigFile> files;
         const auto config = [&](const std::string& path, Layer layer) { attempt(layer, [&] { read_config(path, layer, files); }); };
-        const auto plugins = [&](const std::string& path, const std::string& base, Layer layer) {
-            attempt(layer, [&] { read_registrations(path, base, layer); });
+        const auto plugins = [&](const std::string& directory, const std::string& base, Layer layer) {
+            const auto files_of_it = sources_.list(directory);
+            attempt(layer, [&] {
+                check_directory(directory);
+                for (const auto& path : files_of_it) attempt(layer, [&] { read_registrations(path, base, layer); });
+            });
         };
         config(installation.conf_dir + "/singularity.yaml", Layer::site);
         for (const auto& path : sources_.list(installation.conf_dir + "/conf.d")) config(path, Layer::site);
-        for (const auto& path : sources_.list(installation.conf_dir + "/plugins.d")) plugins(path, installation.plugin_dir, Layer::site);
+        plugins(installation.conf_dir + "/plugins.d", installation.plugin_dir, Layer::site);
         if (home.trusted) {
             // Users' registrations are a site's to forbid, so its value counts before any file of the user's.
-            if (site_allows_user_plugins(files)) {
-                for (const auto& path : sources_.list(home.config + "/plugins.d")) plugins(path, home.config + "/plugins", Layer::user);
-            }
+            forbidden_ = who_forbids_user_plugins(files);
+            plugins(home.config + "/plugins.d", home.config + "/plugins", Layer::user);
             config(home.config + "/config.yaml", Layer::user);
         }
         settle_plugins();
@@ -65,9 +69,12 @@ public:
             for (const auto& f : files)
                 if (f.layer == layer)
                     for (const auto& v : f.values) attempt(Layer::site, [&] { apply(v, layer); });
-            if (layer == Layer::site)
-                for (const auto& f : files)
-                    for (const auto& l : f.locks) attempt(Layer::site, [&] { lock(l); });
+            if (layer != Layer::site) continue;
+            for (const auto& f : files)
+                for (const auto& l : f.locks) attempt(Layer::site, [&] { lock(l); });
+            // A site that forbids plugins of users has said so for good.
+            if (const model::Key* k = key("plugins.user"); k && k->values == std::vector<std::string>{"false"} && k->layer == Layer::site)
+                lock({k->name, k->file, k->line});
         }
     }
 
@@ -119,18 +126,20 @@ private:
         files.push_back(std::move(f));
     }
 
-    static bool site_allows_user_plugins(const std::vector<ConfigFile>& files) {
-        bool allowed = true;
+    // "FILE:LINE" of the site's file that keeps plugins of users out; "" when none does.
+    static std::string who_forbids_user_plugins(const std::vector<ConfigFile>& files) {
+        std::string where;
         for (const auto& f : files)
             for (const auto& v : f.values)
                 if (v.key == "plugins.user" && v.texts.size() == 1) {
+                    bool allowed = false;  // also when it is no yes or no: apply() reports it
                     try {
                         allowed = canonical(v.texts[0], ValueType::boolean, {}) == "true";
                     } catch (const Error&) {
-                        allowed = false;  // apply() reports it
                     }
+                    where = allowed ? std::string() : v.file + ":" + std::to_string(v.line);
                 }
-        return allowed;
+        return where;
     }
 
     // ---- Plugins --------------------------------------------------------------------------------
@@ -140,10 +149,26 @@ private:
         std::vector<RawValue> config;
     };
 
+    static void check_directory(const std::string& directory) {
+        const std::string unsafe = unsafe_way(directory + "/file", {}, Way::whole);
+        if (!unsafe.empty())
+            throw Error(Code::permission, "plugins registered in " + directory + " are not used, because of " + unsafe,
+                        "Run: chmod go-w " + unsafe.substr(0, unsafe.find(',')));
+    }
+
     void read_registrations(const std::string& path, const std::string& base, Layer layer) {
-        const auto document = sources_.read(path);
-        if (!document) return;
-        RegistrationFile file = parse_registrations(path, *document);
+        RegistrationFile file;
+        try {
+            const auto document = sources_.read(path);
+            if (!document) return;
+            file = parse_registrations(path, *document);
+        } catch (const Error& e) {
+            // What one package or user got wrong takes nothing from the others. Who may write to it is another matter.
+            if (problems_ || e.code() == Code::permission) throw;
+            out_.warnings.push_back(e.message() + ": nothing in this file is registered" + (e.hint().empty() ? "" : ". " + e.hint()));
+            return;
+        }
+        if (layer == Layer::user && !forbidden_.empty()) return forbid(file, base);
         for (const auto& r : file.plugins) add(r, base, layer);
         for (auto& a : file.absent) out_.absent.push_back(std::move(a));
     }
@@ -173,6 +198,38 @@ private:
         if (!r.before.empty()) move_before(found, r, where);
     }
 
+    // Registered in vain, for `plugin list` and for who asks for what it provides.
+    void forbid(const RegistrationFile& file, const std::string& base) {
+        for (const auto& r : file.plugins) {
+            if (r.manifest.empty()) continue;
+            model::Plugin p;
+            try {
+                p = read_manifest(r, base);
+            } catch (const Error&) {
+                continue;
+            }
+            p.absent.clear();
+            p.active = false;
+            p.why = "this site forbids plugins of users (" + forbidden_ + ")";
+            p.registered_in = r.file;
+            p.registered_line = r.line;
+            out_.plugins.push_back(std::move(p));
+        }
+    }
+
+    static std::string manifest_path(const Registration& r, const std::string& base) {
+        return r.manifest[0] == '/' ? r.manifest : base + (base == "/" ? "" : "/") + r.manifest;
+    }
+
+    model::Plugin read_manifest(const Registration& r, const std::string& base) {
+        const std::string path = manifest_path(r, base);
+        const auto document = sources_.read(path);
+        if (!document) throw Error(Code::not_found, path + ": no such manifest");
+        const std::string unsafe = unsafe_way(path, {}, Way::whole);
+        if (!unsafe.empty()) throw Error(Code::permission, path + ": is not used, because of " + unsafe);
+        return parse_manifest(path, *document, out_.warnings);
+    }
+
     std::vector<model::Plugin>::iterator named(const std::string& name) {
         // The last one of that name: earlier ones were replaced.
         const auto at = std::find_if(out_.plugins.rbegin(), out_.plugins.rend(), [&](const auto& p) { return p.name == name; });
@@ -180,22 +237,17 @@ private:
     }
 
     std::vector<model::Plugin>::iterator load(const Registration& r, const std::string& base, const std::string& where) {
-        const std::string path = r.manifest[0] == '/' ? r.manifest : base + (base == "/" ? "" : "/") + r.manifest;
         model::Plugin p;
         try {
-            const auto document = sources_.read(path);
-            if (!document) {
-                if (r.optional) return out_.plugins.end();
-                throw Error(Code::not_found, path + ": no such manifest");
-            }
-            p = parse_manifest(path, *document, out_.warnings);
+            p = read_manifest(r, base);
             if (p.abi > SG_ABI_VERSION)
                 p.why = "it needs plugin ABI " + std::to_string(p.abi) + "; this program has " + std::to_string(SG_ABI_VERSION);
         } catch (const Error& e) {
+            if (r.optional && e.code() == Code::not_found) return out_.plugins.end();
             // The others go on working; the manifest's path stands for its unknown name.
             p = {};
             p.name = r.manifest;
-            p.manifest = path;
+            p.manifest = manifest_path(r, base);
             p.why = e.message();
         }
         p.registered_in = r.file;
@@ -310,6 +362,7 @@ private:
     std::vector<Error>* problems_;
     model::Configuration out_;
     std::vector<Applied> registrations_;
+    std::string forbidden_;           // who keeps plugins of users out
     std::set<std::string> sleeping_;  // keys of plugins that are not active
 };
 

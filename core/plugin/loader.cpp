@@ -8,7 +8,9 @@
 #include <cstring>
 
 #include "base/error.hpp"
+#include "base/trusted_path.hpp"
 #include "plugin/crash_guard.hpp"
+#include "plugin/object_file.hpp"
 
 namespace sg {
 
@@ -36,17 +38,21 @@ LoadedPlugin::LoadedPlugin(const PluginView& p, const sg_host* host)
         refuse("its object " + object_ + " cannot be used: " + std::strerror(errno), 1,
                "Install the plugin again, or remove its registration.");
     // Code that somebody else could have put there is not run.
-    const bool trusted_owner = st.st_uid == 0 || st.st_uid == geteuid() ||
-                               (stat(manifest_.c_str(), &manifest) == 0 && st.st_uid == manifest.st_uid);
+    if (stat(manifest_.c_str(), &manifest) != 0) manifest.st_uid = 0;
+    const bool trusted_owner = st.st_uid == 0 || st.st_uid == geteuid() || st.st_uid == manifest.st_uid;
     if (!trusted_owner || (st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && st.st_gid != 0 && st.st_gid != st.st_uid))
         refuse("its object " + object_ + " is not loaded, because other users may write to it", 1, "Run: chmod go-w " + object_);
+
+    const std::string unsafe = unsafe_way(object_, {manifest.st_uid}, Way::parent);
+    if (!unsafe.empty()) refuse("its object " + object_ + " is not loaded, because of " + unsafe, 1);
 
     install_crash_guard();
     const PluginScope scope(name_, object_);
     void* handle = dlopen(object_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-        const char* why = dlerror();
-        refuse("its object cannot be loaded: " + std::string(why ? why : object_), 1);
+        const char* told = dlerror();
+        const std::string why = told ? told : object_, defect = object_defect(object_);
+        refuse("its object cannot be loaded: " + (defect.empty() ? why : object_ + " " + defect), 1);
     }
     watch_object(handle, name_, object_);
     using Entry = const sg_plugin* (*)();

@@ -203,18 +203,51 @@ BOOST_FIXTURE_TEST_CASE(a_wrong_plugin_harms_nobody_else_and_says_why, World) {
     BOOST_TEST(holds(all, w + ":5: unknown member 'schema' in bootstrap. Did you mean 'scheme'?"));
     BOOST_TEST(holds(all, f + ":2: plugin nowhere/plugin.yaml is not active"));
     BOOST_TEST(!holds(all, "no/plugin.yaml is not"));
-    site("plugins.d/00.yaml", "plugins:\n  - {manifests: a/plugin.yaml}\n");
-    BOOST_TEST(holds(failure(), f + ":2: unknown member 'manifests' | Did you mean 'manifest'?"));
-    site("plugins.d/00.yaml", "plugins: {}\n");
-    BOOST_TEST(holds(failure(), f + ":1"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_wrong_registration_file_registers_nothing_and_harms_no_other, World) {
+    plugin("a", manifest("a"));
+    site("plugins.d/00.yaml", "plugins: [a/plugin.yaml]\n");
+    for (const auto& [text, said] : std::vector<std::pair<std::string, std::string>>{
+             {"plugins:\n  - {manifests: a/plugin.yaml}\n", ":2: unknown member 'manifests': nothing in this file is registered. Did you mean 'manifest'?"},
+             {"plugins: {}\n", ":1: 'plugins' must be a list: nothing in this file is registered"},
+             {"plugin: []\n", ":1: unknown member 'plugin': nothing in this file is registered. Did you mean 'plugins'?"},
+             {"plugins: [{name: a, enabled: perhaps}]\n", ":1"},
+             {"plugins:\n  - name: a\n    enabled: [no]\n", ":3"},
+             {"{", ":"},
+             {std::string(9 << 20, '#'), ": is larger than 8 MiB: nothing in this file is registered"}}) {
+        const std::string f = site("plugins.d/50.yaml", text);
+        const Index index = compiled();
+        BOOST_TEST(index.find(CapabilityKind::bootstrap, "a").has_value());
+        BOOST_REQUIRE(index.warnings().size() == 1u);
+        BOOST_TEST(holds(std::string(index.warnings()[0]), f + said), index.warnings()[0]);
+        std::vector<Error> problems;  // for who checks the configuration it is one
+        compile_what_can_be(installation(), home(), problems);
+        BOOST_TEST(problems.size() == 1u);
+    }
 }
 
 BOOST_FIXTURE_TEST_CASE(users_register_plugins_unless_the_site_says_no, World) {
     user("plugins/mine/plugin.yaml", manifest("mine"));
     user("plugins.d/a.yaml", "plugins: [mine/plugin.yaml]\n");
     BOOST_TEST(compiled().find(CapabilityKind::bootstrap, "mine").has_value());
-    site("singularity.yaml", "plugins: {user: no}\n");
-    BOOST_TEST(!compiled().find(CapabilityKind::bootstrap, "mine").has_value());
+    const std::string s = site("singularity.yaml", "# policy\nplugins: {user: no}\n");
+    const Index index = compiled();
+    BOOST_TEST(!index.find(CapabilityKind::bootstrap, "mine").has_value());
+    // It is listed, with the reason, and adds nothing.
+    const auto mine = index.find_plugin("mine");
+    BOOST_REQUIRE(mine.has_value());
+    BOOST_TEST(mine->why == "this site forbids plugins of users (" + s + ":2)");
+    BOOST_TEST(index.warnings().empty());
+    // No file of the user's, variable or option changes that.
+    BOOST_TEST(holds(std::string(index.find_key("plugins.user")->lock_file), s));
+    const std::string u = user("config.yaml", "plugins: {user: yes}\n");
+    BOOST_TEST(holds(failure(), u + ":1: this site has locked 'plugins.user' (" + s + ":2)"));
+    // A plugin of the site's is not replaced by one that is forbidden.
+    user("config.yaml", "");
+    plugin("mine", manifest("mine"));
+    site("plugins.d/00.yaml", "plugins: [mine/plugin.yaml]\n");
+    BOOST_TEST(compiled().find(CapabilityKind::bootstrap, "mine").has_value());
 }
 
 BOOST_FIXTURE_TEST_CASE(files_that_others_may_write_are_not_used, World) {
@@ -227,6 +260,28 @@ BOOST_FIXTURE_TEST_CASE(files_that_others_may_write_are_not_used, World) {
     const std::string s = site("singularity.yaml", "tmpdir: /x\n");
     chmod(s.c_str(), 0666);
     BOOST_TEST(holds(failure(), s + ": is not used, because other users may write to it | Run: chmod go-w " + s));
+}
+
+BOOST_FIXTURE_TEST_CASE(directories_that_others_may_write_register_nothing, World) {
+    plugin("a", manifest("a"));
+    site("plugins.d/00.yaml", "plugins: [a/plugin.yaml]\n");
+    user("plugins/mine/plugin.yaml", manifest("mine"));
+    user("plugins.d/a.yaml", "plugins: [mine/plugin.yaml]\n");
+    const auto found = [](const Index& index, const char* name) { return index.find(CapabilityKind::bootstrap, name).has_value(); };
+    for (const char* open : {"home/.singularity/plugins.d", "home/.singularity", "home", "home/.singularity/plugins/mine", "home/.singularity/plugins"}) {
+        chmod(at(open).c_str(), 0777);
+        const Index index = compiled();
+        BOOST_TEST(!found(index, "mine"), open);
+        BOOST_TEST(found(index, "a"));
+        BOOST_REQUIRE(!index.warnings().empty());
+        BOOST_TEST(holds(std::string(index.warnings()[0]), at(open) + ", which other users may write to"));
+        chmod(at(open).c_str(), 0755);
+    }
+    BOOST_TEST(found(compiled(), "mine"));
+    chmod(at("home").c_str(), 01777);  // sticky, as /tmp: who may write there cannot exchange what is others'
+    BOOST_TEST(found(compiled(), "mine"));
+    chmod(at("etc/singularity/plugins.d").c_str(), 0777);
+    BOOST_TEST(holds(failure(), at("etc/singularity/plugins.d") + ", which other users may write to | Run: chmod go-w"));
 }
 
 BOOST_FIXTURE_TEST_CASE(nothing_is_read_from_a_home_of_somebody_else, World) {
