@@ -36,6 +36,8 @@ public:
     Argument& one_of(std::initializer_list<std::string_view> words) { return choices_ = words, *this; }
     Argument& shown_as(std::string_view value) { return value_name_ = value, *this; }  // "SPEC" in "--bind SPEC"
     Argument& group(std::string_view name) { return group_ = name, *this; }
+    // What completion offers for its value, where the name of the value does not say it: see complete.hpp.
+    Argument& offers(std::string_view what) { return offers_ = what, *this; }
     // Works and is in no help: what the seed took and nobody needs to be told of.
     Argument& hidden() { return hidden_ = true, *this; }
     // Also reads SINGULARITY_NAME and APPTAINER_NAME for each NAME of "BIND,BINDPATH", in that order, when it
@@ -57,6 +59,9 @@ public:
     std::string_view plugin() const { return plugin_; }  // "" = the verb's own
     std::string_view long_name() const;   // the first, without dashes; "" = none
     std::string shown_name() const;       // "--bind", else "-B", else "IMAGE"
+    std::string shown_names() const;      // "-B, --bind"
+    std::string_view shown_value() const; // "SPEC"; "" of a flag
+    std::string text() const;             // its help, with the variable and the key that do the same
 
 private:
     friend class Arguments;
@@ -67,7 +72,7 @@ private:
 
     Kind kind_;
     bool is_word_, required_ = false, append_ = false, hidden_ = false;
-    std::string_view names_, help_, group_ = "Options", value_name_, variables_, key_, plugin_;
+    std::string_view names_, help_, group_ = "Options", value_name_, variables_, key_, plugin_, offers_;
     std::vector<std::string_view> choices_;
     size_t least_ = 0, most_ = SIZE_MAX;
     void* target_;  // bool, std::string, int64_t or std::vector<std::string>; may be null
@@ -121,11 +126,27 @@ public:
     std::string help() const;
     // Words of the chosen one in the order of their places, and what it has passed on.
     std::vector<std::string> given_words() const;
+    // The same as a manual page (section 1, roff). `version` is the program's.
+    std::string manual(std::string_view version) const;
+    // One that another word may be completed to.
+    struct Candidate {
+        std::string word, help;
+    };
+    // Asked for what a value may be: `what` is the value's name, or what the argument `offers`; `word` what there is of
+    // it. Adds candidates, also such as do not fit.
+    using Offer = std::function<void(std::string_view what, const std::string& word, std::vector<Candidate>& to)>;
+    // What the last of `words`, which may be empty, can go on to. The words before it need not be right.
+    std::vector<Candidate> complete(const std::vector<std::string>& words, const Offer& offer) const;
     // Given options in the order of the command line, then those of variables; a list once for each value.
     std::vector<std::pair<const Argument*, std::string>> in_order() const;
 
 private:
     const Argument* find(std::string_view name) const;
+    std::string synopsis() const;  // behind the verb's name
+    std::vector<std::string_view> groups() const;  // of options that are shown, the least interesting last
+    std::string_view own_name() const { return std::string_view(name_).substr(name_.rfind(' ') + 1); }
+    std::vector<std::string> places() const;  // names of its words
+    void complete_value(const Argument& option, const std::string& word, const Offer& offer, std::vector<Candidate>& to) const;
     Argument* find_above(std::string_view name);  // here or in a verb above
     [[noreturn]] void refuse_option(const std::string& word) const;
     [[noreturn]] void refuse(const std::string& what, const std::string& hint = {}) const;

@@ -245,7 +245,7 @@ Action declare(Arguments& arguments) {
     list_verb.examples({"singularity cache list", "singularity cache list -v -T blob", "singularity cache list --json --verify"});
     Arguments& clean_verb = arguments.command("clean", "Remove what is in the cache");
     clean_verb.list("-T,--type", o->types, "Only these: an area of the cache, blob, or all").shown_as("TYPE");
-    clean_verb.list("-N,--name", o->names, "Only files of this name, or of this hash").shown_as("NAME");
+    clean_verb.list("-N,--name", o->names, "Only files of this name, or of this hash").shown_as("NAME").offers("CACHED");
     clean_verb.integer("-D,--days", o->days, "Only what was stored more than so many days ago");
     clean_verb.text("--max-size", o->most, "What was not used for longest, until the rest is no larger: 10G").shown_as("SIZE");
     clean_verb.flag("-n,--dry-run", o->dry, "Tell what would be removed");

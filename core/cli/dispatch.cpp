@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "cli/arguments.hpp"
+#include "cli/complete.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/print.hpp"
 #include "cli/signals.hpp"
@@ -129,7 +130,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
     const auto formats = verb.name == "build" ? add_format_flags(arguments, context.index) : std::vector<std::pair<const Argument*, std::string>>();
     add_plugin_options(arguments, context.index, "Options of plugins");
     add_global_flags(arguments, context.global);
-    if (!parse(arguments, words, context.global)) return 0;
+    if (answered(arguments, words, context) || !parse(arguments, words, context.global)) return 0;
     context.global.apply();
     for (const auto w : context.index.warnings()) log::warning(w);
     arguments.apply_variables();
@@ -219,7 +220,7 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
     const auto added = context.index.options_of(name);
     add_plugin_options(top, added, "Options of plugins");
     add_global_flags(top, context.global);
-    if (!parse(top, arguments, context.global)) return 0;
+    if (answered(top, arguments, context) || !parse(top, arguments, context.global)) return 0;
     context.global.apply();
     for (const auto w : context.index.warnings()) log::warning(w);
     top.apply_variables();

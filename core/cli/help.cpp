@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/nearest.hpp"
+#include "cli/complete.hpp"
 #include "cli/overview.hpp"
 #include "cli/print.hpp"
 #include "cli/table.hpp"
@@ -37,20 +38,39 @@ bool print_manual(const Index& index, const std::string& name, bool after_verb) 
     return true;
 }
 
-int run(const std::vector<std::string>& words, Session& session) {
+struct Options {
+    std::vector<std::string> words;
+    bool man = false;
+    std::string pages;  // where to write all manual pages
+};
+
+void write_all_pages(const std::string& directory, Context& context) {
+    write_page(directory, "singularity", overview_manual(context));
+    std::vector<std::string> names;
+    for (const auto& row : verb_table()) names.emplace_back(row.name);
+    for (const auto& c : context.index.capabilities(CapabilityKind::command)) names.emplace_back(c.name);
+    for (const auto& name : names) run_named(name, {std::string(manuals_request) + directory}, context);
+}
+
+int run(const Options& o, Session& session) {
+    const std::vector<std::string>& words = o.words;
     Context context = *session.context;
     const Index& index = context.index;
+    if (!o.pages.empty()) {
+        write_all_pages(o.pages, context);
+        return 0;
+    }
     if (words.empty()) {
-        print(overview(context));
+        print(o.man ? overview_manual(context) : overview(context));
         return 0;
     }
     const std::string& name = words.front();
     const std::string scheme = name.substr(0, name.find(':'));  // "docker://" is asked for as well
     if (find_verb(name) || find_command(index, name)) {
         std::vector<std::string> arguments(words.begin() + 1, words.end());
-        arguments.push_back("--help");
+        arguments.emplace_back(o.man ? manual_request : "--help");
         const int code = run_named(name, std::move(arguments), context);
-        if (words.size() == 1) print_manual(index, name, true);
+        if (words.size() == 1 && !o.man) print_manual(index, name, true);
         return code;
     }
     if (print_manual(index, scheme, false)) return 0;
@@ -65,10 +85,12 @@ int run(const std::vector<std::string>& words, Session& session) {
 }
 
 Action declare(Arguments& arguments) {
-    auto words = std::make_shared<std::vector<std::string>>();
-    arguments.words("WHAT", *words, "A command, a scheme, a format or a plugin").between(0, 4);
-    arguments.examples({"singularity help build", "singularity help oci"});
-    return [words](Session& session) { return run(*words, session); };
+    auto o = std::make_shared<Options>();
+    arguments.words("WHAT", o->words, "A command, a scheme, a format or a plugin").between(0, 4).offers("VERB");
+    arguments.flag("--man", o->man, "Print a command's manual page, for 'man -l -'");
+    arguments.text("--man-pages", o->pages, "Write all manual pages into this directory").shown_as("DIR").hidden();
+    arguments.examples({"singularity help build", "singularity help oci", "singularity help --man key list | man -l -"});
+    return [o](Session& session) { return run(*o, session); };
 }
 
 }  // namespace

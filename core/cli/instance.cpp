@@ -71,7 +71,7 @@ Action declare_start(Arguments& arguments, const char* verb) {
 
 Action declare_list(Arguments& arguments) {
     auto o = std::make_shared<ListOptions>();
-    arguments.word("NAME", o->pattern, "One instance, or a shell pattern in quotes as 'web*'");
+    arguments.word("NAME", o->pattern, "One instance, or a shell pattern in quotes as 'web*'").offers("INSTANCE");
     arguments.flag("-j,--json", o->json, "Print JSON");
     arguments.flag("-l,--logs", o->logs, "Print where the output goes");
     arguments.text("-u,--user", o->user, "Instances of another user (root only)").shown_as("USER");
@@ -82,7 +82,7 @@ Action declare_list(Arguments& arguments) {
 
 Action declare_stop(Arguments& arguments) {
     auto o = std::make_shared<StopOptions>();
-    arguments.word("NAME", o->name, "One instance, or a shell pattern in quotes as 'web*'");
+    arguments.word("NAME", o->name, "One instance, or a shell pattern in quotes as 'web*'").offers("INSTANCE");
     arguments.flag("-a,--all", o->all, "All instances of the user");
     arguments.flag("-F,--force", o->force, "End it at once (SIGKILL)");
     arguments.text("-s,--signal", o->signal, "Signal that asks it to end (SIGINT)").shown_as("SIGNAL").variable("STOP_SIGNAL");
@@ -97,7 +97,7 @@ Action declare_stop(Arguments& arguments) {
 
 Action declare_stats(Arguments& arguments) {
     auto o = std::make_shared<StatsOptions>();
-    arguments.word("NAME", o->name, "The instance").required();
+    arguments.word("NAME", o->name, "The instance").offers("INSTANCE").required();
     arguments.flag("-j,--json", o->json, "Print JSON, once");
     arguments.flag("--no-stream", o->once, "Print once");
     arguments.text("-u,--user", o->user, "Instance of another user (root only)").shown_as("USER");

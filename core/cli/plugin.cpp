@@ -158,7 +158,7 @@ Action declare(Arguments& arguments) {
                    "a built one; remove NAME: one that was installed so; enable NAME, disable NAME: any one, without removing it")
         .required()
         .one_of({"list", "inspect", "create", "install", "remove", "enable", "disable"});
-    arguments.word("NAME", o->what, "A plugin; for install a directory with plugin.yaml and the object, or a tar archive of one");
+    arguments.word("NAME", o->what, "A plugin; for install a directory with plugin.yaml and the object, or a tar archive of one").offers("PLUGIN");
     arguments.flag("--user", o->user, "Install, remove, enable or disable for yourself alone (in ~/.singularity)");
     arguments.text("--kind", o->kind, "What a new plugin provides");
     arguments.text("--lang", o->language, "The language of a new plugin (default c++)").one_of({"c++", "c"});

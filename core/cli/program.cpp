@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "base/nearest.hpp"
+#include "cli/complete.hpp"
 #include "cli/dispatch.hpp"
 #include "cli/module_client.hpp"
 #include "cli/overview.hpp"
@@ -117,6 +118,7 @@ int run(CommandLine line) {
     try {
         context.index = load_index(context.installation, Home::find(), site ? Keep::site : Keep::cache).index;
     } catch (const Error& e) {
+        if (line.verb == "__complete") return 0;
         // Help must be had also when a configuration file is wrong.
         if (line.verb != "help" && line.verb != "buildcfg" && !line.verb.empty()) throw;
         std::vector<Error> problems;
@@ -127,6 +129,7 @@ int run(CommandLine line) {
 #if SG_HAVE_MOUNT
     context.mount = mount_service();
 #endif
+    if (line.verb == "__complete") return complete_command_line(std::move(line.arguments), context);
     if (line.verb.empty()) {
         print(overview(context));
         return exit_code(Code::usage);

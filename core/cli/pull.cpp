@@ -105,7 +105,7 @@ int run(const Options& o, Session& session) {
 
 Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    arguments.words("WORDS", o->words, "[FILE] URI").required().between(1, 2);
+    arguments.words("WORDS", o->words, "[FILE] URI").offers("URI").required().between(1, 2);
     arguments.text("--name,--dest", o->name, "The file to write");
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");

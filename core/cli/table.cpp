@@ -85,6 +85,7 @@ const std::vector<VerbRow>& verb_table() {
         here(plugin_verb);
         here(config_verb);
         here(buildcfg_verb);
+        here(completion_verb);
 #if SG_WITH_DOCTOR
         here(doctor_verb);
 #endif

@@ -35,18 +35,9 @@ std::string row(const std::string& name, std::string_view text) {
     return line + wrapped(std::string(text), column) + "\n";
 }
 
-std::string option_row(std::string_view names, std::string_view value, const std::string& text) {
-    std::string shown, longs;
-    while (!names.empty()) {
-        const size_t end = std::min(names.find(','), names.size());
-        const std::string name(names.substr(0, end));
-        std::string& to = name.starts_with("--") ? longs : shown;
-        to += (to.empty() ? "" : ", ") + name;
-        names.remove_prefix(std::min(end + 1, names.size()));
-    }
-    shown = (shown.empty() ? "    " : longs.empty() ? shown : shown + ", ") + longs;
-    if (!value.empty()) shown += " " + std::string(value);
-    std::string out = "  " + shown;
+std::string option_row(const std::string& names, std::string_view value, const std::string& text) {
+    std::string out = "  " + std::string(names.starts_with("--") ? "    " : "") + names;
+    if (!value.empty()) out += " " + std::string(value);
     if (out.size() + 2 > column)
         out += "\n" + std::string(column, ' ');
     else
@@ -54,22 +45,55 @@ std::string option_row(std::string_view names, std::string_view value, const std
     return out + wrapped(text, column) + "\n";
 }
 
+constexpr std::string_view global = "Global options";
+
 }  // namespace
 
-std::string Arguments::help() const {
-    constexpr std::string_view global = "Global options";
-    std::string out = "Usage: singularity " + name_;
-    if (usage_.starts_with("singularity ")) {
-        out = "Usage: " + usage_;
-    } else {
-        out += commands_.empty() ? " [options]" : " COMMAND";
-        if (!usage_.empty()) out += " " + usage_;
-        for (const auto& a : all_) {
-            if (!a.is_word_ || !usage_.empty()) continue;
-            const std::string shown = std::string(a.names_) + (a.kind_ == Argument::Kind::list && a.most_ > 1 ? "..." : "");
-            out += a.required_ ? " " + shown : " [" + shown + "]";
-        }
+std::string Argument::shown_names() const {
+    std::string shorts, longs;
+    for (std::string_view names = names_; !names.empty();) {
+        const size_t end = std::min(names.find(','), names.size());
+        std::string& to = names.starts_with("--") ? longs : shorts;
+        to += (to.empty() ? "" : ", ") + std::string(names.substr(0, end));
+        names.remove_prefix(std::min(end + 1, names.size()));
     }
+    return shorts + (shorts.empty() || longs.empty() ? "" : ", ") + longs;
+}
+
+std::string_view Argument::shown_value() const {
+    if (kind_ == Kind::flag) return "";
+    if (!value_name_.empty()) return value_name_;
+    return kind_ == Kind::integer ? "NUMBER" : "TEXT";
+}
+
+std::string Argument::text() const {
+    std::string out(help_);
+    if (!variables_.empty()) out += " [SINGULARITY_" + std::string(variables_.substr(0, variables_.find(','))) + "]";
+    if (!key_.empty()) out += " [" + std::string(key_) + "]";
+    return out;
+}
+
+std::string Arguments::synopsis() const {
+    std::string out = commands_.empty() ? " [options]" : " COMMAND";
+    if (!usage_.empty()) out += " " + usage_;
+    for (const auto& a : all_) {
+        if (!a.is_word_ || !usage_.empty()) continue;
+        const std::string shown = std::string(a.names_) + (a.kind_ == Argument::Kind::list && a.most_ > 1 ? "..." : "");
+        out += a.required_ ? " " + shown : " [" + shown + "]";
+    }
+    return out;
+}
+
+std::vector<std::string_view> Arguments::groups() const {
+    std::vector<std::string_view> out;
+    for (const auto& a : all_)
+        if (!a.is_word_ && !a.hidden_ && a.group_ != global && std::find(out.begin(), out.end(), a.group_) == out.end()) out.push_back(a.group_);
+    out.push_back(global);
+    return out;
+}
+
+std::string Arguments::help() const {
+    std::string out = "Usage: " + (usage_.starts_with("singularity ") ? usage_ : "singularity " + name_ + synopsis());
     out += "\n";
     if (!summary_.empty()) out += "\n" + summary_ + "\n";
 
@@ -79,25 +103,13 @@ std::string Arguments::help() const {
     if (!rows.empty()) out += "\nArguments:\n" + rows;
 
     if (!commands_.empty()) out += "\nCommands:\n";
-    for (const auto& c : commands_) out += row(c->name_.substr(name_.size() + 1), c->summary_);
+    for (const auto& c : commands_) out += row(std::string(c->own_name()), c->summary_);
 
-    std::vector<std::string_view> groups;
-    for (const auto& a : all_)
-        if (!a.is_word_ && !a.hidden_ && a.group_ != global && std::find(groups.begin(), groups.end(), a.group_) == groups.end()) groups.push_back(a.group_);
-    groups.push_back(global);  // the least interesting
-    for (const auto group : groups) {
+    for (const auto group : groups()) {
         rows.clear();
-        for (const auto& a : all_) {
-            if (a.is_word_ || a.hidden_ || a.group_ != group) continue;
-            std::string text(a.help_);
-            if (!a.variables_.empty()) text += " [SINGULARITY_" + std::string(a.variables_.substr(0, a.variables_.find(','))) + "]";
-            if (!a.key_.empty()) text += " [" + std::string(a.key_) + "]";
-            std::string_view value = a.value_name_;
-            if (a.kind_ == Argument::Kind::flag) value = "";
-            else if (value.empty()) value = a.kind_ == Argument::Kind::integer ? "NUMBER" : "TEXT";
-            rows += option_row(a.names_, value, text);
-        }
-        if (group == global) rows += option_row("-h,--help", "", "Print this help");
+        for (const auto& a : all_)
+            if (!a.is_word_ && !a.hidden_ && a.group_ == group) rows += option_row(a.shown_names(), a.shown_value(), a.text());
+        if (group == global) rows += option_row("-h, --help", "", "Print this help");
         if (!rows.empty()) out += "\n" + std::string(group) + ":\n" + rows;
     }
     if (!examples_.empty()) out += "\nExamples:\n";

@@ -242,3 +242,71 @@ BOOST_AUTO_TEST_CASE(help_shows_usage_options_variables_and_examples) {
         BOOST_TEST(holds(text, part), part);
     BOOST_TEST(!holds(text, "--depth"));
 }
+
+BOOST_AUTO_TEST_CASE(a_manual_page_says_what_help_says_and_nothing_in_it_is_a_request) {
+    Line v;
+    v.arguments.word("TARGET", v.target, ".cfg or 'x' first: \\n is no line").required();
+    v.arguments.text("--home", v.name, "SRC[:DEST]").variable("HOME").shown_as("SPEC");
+    v.arguments.examples({"singularity verb .x"});
+    const std::string page = v.arguments.manual("4.0.0");
+    for (const char* part : {".TH \"SINGULARITY\\-VERB\" 1 \"\" \"singularity 4.0.0\"", "\\fBsingularity verb\\fR [options] TARGET\n",
+                             "\n\\&.cfg or 'x' first: \\en is no line\n", "\\fB\\-F, \\-\\-force\\fR\nReplace it\n", "\\fB\\-\\-home\\fR \\fISPEC\\fR\n",
+                             "[SINGULARITY_HOME]", "\n.BR singularity (1)\n"})
+        BOOST_TEST(holds(page, part), part);
+    BOOST_TEST(!holds(page, "depth"));
+}
+
+BOOST_AUTO_TEST_CASE(completion_knows_options_verbs_below_choices_and_what_values_are) {
+    Arguments top("verb", "");
+    bool force = false;
+    std::string kind, image;
+    std::vector<std::string> binds, more;
+    top.flag("-F,--force", force, "");
+    Arguments& make = top.command("make", "Make it");
+    top.command("mend", "Mend it");
+    make.text("-k,--kind", kind, "").one_of({"big", "small"});
+    make.list("-B,--bind", binds, "").shown_as("SPEC");
+    make.word("IMAGE", image, "The image").required();
+    make.words("MORE", more, "More").offers("INSTANCE");
+    make.flag("--secret", force, "").hidden();
+    const auto complete = [&](const std::vector<std::string>& words) {
+        std::string out;
+        const auto offer = [](std::string_view what, const std::string& word, std::vector<Arguments::Candidate>& to) {
+            to.push_back({"<" + std::string(what) + " " + word + ">", ""});
+        };
+        for (const auto& c : top.complete(words, offer)) out += c.word + ";";
+        return out;
+    };
+    BOOST_TEST(complete({"m"}) == "make;mend;");
+    BOOST_TEST(complete({"-"}) == "--force;--help;");
+    BOOST_TEST(complete({"make", "-"}) == "--kind;--bind;--force;--help;");
+    BOOST_TEST(complete({"make", "--kind", ""}) == "big;small;");
+    BOOST_TEST(complete({"make", "-k", "b"}) == "big;small;");
+    BOOST_TEST(complete({"make", "--kind=b"}) == "--kind=big;--kind=small;");
+    BOOST_TEST(complete({"make", "--bind", "/x"}) == "<SPEC /x>;");
+    BOOST_TEST(complete({"make", "--bind=/x"}) == "--bind=<SPEC /x>;");
+    BOOST_TEST(complete({"make", "-F", "--kind", "big", "i"}) == "<IMAGE i>;");
+    BOOST_TEST(complete({"make", "i", "x", "w"}) == "<INSTANCE w>;");
+    BOOST_TEST(complete({"make", "--", "-"}) == "<IMAGE ->;");
+    BOOST_TEST(complete({"make", "--nonsense", "i"}) == "<IMAGE i>;");
+    BOOST_TEST(complete({"nonsense", ""}) == "");
+    BOOST_TEST(complete({}) == "");
+}
+
+BOOST_AUTO_TEST_CASE(completion_of_what_runs_containers_ends_at_the_image) {
+    const auto complete = [&](const std::string& usage, bool rest, const std::vector<std::string>& words) {
+        Arguments arguments("verb", "");
+        arguments.usage(usage);
+        if (rest) arguments.pass_rest();
+        std::string out;
+        const auto offer = [](std::string_view what, const std::string&, std::vector<Arguments::Candidate>& to) { to.push_back({std::string(what), ""}); };
+        for (const auto& c : arguments.complete(words, offer)) out += c.word + ";";
+        return out;
+    };
+    BOOST_TEST(complete("IMAGE COMMAND [ARGUMENTS]", true, {""}) == "CONTAINER;IMAGE;");
+    BOOST_TEST(complete("IMAGE COMMAND [ARGUMENTS]", true, {"x.sif", ""}) == "COMMAND;");
+    BOOST_TEST(complete("IMAGE COMMAND [ARGUMENTS]", true, {"x.sif", "ls", "--he"}) == "ARGUMENTS;");
+    BOOST_TEST(complete("singularity sign [--key FILE] [options] IMAGE", false, {"x"}) == "IMAGE;");
+    BOOST_TEST(complete("singularity sign [--key FILE] [options] IMAGE", false, {"x", ""}) == "");
+    BOOST_TEST(complete("singularity key list [--secret] [--json]", false, {""}) == "");
+}
