@@ -6,6 +6,8 @@
 #include <csignal>
 #include <iostream>
 
+#include "hub/builder/builder.hpp"
+#include "hub/builder/logs.hpp"
 #include "hub/service.hpp"
 
 namespace hub {
@@ -57,8 +59,22 @@ int serve(const Invocation& line, const Host& host) {
     ::signal(SIGPIPE, SIG_IGN);
     Service service(data_directory(line));
     options.access_log = service.data + "/access.json";
+    const auto building = BuilderOptions::read(host, service.data);
+    if (building.kind != BuilderOptions::Kind::none && !building.subordinate_ids())
+        host.warn("the user of the hub has no subordinate ids: in builds all files belong to root, and many package managers fail");
+    std::unique_ptr<Builder> builder;
+    std::unique_ptr<LogViewers> viewers;
     Router router;
     add_all_routes(service, router);
+    if (building.kind != BuilderOptions::Kind::none) {
+        builder = std::make_unique<Builder>(service, building);
+        viewers = std::make_unique<LogViewers>([&builds = builder->builds()](const std::string& id) {
+            const auto build = builds.find(id);
+            return !build || build->done();
+        });
+        add_build_routes(service, *builder, *viewers, router);
+        service.builds = true;
+    }
     Server server(router, service.accounts, options, service.counts);
     std::cout << "The hub listens on http://" << options.host << ":" << server.port() << std::endl;
     server.run(host.cancel_fd());

@@ -39,9 +39,10 @@ void add_base_routes(Service& service, Router& router) {
     router.add("GET", "/version", Access::open, [](Request&, Reply& reply) {
         reply.data(JsonObject().add("version", "v1.0.0").add("apiVersion", "2.0.0-alpha.2").text());
     });
-    router.add("GET", "/assets/config/config.prod.json", Access::open, [](Request& request, Reply& reply) {
+    router.add("GET", "/assets/config/config.prod.json", Access::open, [&](Request& request, Reply& reply) {
         JsonObject out;
-        for (const char* name : {"libraryAPI", "keystoreAPI", "tokenAPI"}) out.raw(name, JsonObject().add("uri", request.base).text());
+        for (const char* name : {"libraryAPI", "keystoreAPI", "tokenAPI", "builderAPI"})
+            if (service.builds || std::string_view(name) != "builderAPI") out.raw(name, JsonObject().add("uri", request.base).text());
         reply.send(200, "application/json; charset=utf-8", out.text());
     });
     router.add("GET", "/v1/token-status", Access::open, [](Request& request, Reply& reply) {

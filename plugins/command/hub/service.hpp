@@ -19,6 +19,7 @@ struct Service {
     std::unique_ptr<BlobStore> blobs;
     ServerCounts counts;
     std::string secret;  // signs upload URLs; kept in the database
+    bool builds = false;  // there is a builder
 };
 
 // Each part has one. `service` outlives the router.
@@ -28,6 +29,10 @@ void add_keystore_routes(Service& service, Router& router);  // keystore/routes.
 void add_library_routes(Service& service, Router& router);   // library/routes.cpp
 void add_overview_routes(Service& service, Router& router);  // library/overview.cpp: what the pages show
 void add_web_routes(Service& service, Router& router);       // web/routes.cpp
+// builder/routes.cpp. Without a builder there are none. Both outlive the router.
+class Builder;
+class LogViewers;
+void add_build_routes(Service& service, Builder& builder, LogViewers& viewers, Router& router);
 void add_all_routes(Service& service, Router& router);
 
 // Removes blobs that no image has and uploads whose time is over. Safe while the hub serves.

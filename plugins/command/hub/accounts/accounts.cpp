@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -57,6 +58,23 @@ std::string sha256_hex(const std::string& text) {
     return hex(out, sizeof out);
 }
 
+std::string hmac_hex(const std::string& key, const std::string& text) {
+    unsigned char out[32];
+    unsigned size = 0;
+    HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &size);
+    return hex(out, sizeof out);
+}
+
+std::string sealed(const std::string& key, const std::string& text) { return text + "." + hmac_hex(key, text); }
+
+std::optional<std::string> opened(const std::string& key, const std::string& text) {
+    const size_t dot = text.rfind('.');
+    if (dot == std::string::npos) return std::nullopt;
+    const std::string inner = text.substr(0, dot), right = sealed(key, inner);
+    if (text.size() != right.size() || CRYPTO_memcmp(text.data(), right.data(), right.size()) != 0) return std::nullopt;
+    return inner;
+}
+
 std::string scope_text(unsigned scopes) {
     std::string out;
     for (const auto& [bit, name] : {std::pair{scope_read, "read"}, {scope_write, "write"}, {scope_build, "build"}})
@@ -91,6 +109,7 @@ bool valid_name(const std::string& text) {
 
 void Accounts::add_user(const std::string& name, const std::string& password, bool admin) {
     if (!valid_name(name)) throw Error(Code::invalid, "a user's name has small letters and digits, with single '.', '_' or '-' between them, and at most 64 of them");
+    if (name == temporary_entity) throw Error(Code::invalid, "'" + name + "' is where results of builds are kept for a day, and no user");
     check_password(password);
     const std::string kept = scrypt(password, random_hex(16));
     db_.transaction([&] {

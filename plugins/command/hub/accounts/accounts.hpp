@@ -22,6 +22,8 @@ struct Identity {
     bool may(unsigned scope) const { return (scopes & scope) == scope; }
 };
 
+inline constexpr const char* temporary_entity = "remote-builds";  // of the library; no user has its name
+
 struct NewToken {
     std::string id, secret;  // the secret is shown once and nowhere kept
     int64_t expires = 0;     // Unix seconds
@@ -60,6 +62,10 @@ private:
 int64_t now();                        // Unix seconds
 std::string random_hex(size_t bytes);
 std::string sha256_hex(const std::string& text);
+std::string hmac_hex(const std::string& key, const std::string& text);  // HMAC-SHA-256
+// "TEXT.SIGNATURE", and TEXT again; nullopt when the signature is not this key's.
+std::string sealed(const std::string& key, const std::string& text);
+std::optional<std::string> opened(const std::string& key, const std::string& text);
 std::string scope_text(unsigned scopes);                 // "read,write"
 unsigned parse_scopes(const std::string& text);          // throws Code::usage
 bool valid_name(const std::string& text);                // one part of a library reference, at most 64 characters

@@ -16,7 +16,7 @@ namespace {
 
 const std::string container_columns =
     "SELECT containers.id, containers.name, containers.description, containers.private OR collections.private, downloads, containers.created, "
-    "collections.id, collections.name, entities.id, entities.name FROM containers JOIN collections ON collections.id = collection "
+    "collections.id, collections.name, entities.id, entities.name, containers.owner FROM containers JOIN collections ON collections.id = collection "
     "JOIN entities ON entities.id = entity ";
 const std::string image_columns = "SELECT id, hash, description, uploaded, size, arch, encrypted, signed, fingerprints, created, container, definition FROM images ";
 constexpr const char* absent = "there is no such image here";
@@ -80,7 +80,7 @@ void Library::need_write(const Identity& who, const std::string& entity) {
 std::vector<Container> Library::containers(const std::string& where, const std::vector<Value>& values) {
     std::vector<Container> out;
     for (const auto& r : db_.query(container_columns + where, values))
-        out.push_back({r.text(0), r.text(1), r.text(2), r.flag(3), r.number(4), r.number(5), r.text(6), r.text(7), r.text(8), r.text(9)});
+        out.push_back({r.text(0), r.text(1), r.text(2), r.flag(3), r.number(4), r.number(5), r.text(6), r.text(7), r.text(8), r.text(9), r.number(10)});
     return out;
 }
 
@@ -93,13 +93,13 @@ std::vector<ImageRow> Library::images(const std::string& where, const std::vecto
 
 Container Library::container(const Identity& who, const std::string& entity, const std::string& collection, const std::string& name) {
     const auto found = containers("WHERE entities.name = ? AND collections.name = ? AND containers.name = ?", {entity, collection, name});
-    if (found.empty() || !may_see(who, found[0].is_private, entity)) throw HttpError{404, absent};
+    if (found.empty() || !may_see(who, found[0])) throw HttpError{404, absent};
     return found[0];
 }
 
 Container Library::container_by_id(const Identity& who, const std::string& id) {
     const auto found = containers("WHERE containers.id = ?", {id});
-    if (found.empty() || !may_see(who, found[0].is_private, found[0].entity_name)) throw HttpError{404, absent};
+    if (found.empty() || !may_see(who, found[0])) throw HttpError{404, absent};
     return found[0];
 }
 
@@ -155,6 +155,37 @@ void Library::reindex(const std::string& id) {
     db_.change("DELETE FROM search WHERE rowid = ?", {row});
     db_.change("INSERT INTO search(rowid, container, text) VALUES(?, ?, ?)",
                {row, id, found[0].entity_name + "/" + found[0].collection_name + "/" + found[0].name + "\n" + found[0].description});
+}
+
+Container Library::make_container(const ImageReference& r, bool is_private, int64_t owner) {
+    Container made;
+    db_.transaction([&] {
+        db_.change("INSERT OR IGNORE INTO entities VALUES(?, ?, '', ?)", {random_hex(12), r.entity, now()});
+        const std::string entity = db_.query("SELECT id FROM entities WHERE name = ?", {r.entity}).at(0).text(0);
+        db_.change("INSERT OR IGNORE INTO collections VALUES(?, ?, ?, '', 0, ?)", {random_hex(12), entity, r.collection, now()});
+        const std::string collection = db_.query("SELECT id FROM collections WHERE entity = ? AND name = ?", {entity, r.collection}).at(0).text(0);
+        db_.change("INSERT OR IGNORE INTO containers(id, collection, name, description, private, created, owner) VALUES(?, ?, ?, '', ?, ?, ?)",
+                   {random_hex(12), collection, r.container, int64_t{is_private}, now(), owner});
+        made = containers("WHERE collections.id = ? AND containers.name = ?", {collection, r.container}).at(0);
+        reindex(made.id);
+    });
+    return made;
+}
+
+ImageRow Library::make_image(const Container& c, const std::string& hash, const std::string& description) {
+    db_.change("INSERT OR IGNORE INTO images(id, container, hash, description, created) VALUES(?, ?, ?, ?, ?)", {random_hex(12), c.id, hash, description, now()});
+    return images("WHERE container = ? AND hash = ?", {c.id, hash}).at(0);
+}
+
+void Library::remove_container(const std::string& id) {
+    // In the write lock, as the collection of garbage: an upload becomes a blob, and its image's row is written, in one such transaction.
+    db_.transaction([&] {
+        const auto gone = images("WHERE container = ?", {id});
+        db_.change("DELETE FROM search WHERE rowid = (SELECT rowid FROM containers WHERE id = ?)", {id});
+        db_.change("DELETE FROM containers WHERE id = ?", {id});
+        for (const auto& i : gone)
+            if (db_.query("SELECT 1 FROM images WHERE hash = ? AND uploaded = 1", {i.hash}).empty()) service_.blobs->remove(i.hash.substr(7));
+    });
 }
 
 int64_t Library::used_bytes(const std::string& entity) {

@@ -12,6 +12,7 @@ struct Container {
     bool is_private = false;  // it or its collection
     int64_t downloads = 0, created = 0;
     std::string collection, collection_name, entity, entity_name;
+    int64_t owner = 0;  // a user who may see it although the entity is another's; 0: nobody
 };
 
 struct ImageRow {
@@ -45,6 +46,9 @@ public:
     static bool may_see(const Identity& who, bool is_private, const std::string& entity) {
         return !is_private || (who.may(scope_read) && (who.admin || who.name == entity));
     }
+    static bool may_see(const Identity& who, const Container& c) {
+        return may_see(who, c.is_private, c.entity_name) || (c.owner != 0 && c.owner == who.user && (who.may(scope_read) || who.may(scope_build)));
+    }
     static void need_write(const Identity& who, const std::string& entity);
 
     Container container(const Identity& who, const std::string& entity, const std::string& collection, const std::string& name);
@@ -54,6 +58,12 @@ public:
     void set_tag(const Identity& who, const std::string& container, const std::string& arch, const std::string& tag, const std::string& image);
     void remove_image(const Identity& who, const ImageReference& reference, const std::string& arch);
     void reindex(const std::string& container);
+    // The container of that name, made with what it stands in when it is not there; in a new private one `owner` may look too.
+    Container make_container(const ImageReference& reference, bool is_private, int64_t owner);
+    // The row of an image that is to be uploaded into the container, new or not.
+    ImageRow make_image(const Container& container, const std::string& hash, const std::string& description);
+    // With its images, and with their files as far as no other image has them.
+    void remove_container(const std::string& id);
     // The upload becomes the image's blob. Throws HttpError 400 when its hash is not the image's, or it is no SIF; 413 above the quota.
     void finish(const ImageRow& image, const Container& container, const std::string& upload, const std::string& hash);
     int64_t used_bytes(const std::string& entity);  // each blob counts once

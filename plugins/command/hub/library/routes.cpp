@@ -96,15 +96,14 @@ void add_images(const std::shared_ptr<Parts>& p, Router& router) {
         const auto i = p->library.image(request.identity, ImageReference::parse(request.arguments[0]), request.parameter("arch"), c);
         reply.data(p->library.image_json(i, c));
     });
-    router.add("POST", "/v1/images", Access::write, [p, &db](Request& request, Reply& reply) {
+    router.add("POST", "/v1/images", Access::write, [p](Request& request, Reply& reply) {
         const singularity::json::Document body(request.body(), "the body");
         const auto root = body.root();
         const std::string hash = root["hash"].text();
         if (!valid_hash(hash)) throw HttpError{400, "an image has a hash: 'sha256.' and 64 hex digits"};
         const Container c = p->library.container_by_id(request.identity, root["container"].text());
         Library::need_write(request.identity, c.entity_name);
-        db.change("INSERT OR IGNORE INTO images(id, container, hash, description, created) VALUES(?, ?, ?, ?, ?)", {random_hex(12), c.id, hash, need_description(root["description"].text_or()), now()});
-        reply.data(p->library.image_json(p->library.images("WHERE container = ? AND hash = ?", {c.id, hash}).at(0), c), 201);
+        reply.data(p->library.image_json(p->library.make_image(c, hash, need_description(root["description"].text_or())), c), 201);
     });
     router.add("DELETE", "/v1/images/{ref*}", Access::write, [p](Request& request, Reply& reply) {
         p->library.remove_image(request.identity, ImageReference::parse(request.arguments[0]), request.parameter("arch"));

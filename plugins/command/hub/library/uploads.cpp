@@ -1,8 +1,6 @@
 #include "hub/library/uploads.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +20,8 @@ namespace {
 
 constexpr int64_t lifetime = 24 * 3600, usual_part = 64 << 20, kept_free = 64 << 20;
 
-// Exactly `size` bytes of the body to `at` of the file, on the disk when it returns; their hash.
+}  // namespace
+
 std::string body_to_file(Request& request, int fd, int64_t at, int64_t size) {
     if (!request.http.hasContentLength()) throw HttpError{411, "an upload says its length"};
     if (request.http.getContentLength64() != size) throw HttpError{400, "the body has " + std::to_string(request.http.getContentLength64()) + " bytes instead of " + std::to_string(size)};
@@ -53,8 +52,6 @@ std::string body_to_file(Request& request, int fd, int64_t at, int64_t size) {
     return hex;
 }
 
-}  // namespace
-
 Uploads::Use::Use(Uploads& u, std::string i, bool a) : uploads(u), id(std::move(i)), alone(a) {
     const std::scoped_lock lock(u.mutex_);
     int& count = u.in_use_[id];
@@ -67,13 +64,6 @@ Uploads::Use::~Use() {
     int& count = uploads.in_use_[id];
     count = alone ? 0 : count - 1;
     if (count == 0) uploads.in_use_.erase(id);
-}
-
-std::string Uploads::sign(const std::string& text) const {
-    unsigned char out[32];
-    unsigned size = 0;
-    HMAC(EVP_sha256(), service_.secret.data(), static_cast<int>(service_.secret.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &size);
-    return Digest::of_bytes(Digest::Algorithm::sha256, out, sizeof out).hex();
 }
 
 Uploads::Begun Uploads::begin(const ImageRow& image, uint64_t size, bool in_parts) {
@@ -89,14 +79,13 @@ Uploads::Begun Uploads::begin(const ImageRow& image, uint64_t size, bool in_part
 
 std::string Uploads::url(const std::string& base, const std::string& upload, int64_t part) const {
     const std::string name = upload + "." + std::to_string(part) + "." + std::to_string(now() + lifetime);
-    return base + "/upload/" + name + "." + sign(name);
+    return base + "/upload/" + sealed(service_.secret, name);
 }
 
 std::string Uploads::receive(const std::string& signed_name, Request& request) {
-    const size_t last = signed_name.rfind('.');
-    const std::string name = signed_name.substr(0, std::min(last, signed_name.size())), right = sign(name);
-    if (last == std::string::npos || signed_name.size() - last - 1 != right.size() || CRYPTO_memcmp(signed_name.data() + last + 1, right.data(), right.size()) != 0)
-        throw HttpError{403, "this is no upload address of this hub"};
+    const auto name_of = opened(service_.secret, signed_name);
+    if (!name_of) throw HttpError{403, "this is no upload address of this hub"};
+    const std::string& name = *name_of;
     const size_t dot = name.find('.'), second = name.rfind('.');
     if (std::strtoll(name.c_str() + second + 1, nullptr, 10) < now()) throw HttpError{403, "the time of this upload address is over"};
     const std::string id = name.substr(0, dot);

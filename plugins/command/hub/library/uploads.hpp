@@ -7,6 +7,9 @@
 
 namespace hub {
 
+// Exactly `size` bytes of the body to `at` of the file, on the disk when it returns; their hash in hex.
+std::string body_to_file(Request& request, int fd, int64_t at, int64_t size);
+
 class Uploads {
 public:
     static constexpr int64_t most_parts = 10000;
@@ -37,7 +40,6 @@ private:
         Use(Uploads& u, std::string i, bool a);
         ~Use();
     };
-    std::string sign(const std::string& text) const;
     Service& service_;
     Library& library_;
     std::mutex mutex_;

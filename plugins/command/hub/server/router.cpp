@@ -1,6 +1,8 @@
 #include "hub/server/router.hpp"
 
+#include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <charconv>
@@ -210,6 +212,17 @@ void Reply::file(int fd, uint64_t size, const std::string& type, const Request& 
         }
         at += static_cast<uint64_t>(n);
     }
+}
+
+int Reply::upgrade(const Request& request, const std::string& text) {
+    auto& socket = static_cast<Poco::Net::HTTPServerRequestImpl&>(const_cast<Poco::Net::HTTPServerRequest&>(request.http)).socket();
+    const int from = static_cast<int>(socket.impl()->sockfd());
+    if (::send(from, text.data(), text.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) throw Poco::Net::ConnectionAbortedException("the client has gone");
+    const int fd = ::fcntl(from, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) throw Poco::Net::ConnectionAbortedException("too many open files");
+    http.setStatus(Poco::Net::HTTPResponse::HTTP_SWITCHING_PROTOCOLS);
+    upgraded_ = true;
+    return fd;
 }
 
 void Router::add(const std::string& method, const std::string& pattern, Access access, Handler handler, bool secret) {

@@ -52,9 +52,12 @@ public:
     void empty(int status);
     // The file or what "Range" asks of it, by sendfile(2). The whole `size` bytes must be there.
     void file(int fd, uint64_t size, const std::string& type, const Request& request);
+    // The connection's socket, which is the caller's from now on, after `text` was sent on it: for other protocols than HTTP.
+    int upgrade(const Request& request, const std::string& text);
+    bool upgraded() const { return upgraded_; }
 
 private:
-    bool head_;
+    bool head_, upgraded_ = false;
 };
 
 // Who may call a route; others get 401 (nobody) or 403.

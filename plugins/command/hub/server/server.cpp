@@ -208,10 +208,15 @@ struct Server::Inside {
         idle.notify_all();
     }
 
+    enum class After { keep, close, gone };
+
+    // Whether the connection can be used again.
     bool answer(Connection& c) {
         try {
             do {
-                if (!answer_one(c)) {
+                const After after = answer_one(c);
+                if (after == After::gone) return false;  // its socket has another owner
+                if (after == After::close) {
                     // Closing with unread bytes would reset the connection, and the client would lose the answer.
                     c.socket.shutdownSend();
                     char rest[4096];
@@ -226,8 +231,7 @@ struct Server::Inside {
         }
     }
 
-    // Whether the connection can be used again.
-    bool answer_one(Connection& c) {
+    After answer_one(Connection& c) {
         const auto begin = Clock::now();
         Poco::Net::HTTPServerResponseImpl response(*c.session);
         std::unique_ptr<Poco::Net::HTTPServerRequestImpl> http;
@@ -236,7 +240,7 @@ struct Server::Inside {
         } catch (const Poco::Exception&) {
             response.setKeepAlive(false);
             Reply(response, false).error(400, "the request is not well formed");
-            return false;
+            return After::close;
         }
         response.setVersion(http->getVersion());
         response.setKeepAlive(http->getKeepAlive());
@@ -275,6 +279,11 @@ struct Server::Inside {
             broken = true;
         }
         if (status == 0) status = response.getStatus();
+        if (reply.upgraded()) {
+            ++counts.requests;
+            note(request, route, status, response, begin);
+            return After::gone;
+        }
         // A body that the handler did not need would be read as the next request.
         if (!broken && http->hasContentLength() && response.getKeepAlive()) {
             char rest[4096];
@@ -285,7 +294,7 @@ struct Server::Inside {
         if (status >= 500) ++counts.failures;
         if (!broken && response.hasContentLength()) counts.bytes += static_cast<uint64_t>(response.getContentLength64());
         note(request, route, broken ? 499 : status, response, begin);
-        return !broken && response.sent() && response.getKeepAlive() && http->getKeepAlive() && !http->getChunkedTransferEncoding();
+        return !broken && response.sent() && response.getKeepAlive() && http->getKeepAlive() && !http->getChunkedTransferEncoding() ? After::keep : After::close;
     }
 
     const Router::Route& prepare(Request& request, Reply& reply) {

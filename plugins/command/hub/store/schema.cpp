@@ -35,6 +35,19 @@ const std::vector<const char*>& schema_versions() {
 
         CREATE TABLE keys(fingerprint TEXT PRIMARY KEY, armour TEXT NOT NULL, listing TEXT NOT NULL, users TEXT NOT NULL, updated INTEGER NOT NULL);
         CREATE TABLE key_ids(id TEXT NOT NULL, fingerprint TEXT NOT NULL REFERENCES keys(fingerprint) ON DELETE CASCADE, PRIMARY KEY(id, fingerprint));
+    )",
+                                                     // Builds. An owner may see a private container of another's entity: results that are kept for a day.
+                                                     R"(
+        ALTER TABLE containers ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE contexts(id TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE, digest TEXT NOT NULL,
+            size INTEGER NOT NULL, uploaded INTEGER NOT NULL DEFAULT 0, expires INTEGER NOT NULL, UNIQUE(user, digest));
+        CREATE TABLE builds(id TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE, state TEXT NOT NULL,
+            run TEXT NOT NULL DEFAULT '', cancelled INTEGER NOT NULL DEFAULT 0, definition TEXT NOT NULL, directory TEXT NOT NULL, context TEXT NOT NULL,
+            reference TEXT NOT NULL, temporary INTEGER NOT NULL, base TEXT NOT NULL, message TEXT NOT NULL DEFAULT '',
+            image TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '',
+            submitted INTEGER NOT NULL, started INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0);
+        CREATE INDEX builds_by_state ON builds(state);
+        CREATE INDEX builds_by_user ON builds(user, submitted);
     )"};
     return versions;
 }
