@@ -112,6 +112,13 @@ public:
         const char* v = t ? t->text(key) : nullptr;
         return v ? std::optional<std::string>(v) : std::nullopt;
     }
+    // The values of a list.
+    std::vector<std::string> texts(const char* key) const {
+        const auto* t = detail::host_table<sg_host_config_v1>("config");
+        std::vector<std::string> out;
+        for (const char* v = nullptr; t && (v = t->item(key, out.size()));) out.emplace_back(v);
+        return out;
+    }
     int64_t integer(const char* key, int64_t otherwise) const {
         const auto* t = detail::host_table<sg_host_config_v1>("config");
         int64_t v = 0;
@@ -129,6 +136,13 @@ public:
         int32_t fd = -1;
         check([&](sg_error* e) { return t.file(&fd, e); });
         return fd;
+    }
+    // A new empty directory, mode 0700, that the host removes at the end of the command.
+    std::string temporary_directory() const {
+        const auto& t = detail::need_table<sg_host_temporary_v1>("temporary");
+        char path[4096];
+        check([&](sg_error* e) { return t.directory(path, sizeof path, e); });
+        return path;
     }
 
     unsigned width() const {
