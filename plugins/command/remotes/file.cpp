@@ -77,9 +77,10 @@ std::string old_token(const Paths& paths) {
     return text;
 }
 
+// Once there is a remote.yaml it has that token, or somebody has logged out.
 Config with_old_token(Config config, const Paths& paths) {
-    Remote* remote = config.find(default_remote);
-    if (remote && remote->uri == default_remote_uri && remote->token.empty()) remote->token = old_token(paths);
+    if (Remote* remote = config.find(default_remote); remote && remote->uri == default_remote_uri)
+        remote->token = old_token(paths);
     return config;
 }
 
@@ -134,7 +135,7 @@ Config read_user(const Paths& paths) {
         config.merge_site(parse_config(site, paths.system));
     else if (config.remotes.empty())
         config.merge_site(default_config());
-    return with_old_token(std::move(config), paths);
+    return mine.empty() ? with_old_token(std::move(config), paths) : config;
 }
 
 std::string edit_user(const Paths& paths, const std::function<void(Config&)>& change) {

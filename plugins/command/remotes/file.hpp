@@ -7,8 +7,9 @@
 
 namespace remotes {
 
-// What a user has: the own file with the site's remotes, and the default remote when neither names any. The token of a
-// sylabs-token file belongs to the default remote. Throws permission, io, invalid, limit (1 MiB).
+// What a user has: the own file with the site's remotes, and the default remote when neither names any. Without
+// an own file, the token of a sylabs-token file belongs to the default remote. Throws permission, io, invalid, limit (1
+// MiB).
 Config read_user(const Paths& paths);
 // The site's file alone; the default when there is none.
 Config read_system(const Paths& paths);

@@ -7,6 +7,12 @@
 #include <singularity/error.hpp>
 #include <singularity/json.hpp>
 
+// libyaml-cpp.a is compiled for programs: it reaches this variable of libc without the table that a shared object needs.
+// One of the plugin's own, which says that there may be other threads, is right for it always.
+extern "C" {
+[[gnu::visibility("hidden")]] char __libc_single_threaded = 0;
+}
+
 namespace remotes {
 
 using singularity::Code;

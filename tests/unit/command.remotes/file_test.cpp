@@ -107,8 +107,10 @@ BOOST_AUTO_TEST_CASE(the_token_of_old_versions_is_the_default_remotes) {
     const Folder f;
     f.write("home/.singularity/sylabs-token", "old-token\n");
     BOOST_TEST(read_user(f.paths()).need_active().token == "old-token");
-    edit_user(f.paths(), [](Config& c) { c.need("SylabsCloud").token = "new"; });
-    BOOST_TEST(read_user(f.paths()).need_active().token == "new");
+    edit_user(f.paths(), [](Config& c) { c.add({"more", "host", "", false, false, false, {}}); });
+    BOOST_TEST(read_user(f.paths()).need_active().token == "old-token");
+    edit_user(f.paths(), [](Config& c) { c.need("SylabsCloud").token.clear(); });
+    BOOST_TEST(read_user(f.paths()).need_active().token == "");
 }
 
 BOOST_AUTO_TEST_CASE(changes_at_the_same_time_are_all_kept) {
