@@ -54,10 +54,8 @@ int change(const std::string& name, const Host& host,
     const Paths paths = Paths::find();
     const Config seen = remotes::read_user(paths);
     const Remote& chosen = name.empty() ? seen.need_active() : seen.need(name);
-    const std::string own = chosen.keyservers.empty() ? own_keyserver(chosen, host) : "";
-    if (chosen.keyservers.empty() && own.empty())
-        host.warn("the key server of remote " + chosen.name +
-                  " itself cannot be found out now, and is not in the list");
+    // Without it the list would leave it out for good.
+    const std::string own = chosen.keyservers.empty() ? remotes::service_uri(chosen, "keyserver", host) : "";
     const auto apply = [&](Config& config) { work(config.need(chosen.name), own); };
     if (!chosen.system) {
         remotes::edit_user(paths, apply);

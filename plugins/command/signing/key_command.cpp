@@ -93,7 +93,7 @@ int newpair(const Line& line, const Host& host) {
     ring.keep(fingerprint);
     print("done\n");
     if (line.flag("push")) {
-        const auto server = key_servers(line.option("url")).front();
+        const auto server = key_servers(line.option("url"), host).front();
         server.push(ring.keys().exported(fingerprint, false, true), host);
         print("Key successfully pushed to: " + server.url() + "\n");
     } else {
@@ -175,7 +175,7 @@ int pull(const Line& line, const Host& host) {
     if ((id.size() != 40 && id.size() != 16 && id.size() != 8) || id.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
         throw Error(Code::usage, "'" + id + "' is no fingerprint", "40 hexadecimal digits, or the last 16 or 8 of them; 'singularity key search TEXT' finds them");
     Keys candidate;
-    candidate.add(key_servers(line.option("url")).front().get(id, host));
+    candidate.add(key_servers(line.option("url"), host).front().get(id, host));
     const auto key = candidate.find(id);
     if (!key || candidate.list(false).size() != 1) throw Error(Code::corrupt, "the key server answered with another key than " + id + "; it is not taken");
     KeyRing ring = KeyRing::of_user();
@@ -187,7 +187,7 @@ int pull(const Line& line, const Host& host) {
 int push(const Line& line, const Host& host) {
     KeyRing ring = KeyRing::of_user();
     const KeyFacts key = need_key(ring.keys(), line.only_argument("FINGERPRINT"));
-    const auto server = key_servers(line.option("url")).front();
+    const auto server = key_servers(line.option("url"), host).front();
     server.push(ring.keys().exported(key.fingerprint, false, true), host);
     print("public key '" + key.fingerprint + "' pushed to server successfully\n");
     return 0;
@@ -203,7 +203,7 @@ std::string algorithm_name(const std::string& number) {
 }
 
 int search(const Line& line, const Host& host) {
-    const auto hits = key_servers(line.option("url")).front().search(line.only_argument("TEXT"), host);
+    const auto hits = key_servers(line.option("url"), host).front().search(line.only_argument("TEXT"), host);
     print("Showing " + std::to_string(hits.size()) + " results\n\n");
     std::string out = "FINGERPRINT                               ALGORITHM  BITS  NAME/EMAIL\n";
     for (const auto& h : hits) {

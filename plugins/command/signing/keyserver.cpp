@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-
 #include <singularity/json.hpp>
 #include <singularity/text.hpp>
+
+#include "remotes/active.hpp"
 
 namespace signing {
 
@@ -18,7 +19,12 @@ constexpr uint64_t answer_limit = 16 << 20;
 
 std::string unescaped(std::string_view text) {
     std::string out;
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    const auto digit = [](char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+    };
     for (size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
             out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
@@ -42,7 +48,8 @@ std::vector<std::string> fields(std::string_view line) {
 
 }  // namespace
 
-KeyServer::KeyServer(const std::string& url) : url_(url) {
+KeyServer::KeyServer(const std::string& url, std::string authorization, bool insecure)
+    : url_(url), authorization_(std::move(authorization)), insecure_(insecure) {
     while (!url_.empty() && url_.back() == '/') url_.pop_back();
     if (url_.starts_with("hkps://")) url_ = "https://" + url_.substr(7);
     if (url_.starts_with("hkp://")) {
@@ -50,16 +57,22 @@ KeyServer::KeyServer(const std::string& url) : url_(url) {
         if (url_.find(':', 7) == std::string::npos) url_ += ":11371";
     }
     if (!url_.starts_with("http://") && !url_.starts_with("https://"))
-        throw Error(Code::invalid, "'" + url + "' is no address of a key server", "for example: https://keys.openpgp.org");
+        throw Error(Code::invalid, "'" + url + "' is no address of a key server",
+                    "for example: https://keys.openpgp.org");
 }
 
-std::string KeyServer::request(const char* method, const std::string& path, const std::string& form, const Host& host) const {
+std::string KeyServer::request(const char* method, const std::string& path, const std::string& form,
+                               const Host& host) const {
     const std::string full = url_ + path;
     sg_request request = singularity::plain_request(full.c_str());
     request.method = method;
-    const sg_header headers[] = {{"Content-Type", "application/x-www-form-urlencoded", 0}, {nullptr, nullptr, 0}};
+    std::vector<sg_header> headers;
+    if (!authorization_.empty()) headers.push_back({"Authorization", authorization_.c_str(), 1});
+    if (!form.empty()) headers.push_back({"Content-Type", "application/x-www-form-urlencoded", 0});
+    headers.push_back({nullptr, nullptr, 0});
+    request.headers = headers.data();
+    request.tls.verify = insecure_ ? 0 : 1;
     if (!form.empty()) {
-        request.headers = headers;
         request.body = singularity::to_c(std::make_unique<singularity::TextStream>(form));
         request.body_size = form.size();
     }
@@ -69,18 +82,25 @@ std::string KeyServer::request(const char* method, const std::string& path, cons
     const unsigned status = response.status();
     if (status >= 200 && status < 300) return text;
     if (status == 404) throw Error(Code::not_found, "no matching keys found at " + url_);
-    if (status == 401 || status == 403) throw Error(Code::unauthorized, url_ + " wants a token, or refuses it", "see: singularity remote login");
+    if (status == 401 || status == 403)
+        throw Error(Code::unauthorized, url_ + " wants a token, or refuses it", "see: singularity remote login");
     throw Error(Code::network, url_ + " answered with status " + std::to_string(status));
 }
 
 std::string KeyServer::get(const std::string& id, const Host& host) const {
-    return request("GET", "/pks/lookup?op=get&options=mr&exact=on&search=0x" + singularity::percent_encoded(id), "", host);
+    return request("GET", "/pks/lookup?op=get&options=mr&exact=on&search=0x" + singularity::percent_encoded(id), "",
+                   host);
 }
 
-void KeyServer::push(const std::string& armoured, const Host& host) const { request("POST", "/pks/add", "keytext=" + singularity::percent_encoded(armoured), host); }
+void KeyServer::push(const std::string& armoured, const Host& host) const {
+    request("POST", "/pks/add", "keytext=" + singularity::percent_encoded(armoured), host);
+}
 
 std::vector<KeyServer::Hit> KeyServer::search(const std::string& text, const Host& host) const {
-    const std::string answer = request("GET", "/pks/lookup?op=index&options=mr&fingerprint=on&x-pagesize=256&search=" + singularity::percent_encoded(text), "", host);
+    const std::string answer = request(
+        "GET",
+        "/pks/lookup?op=index&options=mr&fingerprint=on&x-pagesize=256&search=" + singularity::percent_encoded(text),
+        "", host);
     std::vector<Hit> out;
     for (size_t at = 0; at < answer.size();) {
         const size_t end = std::min(answer.find('\n', at), answer.size());
@@ -96,19 +116,24 @@ std::vector<KeyServer::Hit> KeyServer::search(const std::string& text, const Hos
     return out;
 }
 
-std::vector<KeyServer> key_servers(const std::string& given) {
+std::vector<KeyServer> key_servers(const std::string& given, const Host& host) {
     std::vector<KeyServer> out;
     if (!given.empty()) {
-        out.emplace_back(given);
+        const KeyServer named(given);  // as http or https
+        out.emplace_back(named.url(), remotes::authorization_of(named.url(), host));
         return out;
     }
+    for (const auto& server : remotes::active_keyservers(host))
+        out.emplace_back(server.url, server.authorization, server.insecure);
+    if (!out.empty()) return out;
     const auto* config = singularity::detail::host_table<sg_host_config_v1>("config");
     for (uint64_t i = 0; config; ++i) {
         const char* url = config->item("signing.keyservers", i);
         if (!url) break;
         out.emplace_back(url);
     }
-    if (out.empty()) throw Error(Code::not_found, "no key server is configured", "name one with --url, or set signing.keyservers");
+    if (out.empty())
+        throw Error(Code::not_found, "no key server is configured", "name one with --url, or set signing.keyservers");
     return out;
 }
 

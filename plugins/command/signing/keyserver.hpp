@@ -1,7 +1,6 @@
 // Key servers by HKP (draft-shaw-openpgp-hkp), over the host's transports.
 #pragma once
 #include <singularity/transport.hpp>
-
 #include <string>
 #include <vector>
 
@@ -10,7 +9,8 @@ namespace signing {
 class KeyServer {
 public:
     // "https://HOST", "http://HOST", "hkp://HOST" or "hkps://HOST".
-    explicit KeyServer(const std::string& url);
+    // `authorization` is the header's value, "" = none; `insecure`: its certificate is not checked.
+    explicit KeyServer(const std::string& url, std::string authorization = {}, bool insecure = false);
     const std::string& url() const { return url_; }
 
     // The armoured key with this fingerprint (or id of 8 or 16 digits); Code::not_found when there is none.
@@ -24,11 +24,13 @@ public:
     std::vector<Hit> search(const std::string& text, const singularity::Host& host) const;
 
 private:
-    std::string request(const char* method, const std::string& path, const std::string& form, const singularity::Host& host) const;
-    std::string url_;
+    std::string request(const char* method, const std::string& path, const std::string& form,
+                        const singularity::Host& host) const;
+    std::string url_, authorization_;
+    bool insecure_;
 };
 
-// The servers to ask: `given`, else the configured ones.
-std::vector<KeyServer> key_servers(const std::string& given);
+// The servers to ask: `given`, else those of the remote in use, else the configured ones.
+std::vector<KeyServer> key_servers(const std::string& given, const singularity::Host& host);
 
 }  // namespace signing

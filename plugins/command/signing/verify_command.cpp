@@ -111,7 +111,15 @@ int VerifyCommand::run(const singularity::Invocation& invocation, const Host& ho
         trust.site_keys = &site.keys();
         if (!line.flag("local")) {
             const std::string url = line.option("url");
-            trust.fetch = [&, url](const std::string& fingerprint) { return fetch_key(ring.keys(), fingerprint, key_servers(url), host); };
+            trust.fetch = [&, url](const std::string& fingerprint) {
+                try {
+                    return fetch_key(ring.keys(), fingerprint, key_servers(url, host), host);
+                } catch (const Error& e) {
+                    if (e.code() == Code::cancelled || e.code() == Code::usage) throw;
+                    host.warn(e.message());  // the remote cannot be asked for its servers: the key stays unknown
+                    return false;
+                }
+            };
         }
     }
     std::vector<Signer> signers;
