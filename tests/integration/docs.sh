@@ -1,0 +1,68 @@
+# The documentation is true: its command blocks run, its commands and options exist, its links lead somewhere, and every
+# kind of error is explained. Local registries stand for those that it names.
+. "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/registry.sh"
+need_tool python3 docker-registry skopeo htpasswd jq openssl file
+LIMIT=350
+
+check "every command and option that is shown exists"
+mapfile -t pages < <(find "$SG_SOURCE/README.md" "$SG_SOURCE/docs/user" "$SG_SOURCE/docs/admin" "$SG_SOURCE/docs/plugin-author" -name '*.md' | sort)
+run python3 "$SUPPORT/run_docs.py" --check "${pages[@]}"
+[ "$RC" = 0 ] || { fail "something is shown that does not exist"; told; }
+
+check "links lead to files and headings that exist"
+run python3 - "$SG_SOURCE" <<'P'
+import os, re, subprocess, sys
+root, wrong = sys.argv[1], 0
+pages = [os.path.join(d, f) for top in ("docs", "sdk", "plugins") for d, _, files in os.walk(os.path.join(root, top)) for f in files if f.endswith(".md")]
+pages += [os.path.join(root, f) for f in os.listdir(root) if f.endswith(".md")]
+for page in pages:
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", open(page, encoding="utf-8").read(), flags=re.S)
+    text = re.sub(r"(?m)^    .*$", "", text)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, _ = target.partition("#")
+        if path and not os.path.exists(os.path.join(os.path.dirname(page), path)):
+            print(os.path.relpath(page, root) + ": " + target)
+            wrong = 1
+sys.exit(wrong)
+P
+[ "$RC" = 0 ] || { fail "links that lead nowhere"; told; }
+
+check "every kind of error is explained, and no other"
+expect_equal "$(grep -o '`SG_E[A-Z]*`' "$SG_SOURCE/docs/user/errors.md" | tr -d '\`' | sort -u)" \
+    "$(grep -o '^    SG_E[A-Z]*' "$SG_SOURCE/sdk/include/singularity/plugin.h" | tr -d ' ' | sort -u)"
+expect_equal "$(grep -c '^## ' "$SG_SOURCE/docs/user/errors.md")" "$(grep -c '^    SG_E' "$SG_SOURCE/sdk/include/singularity/plugin.h")"
+
+check "the blocks run"
+samples=$T/samples
+mkdir "$samples"
+python3 "$SUPPORT/lolcow.py" "$(command -v busybox)" "$samples" lolcow mylolcow
+skopeo copy -q "oci:$samples/lolcow.oci:latest" "docker-archive:$samples/lolcow.tar:godlovedc/lolcow:latest"
+htpasswd -Bbc "$T/htpasswd" alice s3cret 2>/dev/null
+start_registry hub && HUB=127.0.0.1:$PORT
+start_registry site "auth:" "  htpasswd: {realm: tests, path: $T/htpasswd}" && SITE=127.0.0.1:$PORT
+skopeo copy -q --dest-tls-verify=false "oci:$samples/lolcow.oci:latest" "docker://$HUB/godlovedc/lolcow:latest"
+skopeo copy -q --dest-tls-verify=false --dest-creds alice:s3cret "oci:$samples/mylolcow.oci:latest" "docker://$SITE/private/mylolcow:latest"
+cat >"$T/registries.conf" <<C
+[[registry]]
+prefix = "docker.io"
+location = "$HUB"
+insecure = true
+[[registry]]
+prefix = "registry.example.org"
+location = "$SITE"
+insecure = true
+C
+chmod -R a+rX "$samples" "$T/registries.conf"
+who=()
+# The pages say that nobody needs root.
+if [ "$(id -u)" = 0 ] && user_namespaces && [ $FUSE_FOR_USERS = yes ]; then who=(as_user); fi
+mkdir "$T/run" && chmod 1777 "$T/run"
+mapfile -t pages < <(find "$SG_SOURCE/README.md" "$SG_SOURCE/docs/user" -name '*.md' | sort)
+for page in "${pages[@]}"; do
+    run "${who[@]}" env DOCS_DIR="$T/run" SAMPLES="$samples" CONTAINERS_REGISTRIES_CONF="$T/registries.conf" python3 "$SUPPORT/run_docs.py" "$page"
+    [ "$RC" = 0 ] || { fail "$(basename "$page")"; head -c 6000 "$T/out"; head -c 2000 "$T/err"; }
+done
+finish
