@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <map>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -44,8 +45,10 @@ public:
         log::info("Starting build...");
         notify("before_build");
         TemporaryDirectory kept(options_.convert.temporary);
+        const Pairs of_target = std::exchange(options_.convert.format_options, {});
         for (const Stage& stage : definition_.stages) {
             const bool last = &stage == &definition_.last();
+            if (last) options_.convert.format_options = of_target;
             if (definition_.stages.size() > 1) log::info("Building stage " + (stage.name.empty() ? std::to_string(&stage - definition_.stages.data() + 1) : "'" + stage.name + "'"));
             if (last) {
                 make(stage, target_, format_);
@@ -293,7 +296,7 @@ private:
     const Definition& definition_;
     const std::string& target_;
     const FormatEntry& format_;
-    const RecipeOptions& options_;
+    RecipeOptions options_;
     const sg_call* call_;
     std::map<std::string, Finished> finished_;
 };

@@ -24,7 +24,7 @@ namespace {
 struct Options {
     std::string target, source, arch, argument_file;
     std::vector<std::string> arguments, sections;
-    bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false;
+    bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false, encrypt = false;
 };
 
 // A regular file that no format takes for an image is a definition.
@@ -39,6 +39,14 @@ bool is_definition(const std::string& source, Session& session) {
         if (e.code() != Code::invalid) throw;
         return true;
     }
+}
+
+// Whether the image is to be encrypted: asked for, or a key given on the command line (as the seed's tools do).
+bool encrypts(const Options& o, const Session& session, const FormatEntry& format) {
+    const auto on_command_line = [&](const char* key) { return session.settings.origin(key).layer == Layer::command_line; };
+    if (!o.encrypt && !on_command_line("encryption.pem_path") && !on_command_line("encryption.ask")) return false;
+    if (format.directory || !format.parts) throw Error(Code::usage, "an image of the format " + format.name + " cannot be encrypted", "Leave the format's option away.");
+    return true;
 }
 
 std::string present_directory() {
@@ -59,6 +67,7 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
     const definition::Definition d = definition::parse(definition::read_text(o.source), definition_grammar(session.plugins.index()), arguments);
     RecipeOptions how;
     how.convert = convert_options(session.settings);
+    if (encrypts(o, session, format)) how.convert.format_options.emplace_back("encrypt", "true");
     how.directory = present_directory();
     how.arch = o.arch;
     how.source_options = session.plugin_options();
@@ -89,7 +98,9 @@ int run(const Options& o, Session& session) {
         if (!o.arguments.empty() || !o.argument_file.empty()) throw Error(Code::usage, "build arguments are for definition files, and " + o.source + " is none");
         const SourceRequest request = source_request(session.plugins, o.source, o.arch, session.plugin_options());
         allow_overwrite(o.target, format.directory, o.force);
-        convert(session.plugins, request, o.target, format, convert_options(session.settings), &call);
+        ConvertOptions how = convert_options(session.settings);
+        if (encrypts(o, session, format)) how.format_options.emplace_back("encrypt", "true");
+        convert(session.plugins, request, o.target, format, how, &call);
     }
     log::info("Build complete: " + o.target);
     if (session.json) EventProgress::done(o.target);
@@ -111,6 +122,9 @@ Action declare(Arguments& arguments) {
     arguments.flag("-u,--update", o->update, "Run the sections in the directory TARGET that is there already").variable("UPDATE");
     arguments.flag("--no-cache", o->no_cache, "Run %post again, whatever an equal build made").variable("NO_CACHE");
     arguments.flag("--keep-on-failure", o->keep, "Keep what was made when %setup or %post fails").variable("KEEP_ON_FAILURE");
+    arguments.flag("-e,--encrypt", o->encrypt, "Encrypt the image, with a passphrase or for an RSA key").variable("ENCRYPT");
+    arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA public key (PEM) to encrypt for").shown_as("FILE").sets_key("encryption.pem_path");
+    arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for a passphrase to encrypt with").sets_key("encryption.ask");
     arguments.add(Argument::Kind::text, "--compress", nullptr, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz").sets_key("build.compress");
     arguments.add(Argument::Kind::integer, "--processors", nullptr, "Threads to use").sets_key("build.threads");
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");

@@ -50,8 +50,6 @@ struct Later {
 };
 constexpr Later later_options[] = {
     {"--network-args", true, "NETWORK_ARGS", "networks"},
-    {"--pem-path", true, "ENCRYPTION_PEM_PATH", "encrypted images"},
-    {"--passphrase", false, "", "encrypted images"},
 };
 
 [[noreturn]] void refuse_later(const Later& l, const std::string& how) {
@@ -217,7 +215,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     OpenedImage& image = *opened;
     const sg_image_info info = image.info();
     if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system to run");
-    if (info.encrypted) throw Error(Code::unsupported, image.path() + " is encrypted, which is not there yet in this version");
+    if (info.encrypted && !g.dry_run) image.root();  // asks for the key, before anything else is done
     runtime::ImageFacts facts;
     facts.path = image.path();
     facts.arch = info.arch;
@@ -347,6 +345,8 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.text("--arch", g->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");
+    arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA private key (PEM) of an encrypted image").shown_as("FILE").sets_key("encryption.pem_path");
+    arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for the passphrase of an encrypted image").sets_key("encryption.ask");
     arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
     g->gpu.declare(arguments);
     g->resources.declare(arguments);

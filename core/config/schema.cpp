@@ -63,6 +63,10 @@ const std::vector<model::Key>& core_schema() {
         integer("build.reuse_days", 7, "Days for which a build uses what %post of an equal one made; 0: never."),
         integer("build.memory", int64_t{64} << 20, "Bytes that one command may hold in large buffers."),
 
+        text("encryption.pem_path", "", "File with the RSA key (PEM) of encrypted images: the private one to read them, the public one to make them.",
+             {"ENCRYPTION_PEM_PATH"}),
+        boolean("encryption.ask", false, "Ask for the passphrase of encrypted images at the terminal."),
+
         integer("limits.entries", 10'000'000, "Most files and directories in one image."),
         integer("limits.file_size", int64_t{256} << 30, "Most bytes of one file in an image, holes included."),
         integer("limits.image_size", int64_t{1} << 40, "Most bytes of all files of an image together, uncompressed."),

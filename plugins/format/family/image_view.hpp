@@ -32,13 +32,23 @@ inline uint64_t le64(const uint8_t* p) {
     return le64toh(v);
 }
 
+// The bytes of an image that lie as they are in no file: those of an encrypted one. Any thread.
+class ByteSource {
+public:
+    virtual ~ByteSource() = default;
+    // All `n` bytes at `offset`, which lie within the image; throws.
+    virtual void read(uint64_t offset, void* out, size_t n) const = 0;
+};
+
 struct ImageView {
     int fd = -1;
     uint64_t base = 0, size = 0;  // of the image in the file
+    const ByteSource* source = nullptr;  // instead of the file
 
     // All `n` bytes at `offset` of the image; `what` for the message, as "the inode table".
     void read(uint64_t offset, void* out, size_t n, const char* what) const {
         if (offset > size || n > size - offset) corrupt(std::string(what) + " lies beyond the end of the image");
+        if (source) return source->read(offset, out, n);
         auto* p = static_cast<uint8_t*>(out);
         while (n > 0) {
             const ssize_t got = pread(fd, p, n, static_cast<off_t>(base + offset));

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/squashfs_reader.hpp>
-
-#include <family/directory.hpp>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <sys/stat.h>
+#include <family/directory.hpp>
+#include <family/squashfs_reader.hpp>
 
 namespace squashfs {
 
@@ -66,9 +65,9 @@ private:
 
 class Reader final : public singularity::StoredRoot {
 public:
-    Reader(int fd, uint64_t offset, uint64_t size)
-        : super_(read_super_block(fd, offset, size)),
-          image_{fd, offset, super_.bytes_used},
+    explicit Reader(const ImageView& whole)
+        : super_(read_super_block(whole)),
+          image_{whole.fd, whole.base, super_.bytes_used, whole.source},
           decompressors_(super_.compressor, super_.block_size),
           metadata_(image_, decompressors_),
           blocks_(super_.block_size, data_cache),
@@ -93,7 +92,8 @@ public:
     }
     const char* family() override { return family_.c_str(); }
     int fd() override { return image_.fd; }
-    uint64_t blocks(uint64_t node, sg_stored_block* out, uint64_t capacity, sg_stored_block& shared, uint64_t& shared_offset) override;
+    uint64_t blocks(uint64_t node, sg_stored_block* out, uint64_t capacity, sg_stored_block& shared,
+                    uint64_t& shared_offset) override;
 
 private:
     struct Stored {
@@ -120,7 +120,8 @@ private:
     Inode file(uint64_t node);
     std::shared_ptr<const Directory> directory(uint64_t node);
     uint64_t block_count(const Inode& i) const {
-        return i.fragment != no_fragment ? i.size / super_.block_size : (i.size + super_.block_size - 1) / super_.block_size;
+        return i.fragment != no_fragment ? i.size / super_.block_size
+                                         : (i.size + super_.block_size - 1) / super_.block_size;
     }
     Stored described(uint64_t offset, uint32_t size) const;
     Stored fragment(const Inode& i);
@@ -174,7 +175,8 @@ void Reader::read_xattr_head() {
 
 Inode Reader::inode(uint64_t node) {
     const uint64_t table_size = super_.directory_table - super_.inode_table;
-    if (node >> 16 >= table_size || (node & 0xffff) >= metadata_size) throw Error(Code::not_found, "the squashfs image has no such inode");
+    if (node >> 16 >= table_size || (node & 0xffff) >= metadata_size)
+        throw Error(Code::not_found, "the squashfs image has no such inode");
     Inode i;
     MetaCursor& c = i.rest;
     c = MetaCursor(metadata_, super_.inode_table, super_.directory_table, node, "the inode table");
@@ -224,7 +226,8 @@ Inode Reader::inode(uint64_t node) {
             c.read(b, 8);
             i.nlink = le32(b);
             i.size = le32(b + 4);
-            if (i.size == 0 || i.size > longest_target) corrupt("a symbolic link has a target of " + std::to_string(i.size) + " bytes");
+            if (i.size == 0 || i.size > longest_target)
+                corrupt("a symbolic link has a target of " + std::to_string(i.size) + " bytes");
             if (type == 10) {
                 MetaCursor behind = c;
                 behind.skip(i.size);
@@ -252,7 +255,8 @@ Inode Reader::inode(uint64_t node) {
         if (i.size > static_cast<uint64_t>(INT64_MAX)) corrupt("a file has the size " + std::to_string(i.size));
         if (i.fragment != no_fragment) {
             const uint64_t tail = i.size % super_.block_size;
-            if (i.fragment >= super_.fragments) corrupt("a file lies in fragment " + std::to_string(i.fragment) + ", which the image lacks");
+            if (i.fragment >= super_.fragments)
+                corrupt("a file lies in fragment " + std::to_string(i.fragment) + ", which the image lacks");
             if (tail == 0 || i.fragment_offset > super_.block_size || tail > super_.block_size - i.fragment_offset)
                 corrupt("a file's tail lies outside its fragment");
         }
@@ -289,8 +293,9 @@ std::shared_ptr<const Directory> Reader::directory(uint64_t node) {
         const Inode i = inode(node);
         if (i.type != 1) throw Error(Code::invalid, "this inode of the squashfs image is no directory");
         if (i.size == 0) return Directory{};
-        return read_directory(MetaCursor(metadata_, super_.directory_table, super_.bytes_used, i.start, "the directory table"), i.size,
-                              super_.directory_table - super_.inode_table);
+        return read_directory(
+            MetaCursor(metadata_, super_.directory_table, super_.bytes_used, i.start, "the directory table"), i.size,
+            super_.directory_table - super_.inode_table);
     });
 }
 
@@ -431,7 +436,8 @@ void Reader::decompress(const Stored& s, uint8_t* out, uint32_t expected) {
         n = d->run({d->input.get(), s.size}, {out, expected});
     }
     if (n != expected)
-        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(expected) + " bytes");
+        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " +
+                std::to_string(expected) + " bytes");
 }
 
 // A part of a block of `length` bytes; of one that is stored raw, those bytes alone.
@@ -445,13 +451,15 @@ void Reader::read_part(const Stored& s, uint32_t length, uint64_t skip, uint8_t*
         if (has == length) std::memcpy(out, block->data() + skip, n);
     }
     if (has != length)
-        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(length) + " bytes");
+        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " +
+                std::to_string(length) + " bytes");
 }
 
 // The fragment block of a file whose tail lies in it, as far as can be told without decompressing.
 Reader::Stored Reader::tail_of(const Inode& i) {
     const Stored s = fragment(i);
-    if (s.raw && i.fragment_offset + i.size % super_.block_size > s.size) corrupt("a file's tail lies outside its fragment");
+    if (s.raw && i.fragment_offset + i.size % super_.block_size > s.size)
+        corrupt("a file's tail lies outside its fragment");
     return s;
 }
 
@@ -514,7 +522,9 @@ Slice Reader::block(uint64_t node, uint64_t offset) {
     const Stored s = BlockList(*this, node, i, index).next();
     if (s.size == 0) return Slice::hole(length - skip);
     auto block = cached(s, "a data block");
-    if (block->size != length) corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " + std::to_string(length) + " bytes");
+    if (block->size != length)
+        corrupt("a data block at byte " + std::to_string(s.offset) + " does not decompress to its " +
+                std::to_string(length) + " bytes");
     const uint8_t* bytes = block->data() + skip;
     return Slice::owned(std::move(block), bytes, length - skip);
 }
@@ -525,7 +535,8 @@ sg_placement Reader::placement(uint64_t node) {
     return {i.fragment, i.fragment_offset, i.size % super_.block_size};
 }
 
-uint64_t Reader::blocks(uint64_t node, sg_stored_block* out, uint64_t capacity, sg_stored_block& shared, uint64_t& shared_offset) {
+uint64_t Reader::blocks(uint64_t node, sg_stored_block* out, uint64_t capacity, sg_stored_block& shared,
+                        uint64_t& shared_offset) {
     const Inode i = file(node);
     const uint64_t count = block_count(i);
     if (count > 0 && capacity > 0) {
@@ -548,7 +559,40 @@ uint64_t Reader::blocks(uint64_t node, sg_stored_block* out, uint64_t capacity, 
 }  // namespace
 
 std::unique_ptr<singularity::StoredRoot> open_squashfs(int fd, uint64_t offset, uint64_t size) {
-    return std::make_unique<Reader>(fd, offset, size);
+    return std::make_unique<Reader>(ImageView{fd, offset, size});
+}
+
+namespace {
+
+// A reader without the part that tells where its blocks are stored.
+class Unstored final : public singularity::Root {
+public:
+    explicit Unstored(const ImageView& image) : reader_(image) {}
+    uint64_t root() override { return reader_.root(); }
+    sg_attr stat(uint64_t node) override { return reader_.stat(node); }
+    uint64_t lookup(uint64_t dir, std::string_view name) override { return reader_.lookup(dir, name); }
+    void list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* arg) override {
+        reader_.list(dir, cursor, visit, arg);
+    }
+    std::string link_target(uint64_t node) override { return reader_.link_target(node); }
+    void xattrs(uint64_t node, sg_visit_xattr visit, void* arg) override { reader_.xattrs(node, visit, arg); }
+    uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override {
+        return reader_.read(node, offset, data, capacity);
+    }
+    Slice block(uint64_t node, uint64_t offset) override { return reader_.block(node, offset); }
+    sg_placement placement(uint64_t node) override { return reader_.placement(node); }
+    void totals(uint64_t& bytes, uint64_t& inodes, uint32_t& block_size) override {
+        reader_.totals(bytes, inodes, block_size);
+    }
+
+private:
+    Reader reader_;
+};
+
+}  // namespace
+
+std::unique_ptr<singularity::Root> open_squashfs(const ByteSource& source, uint64_t size) {
+    return std::make_unique<Unstored>(ImageView{-1, 0, size, &source});
 }
 
 }  // namespace squashfs

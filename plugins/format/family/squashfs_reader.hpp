@@ -9,6 +9,7 @@
  */
 #pragma once
 #include <family/compression.hpp>
+#include <family/image_view.hpp>
 #include <singularity/format.hpp>
 
 #include <memory>
@@ -26,9 +27,13 @@ struct SuperBlock {
 // Reads and checks the super block at `offset` of `fd`, where at most `size` bytes belong to the image.
 // Code::corrupt when it is none or damaged or longer than `size`, unsupported for another version than 4.0.
 SuperBlock read_super_block(int fd, uint64_t offset, uint64_t size);
+SuperBlock read_super_block(const ImageView& image);
 
 // `fd` stays the caller's, and open, for as long as the reader lives; any position, only pread(2) is used.
 // Code::unsupported for a compressor that is not built in (lzo).
 std::unique_ptr<singularity::StoredRoot> open_squashfs(int fd, uint64_t offset, uint64_t size);
+// The same for an image of `size` bytes that `source`, which must live as long, gives: its stored blocks are in no file,
+// so that nobody may adopt them.
+std::unique_ptr<singularity::Root> open_squashfs(const ByteSource& source, uint64_t size);
 
 }  // namespace squashfs

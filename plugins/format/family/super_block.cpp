@@ -19,12 +19,15 @@ void check_table(uint64_t start, uint64_t used, const char* what) {
 
 }  // namespace
 
-SuperBlock read_super_block(int fd, uint64_t offset, uint64_t size) {
+SuperBlock read_super_block(int fd, uint64_t offset, uint64_t size) { return read_super_block(ImageView{fd, offset, size}); }
+
+SuperBlock read_super_block(const ImageView& image) {
+    const uint64_t offset = image.base, size = image.size;
     if (offset > static_cast<uint64_t>(INT64_MAX) || size > static_cast<uint64_t>(INT64_MAX) - offset)
         throw Error(Code::corrupt, "a squashfs image cannot lie at offset " + std::to_string(offset));
     if (size < super_size) throw Error(Code::corrupt, "this is no squashfs image: it has only " + std::to_string(size) + " bytes");
     uint8_t b[super_size];
-    ImageView{fd, offset, size}.read(0, b, sizeof b, "the super block");
+    image.read(0, b, sizeof b, "the super block");
     if (le32(b) == swapped_magic)
         throw Error(Code::unsupported, "this squashfs image is big-endian, as versions before 4.0 could be",
                     "make it again with a current mksquashfs");

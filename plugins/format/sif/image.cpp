@@ -5,6 +5,7 @@
 #include <ctime>
 #include <family/squashfs_reader.hpp>
 
+#include "sif/encryption.hpp"
 #include "sif/objects.hpp"
 
 namespace sif {
@@ -23,11 +24,6 @@ std::string absolute_path(const std::string& path) {
 
 bool encrypted(const Descriptor& d) {
     return d.fs_type() == fs::encrypted_squashfs || d.fs_type() == fs::gocryptfs_squashfs;
-}
-
-Error is_encrypted(const std::string& what) {
-    return Error(Code::unsupported, what + " is encrypted and cannot be read without decrypting it",
-                 "use the unencrypted image, or run it with the key in a version that decrypts");
 }
 
 }  // namespace
@@ -70,8 +66,8 @@ sg_image_info SifImage::info() {
     return out;
 }
 
-std::unique_ptr<singularity::StoredRoot> SifImage::open_root(const Descriptor& d, const std::string& what) const {
-    if (encrypted(d)) throw is_encrypted(what);
+std::unique_ptr<singularity::Root> SifImage::open_root(const Descriptor& d, const std::string& what) const {
+    if (encrypted(d)) return open_encrypted(container_, d, what);
     if (d.fs_type() == fs::ext3)
         throw Error(Code::unsupported, what + " is ext3, which can be mounted by root but not read",
                     "run it as root, or build a squashfs image from it");
@@ -85,7 +81,7 @@ std::unique_ptr<singularity::StoredRoot> SifImage::open_root(const Descriptor& d
 }
 
 sg_mount_plan SifImage::plan_of(const Descriptor& d, const std::string& what) const {
-    if (encrypted(d)) throw is_encrypted(what);
+    if (encrypted(d)) throw Error(Code::unsupported, what + " is encrypted, so that the kernel cannot mount it");
     sg_mount_plan out{};
     if (d.fs_type() == fs::squashfs)
         singularity::detail::copy_text(out.type, "squashfs");

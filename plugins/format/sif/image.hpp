@@ -31,14 +31,14 @@ public:
 private:
     const Descriptor& root_partition() const;  // throws Code::unsupported: none
     const Descriptor& partition(uint64_t id) const;
-    std::unique_ptr<singularity::StoredRoot> open_root(const Descriptor& d, const std::string& what) const;
+    std::unique_ptr<singularity::Root> open_root(const Descriptor& d, const std::string& what) const;
     sg_mount_plan plan_of(const Descriptor& d, const std::string& what) const;
 
     Container container_;
     std::string absolute_;
     std::mutex mutex_;  // guards the making of readers
-    std::unique_ptr<singularity::StoredRoot> root_;
-    std::map<uint64_t, std::unique_ptr<singularity::StoredRoot>> part_roots_;
+    std::unique_ptr<singularity::Root> root_;
+    std::map<uint64_t, std::unique_ptr<singularity::Root>> part_roots_;
 };
 
 // Seconds for the "modified" of an edit: SOURCE_DATE_EPOCH when it is a number, else the clock.

@@ -40,6 +40,7 @@ enum class DataType : int32_t {
 namespace fs {
 inline constexpr int32_t squashfs = 1, ext3 = 2, archive = 3, raw = 4, encrypted_squashfs = 5, gocryptfs_squashfs = 6;
 }
+inline constexpr int32_t pem_format = 2, rsa_oaep_message = 0x200;  // of a message object
 namespace part {
 inline constexpr int32_t system = 1, primary = 2, data = 3, overlay = 4;
 }

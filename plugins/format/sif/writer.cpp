@@ -28,6 +28,11 @@ SifWriter::SifWriter(const singularity::CreateSpec& spec, const Host& host)
     arch_ = *code;
     options_.mtime = squashfs::clamp_time(spec.time);
     header_ = fresh_header(time_, spec.uuid);
+    const bool encrypt = std::any_of(spec.options.begin(), spec.options.end(),
+                                     [](const auto& o) { return o.first == "encrypt" && o.second == "true"; });
+    if (!encrypt) return;
+    key_ = std::make_unique<NewKey>();
+    plain_ = File(host.temporary_file());
 }
 
 Descriptor SifWriter::object(DataType type) const {
@@ -77,7 +82,8 @@ void SifWriter::part(std::string_view type, std::string_view name, std::string_v
 squashfs::SquashfsWriter& SifWriter::partition() {
     if (!partition_) {
         partition_at_ = (end_ + partition_alignment - 1) / partition_alignment * partition_alignment;
-        partition_ = std::make_unique<squashfs::SquashfsWriter>(fd_, partition_at_, options_, host_);
+        partition_ = std::make_unique<squashfs::SquashfsWriter>(key_ ? plain_.fd() : fd_, key_ ? 0 : partition_at_,
+                                                                options_, host_);
     }
     return *partition_;
 }
@@ -89,13 +95,22 @@ uint64_t SifWriter::content(const char* hint, uint64_t size, singularity::Stream
 uint64_t SifWriter::adopt(const ForeignRoot& from, uint64_t node) { return partition().adopt(from, node); }
 
 void SifWriter::finish(const ForeignRoot& tree, const Host& host) {
-    const uint64_t size = partition().finish(tree, host);
+    uint64_t size = partition().finish(tree, host);
+    if (key_) size = key_->write_partition(plain_.fd(), size, fd_, partition_at_, options_, host);
     Descriptor d = object(DataType::partition);
-    d.set_extra_number(0, fs::squashfs);
+    d.set_extra_number(0, key_ ? fs::gocryptfs_squashfs : fs::squashfs);
     d.set_extra_number(4, part::primary);
     std::copy(arch_.begin(), arch_.end(), d.extra.begin() + 8);
     place(d, size, partition_alignment);
+    const uint32_t partition_id = objects_.back().id;
     for (auto& [descriptor, bytes] : late_) store_part(descriptor, bytes);
+    if (key_ && !key_->message().empty()) {
+        Descriptor message = object(DataType::message);
+        message.link = partition_id;
+        message.set_extra_number(0, pem_format);
+        message.set_extra_number(4, rsa_oaep_message);
+        store_part(message, key_->message());
+    }
     // Also cuts what an earlier use of the file left behind.
     if (::ftruncate(fd_, static_cast<off_t>(end_)) != 0) throw_errno("cannot write", path_);
 

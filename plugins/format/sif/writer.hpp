@@ -8,13 +8,14 @@
 #include <family/squashfs_writer.hpp>
 #include <singularity/format.hpp>
 
-#include "sif/container.hpp"
+#include "sif/encryption.hpp"
 
 namespace sif {
 
 class SifWriter final : public singularity::Writer {
 public:
-    // Throws Code::invalid for an unknown architecture or compression.
+    // Throws Code::invalid for an unknown architecture or compression. With the option encrypt=true the squashfs is made in
+    // an unnamed temporary file and encrypted into its place at the end; throws what NewKey does.
     SifWriter(const singularity::CreateSpec& spec, const singularity::Host& host);
 
     void part(std::string_view type, std::string_view name, std::string_view bytes) override;
@@ -42,6 +43,8 @@ private:
     uint64_t end_ = default_data;
     uint64_t partition_at_ = 0;
     std::unique_ptr<squashfs::SquashfsWriter> partition_;
+    std::unique_ptr<NewKey> key_;  // null: not encrypted
+    File plain_;
 };
 
 }  // namespace sif
