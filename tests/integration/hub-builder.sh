@@ -1,6 +1,7 @@
 # The builder of a hub: the Build API, the log, contexts, who may do what, restarts.
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/builder.sh"
+need_builder
 
 builder_image "$USER_HOME/builder.sif" || { fail "the builder image"; finish; }
 settings=("executor: local" "image: $USER_HOME/builder.sif" "time: 120" "memory: 4000000000" "disk: 2000000000" "processes: 400")

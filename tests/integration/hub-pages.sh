@@ -1,6 +1,7 @@
 # The web pages of a hub, in a real browser.
 export NPM_HOME=${NPM_HOME:-$HOME}  # where npm finds its settings
 . "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/builder.sh"
 need_tool node npm curl jq
 [ -x /usr/bin/chromium ] || skip "chromium is not installed (scripts/install-deps test)"
 mkdir -p "$T/node"
@@ -10,10 +11,20 @@ cp "$SUPPORT/pages/"*.json "$T/node"
 
 export PASSWORD=correct-horse-battery
 HTML='<img src=x onerror="document.title=1"><script>document.title="owned"</script>'
-singularity hub user add boss --admin --data "$T/hub" <<<"$PASSWORD" || fail "user add"
-singularity hub user add alice --data "$T/hub" <<<"$PASSWORD" || fail "user add"
-TOKEN=$(singularity hub user token alice --data "$T/hub")
-singularity hub serve --data "$T/hub" --listen 127.0.0.1:0 >"$T/hub.out" 2>"$T/hub.err" &
+# With a builder where one can be had: it runs as no root.
+AS=()
+D=$T/hub
+if (need_builder) >"$T/no-builder" && builder_image "$USER_HOME/builder.sif"; then
+    AS=("${HUB_WORDS[@]}")
+    D=$USER_HOME/hub
+    export BUILDER=yes
+    configure "executor: local" "image: $USER_HOME/builder.sif" "time: 120" "memory: 4000000000" "disk: 1000000000" "concurrent: 1"
+else
+    note "without a builder: $(tail -n 1 "$T/no-builder")"
+fi
+for u in boss alice; do "${AS[@]}" singularity hub user add $u $([ $u != boss ] || echo --admin) --data "$D" <<<"$PASSWORD" || fail "user add"; done
+TOKEN=$("${AS[@]}" singularity hub user token alice --data "$D")
+"${AS[@]}" singularity hub serve --data "$D" --listen 127.0.0.1:0 >"$T/hub.out" 2>"$T/hub.err" &
 HUB=$!
 for _ in $(seq 200); do
     grep -q http "$T/hub.out" && break

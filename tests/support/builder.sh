@@ -1,19 +1,24 @@
 # shellcheck shell=bash
-# For tests of a hub's builder, after lib.sh: a user `hubber` with subordinate ids, a small builder image, a hub.
-need_root
-need_tool unshare newuidmap prlimit curl jq
-[ "$FUSE_FOR_USERS" = yes ] || skip "ordinary users have no FUSE here"
-user_namespaces || skip "no user namespaces here"
+# For tests of a hub's builder, after lib.sh: a user with subordinate ids, a small builder image, a hub. Begin with
+# need_builder.
 
 # newuidmap is set-user-id: unlike lib.sh's user, this one may gain rights by that.
 HUB_WORDS=(setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --inh-caps=-all env "HOME=$USER_HOME" "USER=$USER_NAME")
 as_hub() { "${HUB_WORDS[@]}" "$@"; }
-for f in subuid subgid; do
-    { cat /etc/$f 2>/dev/null; echo "$USER_NAME:400000:65536"; } >"$T/$f"
-    [ -e /etc/$f ] || touch /etc/$f
-    mount --bind "$T/$f" /etc/$f
-done
-as_hub unshare --user --map-root-user --map-users=400000,1,65536 --map-groups=400000,1,65536 true || skip "no subordinate ids here"
+
+need_builder() {
+    local f
+    need_root
+    need_tool unshare newuidmap prlimit curl jq
+    [ "$FUSE_FOR_USERS" = yes ] || skip "ordinary users have no FUSE here"
+    user_namespaces || skip "no user namespaces here"
+    for f in subuid subgid; do
+        { cat /etc/$f 2>/dev/null; echo "$USER_NAME:400000:65536"; } >"$T/$f"
+        [ -e /etc/$f ] || touch /etc/$f
+        mount --bind "$T/$f" /etc/$f
+    done
+    as_hub unshare --user --map-root-user --map-users=400000,1,65536 --map-groups=400000,1,65536 true || skip "no subordinate ids here"
+}
 
 # Only programs of this machine and what they load: no mirror is asked.
 builder_image() { # FILE

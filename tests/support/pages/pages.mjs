@@ -195,6 +195,79 @@ await test('the keyboard alone reaches the content, and the language changes and
   await page.close();
 });
 
+if (process.env.BUILDER) {
+  const definition = (script) => `Bootstrap: scratch\n\n%setup\n    ${script}\n\n%help\n    <img src=x onerror="document.title=1"> 中文\n`;
+  async function build(page, script, ref = '') {
+    await go(page, '/build');
+    const main = page.getByRole('main');
+    await main.getByLabel('Definition file').fill(definition(script));
+    await main.getByLabel('Store as (optional)').fill(ref);
+    await main.getByRole('button', { name: 'Build', exact: true }).click();
+    await page.waitForURL(/\/build\/[0-9a-f]{24}$/);
+    await page.waitForSelector('main[data-ready]');
+  }
+  const log = (page) => page.getByRole('log').innerText();
+
+  await test('a definition is built while its log is watched, and log and image can be downloaded', async () => {
+    const page = await open(alice);
+    await build(page, 'echo "<b>bold</b> 中文"; for i in 1 2 3 4 5; do echo step $i; sleep 0.3; done; mkdir $SINGULARITY_ROOTFS/made', `library://alice/default/built:v1`);
+    await page.getByText('step 5', { exact: false }).first().waitFor();
+    await page.getByRole('link', { name: 'Download SIF' }).waitFor();
+    assert.match(await log(page), /<b>bold<\/b> 中文[^]*step 1[^]*step 5[^]*Setting tag v1/);
+    assert.equal(await page.locator('pre.log b').count(), 0);
+    assert.match(await page.getByRole('main').innerText(), /Succeeded[^]*singularity pull library:\/\/alice\/default\/built:v1/);
+    const [text] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download Log' }).click()]);
+    assert.match(text.suggestedFilename(), /^build-[0-9a-f]{24}\.log$/);
+    assert.match((await (await import('node:fs/promises')).readFile(await text.path())).toString(), /step 5/);
+    const [image] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download SIF' }).click()]);
+    assert.match((await (await import('node:fs/promises')).readFile(await image.path())).subarray(0, 64).toString('latin1'), /SIF_MAGIC/);
+    if (shots) await page.screenshot({ path: `${shots}/light-built.png`, fullPage: true });
+    await page.getByRole('button', { name: 'Open in the remote builder' }).click();
+    await page.waitForURL(base + '/build');
+    await page.waitForSelector('main[data-ready]');
+    assert.match(await page.getByLabel('Definition file').inputValue(), /step \$i[^]*中文/);
+    assert.match(await page.getByRole('main').innerText(), /Past builds[^]*library:\/\/alice\/default\/built:v1/);
+    await page.close();
+  });
+
+  await test('a build can be cancelled, and one that fails says why', async () => {
+    const page = await open(alice);
+    await build(page, 'echo it begins; sleep 1000');
+    await page.getByText('it begins', { exact: false }).first().waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('Cancelled').first().waitFor();
+    assert.match(await log(page), /The build was cancelled/);
+    await build(page, 'echo it fails; exit 7');
+    await page.getByText('Failed', { exact: true }).first().waitFor();
+    assert.match(await page.getByRole('main').innerText(), /Reason[^]*it ended with status 255/);
+    assert.equal(await page.getByRole('link', { name: 'Download SIF' }).count(), 0);
+    const address = page.url();
+    await page.close();
+    const other = await open(boss);
+    await go(other, '/admin');
+    assert.match(await other.getByRole('main').innerText(), /alice[^]*Failed|Failed[^]*alice/);
+    await go(other, address.slice(base.length));
+    assert.match(await log(other).catch(() => ''), /it fails/);
+    await other.close();
+    const outside = await open(stranger);
+    await go(outside, address.slice(base.length));
+    assert.equal(await outside.getByRole('log').count(), 0);
+    await outside.close();
+  });
+
+  await test('the builder speaks Chinese', async () => {
+    const chinese = await browser.newContext({ ...english, locale: 'zh-CN', storageState: await alice.storageState() });
+    const page = await open(chinese);
+    await go(page, '/build');
+    await page.getByRole('button', { name: '构建', exact: true }).waitFor();
+    await page.getByRole('table').getByRole('link').first().click();
+    await page.waitForSelector('main[data-ready]');
+    await page.getByRole('link', { name: '下载日志' }).waitFor();
+    if (shots) await page.screenshot({ path: `${shots}/chinese-build.png`, fullPage: true });
+    await chinese.close();
+  });
+}
+
 const pages = { home: '/', search: '/search?q=cow', library: '/library', user: '/library/alice', project: '/library/alice/default', image: '/library/alice/default/cow', build: '/build', keys: '/keys?q=nobody', tokens: '/auth/tokens', admin: '/admin' };
 for (const [look, options] of Object.entries({
   light: { ...english, colorScheme: 'light' }, dark: { ...english, colorScheme: 'dark', locale: 'zh-CN' }, phone: { ...english, viewport: { width: 360, height: 740 }, isMobile: true },

@@ -51,18 +51,26 @@ export async function watch({ parts: [id] }) {
     const build = await ask('GET', address);
     done = !['queued', 'running'].includes(build.state);
     state.replaceChildren(h('dl', {}, h('dt', {}, t('state')), h('dd', {}, state_text(build)), h('dt', {}, t('submitted')), h('dd', {}, time(build.submitTime)),
+      build.state === 'failed' && [h('dt', {}, t('reason')), h('dd', {}, build.message)],
       h('dt', {}, t('image')), h('dd', {}, build.libraryRef || '–'), build.imageSize > 0 && [h('dt', {}, t('size')), h('dd', {}, size(build.imageSize)), h('dt', {}, t('digest')), h('dd', {}, build.imageChecksum)]),
       build.state === 'succeeded' && build.libraryRef ? command(`singularity pull ${build.libraryRef}`) : '');
     actions.replaceChildren(...[
       h('a', { class: 'button', href: path('api', 'builds', id, 'log'), download: `build-${id}.log` }, t('download_log')),
-      build.state === 'succeeded' && h('a', { class: 'button', href: path('api', 'builds', id, 'image'), download: `build-${id}.sif` }, t('download_sif')),
+      build.state === 'succeeded' && build.imageSize > 0 && h('a', { class: 'button', href: path('api', 'builds', id, 'image'), download: `build-${id}.sif` }, t('download_sif')),
       !done && button(t('cancel'), async () => {
         try { await ask('PUT', path('v1', 'build', id, '_cancel')); } catch (e) { say(e.message); }
       })].filter(Boolean));
     return build;
   }
+  // Words of the log come faster than its state changes.
+  let asked = 0;
+  const news = () => {
+    if (Date.now() - asked < 1000) return;
+    asked = Date.now();
+    refresh().catch(() => {});
+  };
   const build = await refresh();
-  follow(id, log, refresh, () => done);
+  follow(id, log, news, refresh, () => done);
   return { title: t('build_one', id), content: [h('h1', {}, t('build_one', id)), card('', state, actions), card(t('log'), log),
     build.definition && card(t('definition'), h('pre', { tabindex: '0' }, build.definition), h('div', { class: 'actions' }, again(build.definition)))] };
 }
@@ -73,8 +81,10 @@ export const again = (definition) => button(t('build_again'), () => {
   location.assign('/build');
 });
 
-// The log from its start; when the connection breaks before the end, it is opened and read again.
-function follow(id, log, refresh, done) {
+// The log from its start; when the connection breaks before the end, it is opened and read again. Of a very long one the end
+// is shown; the file has all of it.
+const most_pieces = 500;
+function follow(id, log, news, refresh, done) {
   const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${path('v1', 'build-ws', id)}`);
   let first = true;
   socket.onmessage = (event) => {
@@ -83,13 +93,14 @@ function follow(id, log, refresh, done) {
     if (first) log.replaceChildren();
     first = false;
     log.append(event.data);
+    if (log.childNodes.length > most_pieces) log.firstChild.remove();
     if (at_end) log.scrollTop = log.scrollHeight;
-    refresh().catch(() => {});
+    news();
   };
   socket.onclose = async (event) => {
     try { await refresh(); } catch { /* tried again below */ }
     if (event.code === 1000 || done()) return;
     say(t('log_lost'));
-    setTimeout(() => follow(id, log, refresh, done), 3000);
+    setTimeout(() => follow(id, log, news, refresh, done), 3000);
   };
 }

@@ -75,6 +75,7 @@ export const texts = {
   running: ['Running', '构建中'],
   succeeded: ['Succeeded', '成功'],
   build_failed: ['Failed', '失败'],
+  reason: ['Reason', '原因'],
   cancelled: ['Cancelled', '已取消'],
   submitted: ['Submitted', '提交时间'],
   log: ['Log', '日志'],
