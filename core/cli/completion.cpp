@@ -127,14 +127,14 @@ int complete_command_line(std::vector<std::string> words, Context& context) {
                 all.push_back({o, ""});
         } else {
             for (const auto& row : verb_table()) all.push_back({std::string(row.name), std::string(row.summary)});
-            for (const auto& c : context.index.capabilities(CapabilityKind::command))
+            for (const auto& c : shown_commands(context.index))
                 all.push_back({std::string(c.name), std::string(c.summary)});
         }
         print_candidates(std::move(all), current);
         return 0;
     }
     const std::string verb = words[at];
-    if (!find_verb(verb) && !context.index.find(CapabilityKind::command, verb)) return 0;
+    if (!find_verb(verb) && !find_command(context.index, verb)) return 0;
     std::vector<std::string> rest(words.begin() + static_cast<ptrdiff_t>(at) + 1, words.end());
     rest.emplace_back(complete_request);
     try {

@@ -200,6 +200,12 @@ std::deque<CommandNode> command_nodes(Arguments& top, const std::vector<CommandV
 
 }  // namespace
 
+std::vector<CapabilityView> shown_commands(const Index& index) {
+    auto all = index.capabilities(CapabilityKind::command);
+    std::erase_if(all, [](const CapabilityView& c) { return c.hidden; });
+    return all;
+}
+
 std::optional<CapabilityView> find_command(const Index& index, std::string_view verb) {
     auto found = index.find(CapabilityKind::command, verb);
     return found && !found->hidden ? found : std::nullopt;

@@ -43,6 +43,8 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context&
 
 // A verb of a plugin that can be typed: hidden ones are not among them.
 std::optional<CapabilityView> find_command(const Index& index, std::string_view verb);
+// All that users may type.
+std::vector<CapabilityView> shown_commands(const Index& index);
 
 // A verb that a plugin provides. Throws Error.
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context);

@@ -48,7 +48,7 @@ void write_all_pages(const std::string& directory, Context& context) {
     write_page(directory, "singularity", overview_manual(context));
     std::vector<std::string> names;
     for (const auto& row : verb_table()) names.emplace_back(row.name);
-    for (const auto& c : context.index.capabilities(CapabilityKind::command)) names.emplace_back(c.name);
+    for (const auto& c : shown_commands(context.index)) names.emplace_back(c.name);
     for (const auto& name : names) run_named(name, {std::string(manuals_request) + directory}, context);
 }
 

@@ -107,7 +107,7 @@ void offer(const Context& context, std::string_view what, const std::string& wor
         }
     } else if (what == "VERB") {
         for (const auto& row : verb_table()) to.push_back({std::string(row.name), std::string(row.summary)});
-        for (const auto& c : index.capabilities(CapabilityKind::command))
+        for (const auto& c : shown_commands(index))
             to.push_back({std::string(c.name), std::string(c.summary)});
     } else if (what == "DIR" || what == "DIRECTORY") {
         to.push_back({":directories", ""});

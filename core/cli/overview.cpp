@@ -85,7 +85,8 @@ std::string overview_manual(const Context& context) {
             if (row.group == group) out += item(roff::bold(row.name), std::string(row.summary) + ": " + roff::page_name(row.name) + "(1)");
     }
     const auto section = [&](CapabilityKind kind, const char* title, std::string_view behind, bool pages) {
-        const auto all = context.index.capabilities(kind);
+        auto all = context.index.capabilities(kind);
+        std::erase_if(all, [](const CapabilityView& c) { return c.hidden; });
         if (all.empty()) return;
         out += std::string(pages ? ".SS " : ".SH ") + title + "\n";
         for (const auto& c : all) {

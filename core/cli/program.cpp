@@ -95,7 +95,7 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
         names.push_back(row.name);
         names.insert(names.end(), row.aliases.begin(), row.aliases.end());
     }
-    for (const auto& c : index.capabilities(CapabilityKind::command))
+    for (const auto& c : shown_commands(index))
         if (!c.hidden) names.push_back(c.name);
     const std::string hint = did_you_mean(name, names);
     throw Error(Code::usage, "unknown command '" + name + "'", hint + (hint.empty() ? "" : " ") + "See: singularity help");

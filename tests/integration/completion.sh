@@ -50,6 +50,16 @@ echo 'plugins: [{name: docker-archive, enabled: false}]' >"$HOME/.singularity/pl
 expect_equal "$(complete run docker-a)" ":files "
 rm -r "$HOME/.singularity/plugins.d"
 
+check "a verb that only an option leads to is in no list, and stops no page"
+mkdir -p "$HOME/.singularity/plugins.d" pages
+echo "plugins: [{manifest: $(find "$SG_STAGE/plugins-gcc" -path '*/hello-command/plugin.yaml')}]" >"$HOME/.singularity/plugins.d/50-test.yaml"
+expect_equal "$(complete hello)" "hello hellos "
+expect_equal "$(complete hellos '')" "count "
+ok singularity help --man-pages pages
+expect_exists pages/singularity-hellos-count.1
+expect_absent pages/singularity-hellos-build.1
+rm -r "$HOME/.singularity/plugins.d"
+
 check "options, verbs below, choices, values behind an equals sign"
 expect_equal "$(complete ex)" "exec "
 expect_equal "$(complete cache '')" "clean list "
