@@ -35,6 +35,36 @@ expect_equal "$(grep -o '`SG_E[A-Z]*`' "$SG_SOURCE/docs/user/errors.md" | tr -d 
     "$(grep -o '^    SG_E[A-Z]*' "$SG_SOURCE/sdk/include/singularity/plugin.h" | tr -d ' ' | sort -u)"
 expect_equal "$(grep -c '^## ' "$SG_SOURCE/docs/user/errors.md")" "$(grep -c '^    SG_E' "$SG_SOURCE/sdk/include/singularity/plugin.h")"
 
+check "the site is made, and each of its links leads to a page and a heading"
+need_tool cmark-gfm
+ok "$SG_SOURCE/scripts/docs-html" "$T/html"
+run python3 - "$T/html" <<'P'
+import html.parser, os, sys
+root, wrong = sys.argv[1], 0
+class Page(html.parser.HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids, self.title = [], set(), False
+        self.feed(open(path, encoding="utf-8").read())
+    def handle_starttag(self, tag, attributes):
+        a = dict(attributes)
+        self.title |= tag == "title"
+        if "id" in a: self.ids.add(a["id"])
+        if "href" in a: self.links.append(a["href"])
+found = {os.path.join(d, f): None for d, _, files in os.walk(root) for f in files if f.endswith(".html")}
+for path in found: found[path] = Page(path)
+for path, page in found.items():
+    for link in page.links:
+        if "://" in link or link.startswith("mailto:"): continue
+        name, _, anchor = link.partition("#")
+        full = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+        if full.endswith(".html") and (full not in found or (anchor and anchor not in found[full].ids)) or full.endswith(".md"):
+            print(os.path.relpath(path, root) + ": " + link); wrong = 1
+    if not page.title: print(path + ": no title"); wrong = 1
+sys.exit(wrong)
+P
+[ "$RC" = 0 ] || { fail "links of the site"; told; }
+
 check "the blocks run"
 samples=$T/samples
 mkdir "$samples"

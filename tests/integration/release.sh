@@ -1,0 +1,46 @@
+# scripts/release refuses what it must not release, and changes nothing then.
+. "$(dirname "$0")/../support/lib.sh"
+need_tool git
+# In a HOME of the test's own.
+export GIT_CONFIG_GLOBAL=$T/gitconfig GIT_CONFIG_NOSYSTEM=1
+git config --global --add safe.directory '*'
+git config --global user.email tests@example.org
+git config --global user.name Tests
+git -C "$SG_SOURCE" rev-parse HEAD >/dev/null 2>&1 || skip "the source is no git checkout"
+git clone -q --no-hardlinks --no-tags "$SG_SOURCE" repo || skip "git cannot clone the source"
+cd repo || exit 1
+cp "$SG_SOURCE/scripts/release" scripts/release # the one of this tree, though it may not be committed yet
+git add -A && git commit -q -m "The script of this tree"
+before=$(git rev-parse HEAD)
+version=$(sed -n 's/^## \([0-9.]*\) .*/\1/p' CHANGELOG.md | head -n 1)
+
+refused() { # TEXT WORDS...
+    run scripts/release "${@:2}"
+    expect_rc 1
+    expect_err "$1"
+    expect_equal "$(git rev-parse HEAD)" "$before" "a commit was made"
+    expect_equal "$(git tag)" "${TAGS:-}" "tags"
+}
+check "a version that is none, or that the changelog does not have"
+refused 'a version is' nonsense
+refused 'a version is'
+refused 'unknown option' --force "$version"
+refused 'the changelog begins with' 99.9.9
+check "a tree that is not clean"
+echo x >untracked
+refused 'not clean.*untracked' "$version"
+rm untracked
+echo >>README.md
+refused 'not clean.*README' "$version"
+git checkout -q README.md
+check "an interface that is not as it was described"
+sed -i 's/SG_OK = 0/SG_OK = 5/' sdk/include/singularity/plugin.h
+git commit -q -a -m "break it"
+before=$(git rev-parse HEAD)
+refused 'not as sdk/abi' "$version"
+git reset -q --hard HEAD~1
+before=$(git rev-parse HEAD)
+check "a version that was released"
+git tag "v$version"
+TAGS=v$version refused 'there is a tag' "$version"
+finish
