@@ -1,0 +1,162 @@
+# The builder of a hub by Slurm: Debian's own slurmctld, slurmd and munged on this machine.
+. "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/builder.sh"
+need_builder
+need_tool slurmctld slurmd munged sbatch squeue scancel
+
+free_ports() { python3 -c 'import socket; s = [socket.socket() for _ in range(2)]; [x.bind(("", 0)) for x in s]; print(*[x.getsockname()[1] for x in s])'; }
+read -r CONTROL_PORT NODE_PORT < <(free_ports)
+NODE=$(hostname -s)
+export SLURM_CONF=$T/slurm/slurm.conf
+mkdir -p "$T/slurm/state" "$T/slurm/node" "$T/munge"
+chmod 755 "$T/slurm" "$T/munge"
+# Control groups of version 1 and 2 side by side, as here, Slurm knows not: its processes are followed by their parents.
+cat >"$SLURM_CONF" <<END
+ClusterName=test
+SlurmctldHost=$NODE(127.0.0.1)
+SlurmUser=root
+SlurmctldPort=$CONTROL_PORT
+SlurmdPort=$NODE_PORT
+AuthType=auth/munge
+AuthInfo=socket=$T/munge/socket
+StateSaveLocation=$T/slurm/state
+SlurmdSpoolDir=$T/slurm/node
+SlurmctldPidFile=$T/slurm/control.pid
+SlurmdPidFile=$T/slurm/node.pid
+SlurmctldLogFile=$T/slurm/control.log
+SlurmdLogFile=$T/slurm/node.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+MpiDefault=none
+ReturnToService=2
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000
+NodeName=$NODE NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
+PartitionName=build Nodes=$NODE Default=YES MaxTime=INFINITE State=UP
+END
+chmod 644 "$SLURM_CONF"
+head -c 1024 /dev/urandom >"$T/munge/key"
+chmod 400 "$T/munge/key"
+munged --force --foreground --key-file="$T/munge/key" --socket="$T/munge/socket" --pid-file="$T/munge/pid" --log-file="$T/munge/log" --seed-file="$T/munge/seed" 2>"$T/munge/err" &
+for ((i = 0; i < 100; i++)); do [ -S "$T/munge/socket" ] && break; sleep 0.05; done
+slurmctld -D >/dev/null 2>&1 &
+slurmd -D -N "$NODE" >/dev/null 2>&1 &
+ready() { sinfo --noheader --format=%T 2>/dev/null | grep -Eq '^(idle|mixed|allocated)$'; }
+for ((i = 0; i < 200; i++)); do ready && break; sleep 0.1; done
+ready || { tail -n 20 "$T"/slurm/*.log "$T/munge/err"; skip "Slurm does not start here"; }
+
+builder_image "$USER_HOME/builder.sif" || { fail "the builder image"; finish; }
+HUB_WORDS+=("SLURM_CONF=$SLURM_CONF")
+slurm=("executor: slurm" "image: $USER_HOME/builder.sif" "directory: $USER_HOME/shared-builds" "memory: 1000000000" "disk: 1000000000" "processes: 400" "cpus: 1")
+configure "${slurm[@]}" "time: 120" "partition: build"
+add_user alice
+ALICE=$(token_of alice)
+hub_start || finish
+jobs_of_hub() { squeue --noheader --format='%j %T %u %P %m %l' | sort; }
+until_log() { # TEXT
+    local i
+    for ((i = 0; i < 300; i++)); do
+        api "$ALICE" "/api/builds/$BUILD/log" | grep -q "$1" && return
+        sleep 0.1
+    done
+    fail "'$1' did not come into the log: $(api "$ALICE" "/api/builds/$BUILD/log") $(jobs_of_hub)"
+}
+
+until_state() { # STATE
+    local i now
+    for ((i = 0; i < 100; i++)); do
+        now=$(state "$ALICE")
+        [ "$now" != "$1" ] || return
+        sleep 0.1
+    done
+    fail "the build is $now, not $1"
+}
+
+cat >good.def <<'DEF'
+Bootstrap: scratch
+
+%setup
+    id -u
+    mkdir -p "$SINGULARITY_ROOTFS/etc"
+    echo built >"$SINGULARITY_ROOTFS/etc/built"
+    chown 5:6 "$SINGULARITY_ROOTFS/etc/built"
+    echo "done by Slurm"
+DEF
+cat >slow.def <<'DEF'
+Bootstrap: scratch
+
+%setup
+    echo it begins
+    while [ ! -e /build/tmp/never ]; do sleep 0.2; echo hostile-marker >/dev/null; done
+DEF
+
+check "a build is a job of the hub's user, with its limits, and its result is stored"
+submit "$ALICE" slow.def
+until_log 'it begins$'
+expect_equal "$(jobs_of_hub)" "hub-$BUILD RUNNING $USER_NAME build 954M 3:00"
+until_state running
+SLOW=$BUILD
+submit "$ALICE" good.def library://alice/default/slurm:v1
+log_of "$ALICE"
+grep -q 'done by Slurm$' <<<"$LOG" || fail "the log lacks the script's words: $LOG"
+grep -q '^closed 1000$' <<<"$LOG" || fail "the log does not end"
+expect_equal "$(state "$ALICE")" succeeded
+api - /v1/imagefile/alice/default/slurm:v1 -o got.sif
+ok singularity build --sandbox got got.sif
+expect_equal "$(cat got/etc/built)" built
+expect_equal "$(find "$USER_HOME/shared-builds/$BUILD" -mindepth 1 ! -name log)" "" "what is left"
+
+check "what waits in Slurm's queue waits, and can be cancelled"
+submit "$ALICE" slow.def
+SECOND=$BUILD
+until_log 'it begins$'
+submit "$ALICE" slow.def
+THIRD=$BUILD
+for ((i = 0; i < 50; i++)); do squeue --noheader --name="hub-$THIRD" --format=%T | grep -q PENDING && break; sleep 0.1; done
+expect_equal "$(state "$ALICE")" queued
+api "$ALICE" "/v1/build/$THIRD/_cancel" -X PUT
+log_of "$ALICE"
+expect_equal "$(state "$ALICE")" cancelled
+BUILD=$SECOND
+api "$ALICE" "/v1/build/$SECOND/_cancel" -X PUT
+log_of "$ALICE"
+grep -q '^WARNING: The build was cancelled$' <<<"$LOG" || fail "the log says nothing of it: $LOG"
+expect_equal "$(state "$ALICE")" cancelled
+
+check "jobs go on while the hub is away, and what came of them is found"
+BUILD=$SLOW
+hub_stop KILL
+touch "$USER_HOME/shared-builds/$SLOW/work/tmp/never"
+for ((i = 0; i < 300; i++)); do [ -z "$(squeue --noheader --name="hub-$SLOW")" ] && break; sleep 0.1; done
+hub_start || finish
+log_of "$ALICE"
+expect_equal "$(state "$ALICE")" succeeded "$LOG"
+submit "$ALICE" slow.def
+until_log 'it begins$'
+hub_stop
+expect_equal "$(jobs_of_hub | cut -d' ' -f1,2)" "hub-$BUILD RUNNING"
+hub_start || finish
+until_state running
+
+check "a job that Slurm ends has failed"
+scancel --name="hub-$BUILD"
+log_of "$ALICE"
+expect_equal "$(api "$ALICE" "/v1/build/$BUILD" | jq -r '.data | "\(.state): \(.message)"')" "failed: Slurm ended the job: its time or memory was used up, or its machine failed"
+expect_equal "$(ps -e -o args= | grep -c '[s]ingularity build /build/image.sif')" 0 "processes of builds that are left"
+
+check "what Slurm refuses has failed, with Slurm's reason"
+hub_stop
+configure "${slurm[@]}" "time: 120" "partition: nothing"
+hub_start || finish
+submit "$ALICE" good.def
+log_of "$ALICE"
+expect_equal "$(state "$ALICE")" failed
+grep -q 'sbatch refused the build: .*invalid partition' <<<"$LOG" || fail "no reason: $LOG"
+hub_stop
+
+for f in control node; do kill "$(cat "$T/slurm/$f.pid")"; done
+kill "$(cat "$T/munge/pid")"
+wait
+finish
