@@ -200,6 +200,19 @@ expect_equal "$(tail -n 1 "$T/out")" "500 1 $(sha256sum <talk.log | cut -d' ' -f
 grep -q '^line 2029$' talk.log || fail "the log is cut off"
 expect_equal "$(api - /metrics | sed -n 's/^singularity_hub_busy_threads //p')" 1 "busy threads"
 
+check "a log of many small pieces is whole"
+cat >pieces.def <<'DEF'
+Bootstrap: scratch
+
+%setup
+    set +x
+    i=0
+    while [ $i -lt 3000 ]; do env echo "piece $i"; i=$((i + 1)); done
+DEF
+submit "$ALICE" pieces.def
+log_of "$ALICE"
+expect_equal "$(grep -c '^piece' <<<"$LOG")" 3000
+
 check "clients that break the rules of WebSockets are sent away"
 submit "$ALICE" slow.def
 expect_equal "$(hub frames "$ALICE" "$BUILD" 810548656c6c6f)" 1002

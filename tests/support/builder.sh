@@ -28,8 +28,8 @@ builder_image() { # FILE
     cp -a "$PREFIX" "$root/opt/prefix" || return
     # What reads the configuration there must not find the hub's.
     ln -s /opt/prefix/bin/singularity "$root/usr/local/bin/singularity"
-    for program in sh bash cp ls cat mkdir rm id dd sleep chmod chown env tar gzip head tail ln mv find newuidmap newgidmap python3 mkfifo truncate; do
-        cp -L "$(command -v $program)" "$root/usr/bin/$program" || return
+    for program in sh bash cp ls cat mkdir rm id dd sleep chmod chown env tar gzip head tail ln mv find newuidmap newgidmap python3 mkfifo truncate echo; do
+        cp -L "$(type -P $program)" "$root/usr/bin/$program" || return
         [ $program = python3 ] || ln -sf ../usr/bin/$program "$root/bin/$program"
     done
     for library in $( (ldd "$root"/usr/bin/* "$root/opt/prefix/bin/singularity" && find "$root/opt/prefix" -name '*.so' -exec ldd {} +) 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do

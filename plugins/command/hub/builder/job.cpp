@@ -58,10 +58,12 @@ build() {
     build
     echo $? >status.new
 } 2>&1 | {
-    dd bs=64k count=$log_bytes iflag=count_bytes status=none
-    [ -z "$(dd bs=1 count=1 2>/dev/null | tr '\0' x)" ] || echo "
-WARNING: the log is longer than $log_bytes bytes: the rest is left out"
-    cat >/dev/null
+    trap '' XFSZ
+    prlimit --fsize="$log_bytes" cat 2>/dev/null || {
+        echo
+        echo "WARNING: the log is longer than $log_bytes bytes: the rest is left out"
+        cat >/dev/null
+    }
 } >>log
 mv status.new status
 )sh";
