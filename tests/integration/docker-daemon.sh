@@ -121,7 +121,10 @@ fi
 
 check "a real Docker engine"
 if [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null && command -v docker >/dev/null; then
-    start "$T/dockerd.log" dockerd --iptables=false --ip6tables=false --bridge=none --storage-driver=vfs --data-root "$T/docker" \
+    mkdir "$T/certificates" && bash "$SUPPORT/certificates.sh" "$T/certificates"
+    PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    start "$T/dockerd.log" dockerd --tlsverify --tlscacert "$T/certificates/ca.crt" --tlscert "$T/certificates/server.crt" \
+        --tlskey "$T/certificates/server.key" -H "tcp://127.0.0.1:$PORT" --iptables=false --ip6tables=false --bridge=none --storage-driver=vfs --data-root "$T/docker" \
         --exec-root "$T/docker-exec" -p "$T/dockerd.pid" -H "unix://$T/docker.sock"
     DOCKERD=$PID
     for _ in $(seq 150); do docker -H "unix://$T/docker.sock" version >/dev/null 2>&1 && break; kill -0 $DOCKERD 2>/dev/null || break; sleep 0.2; done
@@ -131,6 +134,24 @@ if [ "$(id -u)" = 0 ] && command -v dockerd >/dev/null && command -v docker >/de
         ok singularity build --docker-host "unix://$T/docker.sock" docker.sif "docker-daemon:$name"
         ok singularity build --docker-host "unix://$T/docker.sock" by-id.sif "docker-daemon:$id"
         ok singularity inspect docker.sif
+
+        check "a real Docker engine over TLS, to those alone who have its certificate"
+        mkdir keys
+        for pair in ca.crt:ca.pem client.crt:cert.pem client.key:key.pem; do cp "$T/certificates/${pair%:*}" "keys/${pair#*:}"; done
+        engine_at() { env -u SINGULARITY_DOCKER_HOST DOCKER_HOST="tcp://127.0.0.1:$PORT" DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH="$1" "${@:2}"; }
+        run engine_at "$PWD/keys" singularity build tls.sif "docker-daemon:$name"
+        expect_rc 0
+        expect_same_file docker.sif tls.sif
+        mkdir stranger && cp keys/ca.pem stranger/
+        run engine_at "$PWD/stranger" singularity build none.sif "docker-daemon:$name"
+        expect_failure
+        cp -r keys mistrust && cp "$T/certificates/other-ca.crt" mistrust/ca.pem
+        run engine_at "$PWD/mistrust" singularity build none.sif "docker-daemon:$name"
+        expect_failure
+        expect_err 'certificate'
+        run env -u SINGULARITY_DOCKER_HOST DOCKER_HOST="tcp://127.0.0.1:$PORT" singularity build none.sif "docker-daemon:$name"
+        expect_failure
+        expect_absent none.sif
     else
         note "no Docker engine can run here: $(tail -1 "$T/dockerd.log" | head -c 300)"
     fi
