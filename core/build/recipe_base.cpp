@@ -10,6 +10,7 @@
 #include "build/cached_image.hpp"
 #include "build/identity.hpp"
 #include "image/arch.hpp"
+#include "lookup/source_request.hpp"
 #include "metadata/inspect.hpp"
 #include "store/output.hpp"
 #include "store/sha256.hpp"
@@ -32,7 +33,7 @@ TemporaryDirectory::~TemporaryDirectory() {
     }
 }
 
-SourceRequest header_request(const PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish) {
+SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish) {
     SourceRequest r;
     r.scheme = definition::lower(stage.value("bootstrap"));
     if (!plugins.index().find(CapabilityKind::bootstrap, r.scheme)) {
@@ -48,6 +49,12 @@ SourceRequest header_request(const PluginHost& plugins, const Text& text, const 
     r.options = wish.options;
     for (const definition::Key& key : stage.header)
         if (key.name != "bootstrap" && key.name != "from" && key.name != "stage") r.options.emplace_back(key.name, key.value);
+    try {
+        permit(plugins, r);
+    } catch (const Error& e) {
+        if (e.code() != Code::veto) throw;
+        throw Error(e.code(), text.error(stage.key("bootstrap")->value_at, e.message()).message(), e.hint());
+    }
     return r;
 }
 

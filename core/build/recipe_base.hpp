@@ -49,7 +49,8 @@ struct BaseWish {
 };
 
 // The request that a header makes. Throws with the place for a source that nobody provides.
-SourceRequest header_request(const PluginHost& plugins, const definition::Text& text, const definition::Stage& stage, const BaseWish& wish);
+SourceRequest header_request(PluginHost& plugins, const definition::Text& text, const definition::Stage& stage,
+                             const BaseWish& wish);
 
 RecipeBase open_base(PluginHost& plugins, const definition::Text& text, const definition::Stage& stage, const BaseWish& wish,
                      const sg_call* call);

@@ -15,13 +15,14 @@
 #include <memory>
 
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
 #include "cli/gpu_options.hpp"
 #include "cli/instance_access.hpp"
 #include "cli/instance_join.hpp"
 #include "cli/instance_start.hpp"
 #include "cli/resource_options.hpp"
-#include "base/unique_fd.hpp"
 #include "runtime/extra_images.hpp"
+#include "runtime/image_policy.hpp"
 #include "runtime/launch_spec.hpp"
 #include "runtime/lazy_root.hpp"
 
@@ -213,6 +214,8 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     const std::string path = is_uri(image_name, session) ? fetched(g, image_name, session) : image_name;
     const auto opened = std::make_shared<OpenedImage>(session.plugins.open_image(path, false));
     OpenedImage& image = *opened;
+    const sg_call call = session.call();
+    const runtime::ImagePolicy policy = runtime::permit_image(session.plugins, image.path(), &call);
     const sg_image_info info = image.info();
     if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system to run");
     if (info.encrypted && !g.dry_run) image.root();  // asks for the key, before anything else is done
@@ -268,8 +271,13 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     }
     for (const auto& e : extra) images.push_back(e.for_launch(kernel_mounts));
     const std::string shown_path = image.path();
-    session.plugins.notify(sg_event{"before_run", image_name.c_str(), "", shown_path.c_str(), nullptr, 0});
-    const sg_call call = session.call();
+    std::vector<const char*> signers;
+    if (policy.signers) {
+        for (const auto& s : *policy.signers) signers.push_back(s.c_str());
+        signers.push_back(nullptr);
+    }
+    session.plugins.notify(sg_event{"before_run", image_name.c_str(), "", shown_path.c_str(),
+                                    policy.signers ? signers.data() : nullptr, 0});
     const sg_launch what{spec.json.c_str(), images.data(), images.size(), &call};
     if (g.no_umask) ::umask(0022);
     if (g.instance) {

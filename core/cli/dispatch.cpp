@@ -124,6 +124,20 @@ int report(const Error& error) {
     return exit_code(error.code());
 }
 
+Error with_site_words(const Error& error, const Context& context) {
+    if (error.code() == Code::usage || error.code() == Code::cancelled) return error;
+    std::string hint = error.hint();
+    const Settings settings(context.index);
+    const auto add = [&](const char* key, const char* before) {
+        if (!settings.has(key)) return;
+        const std::string text = settings.text(key);
+        if (!text.empty()) hint += (hint.empty() ? "" : "\n         ") + std::string(before) + text;
+    };
+    add("site.hint", "");
+    add("site.documentation", "See: ");
+    return Error(error.code(), error.message(), hint, error.detail());
+}
+
 int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& context) {
     Arguments arguments(std::string(verb.name), std::string(verb.summary));
     const Action action = verb.declare(arguments);

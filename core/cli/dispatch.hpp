@@ -31,7 +31,8 @@ struct Context {
     Index index;
     const sg_host_mount_v2* mount = nullptr;
     GlobalOptions global;
-    bool module = false;  // this is the internal module
+    bool module = false;          // this is the internal module
+    std::vector<Error> problems;  // of the configuration files, for the verb that tells of them
 };
 
 // Where plugins of a command get credentials from, for a PluginHost: the room is in the internal module, which the
@@ -54,5 +55,9 @@ Settings settings_for(const Context& context, bool forgiving = false);
 
 // Prints the failure and gives the exit code.
 int report(const Error& error);
+
+// `error` with what the site says below each (site.hint, site.documentation). A wrong command line and an interruption
+// stay as they are.
+Error with_site_words(const Error& error, const Context& context);
 
 }  // namespace sg

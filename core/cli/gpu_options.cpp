@@ -45,6 +45,13 @@ void GpuOptions::declare(Arguments& arguments) {
 }
 
 void GpuOptions::settle(runtime::LaunchOptions& launch, Session& session) const {
+    const Settings& settings = session.settings;
+    const auto check = [&](const char* key, bool wanted, bool refused, const char* name) {
+        if (settings.boolean(key) ? refused : wanted && !refused)
+            settings.need_unlocked(key, std::string(refused ? "--no-" : "--") + name);
+    };
+    check("gpu.nv", nv_ || nvccli_, no_nv_, "nv");
+    check("gpu.rocm", rocm_, no_rocm_, "rocm");
     const bool nv = !no_nv_ && (nv_ || nvccli_ || session.settings.boolean("gpu.nv"));
     const bool rocm = !no_rocm_ && (rocm_ || session.settings.boolean("gpu.rocm"));
     if (!nv && !rocm && devices_.empty() && libraries_.empty()) return;

@@ -38,6 +38,8 @@ int run(const Options& o, Session& session) {
         print(attributes_json(out, "\t"));
         return 0;
     }
+    if (!o.format.empty() && o.format != session.settings.text("inspect.format"))
+        session.settings.need_unlocked("inspect.format", "--format");
     const std::string format = o.format.empty() ? session.settings.text("inspect.format") : o.format;
     print(shown_text(all, s, format == "text" ? LabelForm::text : LabelForm::json, ::isatty(STDOUT_FILENO) == 1));
     return 0;

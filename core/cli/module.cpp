@@ -22,7 +22,11 @@ extern "C" const sg_host_credentials_v2* sg_module_credentials(const sg_module_c
     log::set_threshold(static_cast<log::Level>(c->log_threshold));
     log::set_colour(c->colour != 0);
 #if SG_HAVE_CREDENTIALS
-    return &credentials_table(cancel_fd);
+    try {
+        return &credentials_table(cancel_fd, credential_helpers(context_of(*c)));
+    } catch (const std::exception&) {
+        return nullptr;
+    }
 #else
     (void)cancel_fd;
     return nullptr;
@@ -35,7 +39,11 @@ extern "C" int32_t sg_module_main(int argc, char** argv, const sg_module_context
         Context context = context_of(*c);
         const VerbRow* row = find_verb(argv[0]);
         if (!row || !row->verb) throw Error(Code::internal, std::string("the module has no verb '") + argv[0] + "'");
-        return dispatch_verb(*row->verb, std::vector<std::string>(argv + 1, argv + argc), context);
+        try {
+            return dispatch_verb(*row->verb, std::vector<std::string>(argv + 1, argv + argc), context);
+        } catch (const Error& e) {
+            throw with_site_words(e, context);
+        }
     } catch (const Error& e) {
         return report(e);
     } catch (const std::bad_alloc&) {

@@ -31,11 +31,13 @@ Pairs pairs_of(const sg_pair* pairs) {
     return out;
 }
 
-std::function<const sg_host_credentials_v2&()> credentials_of(const Context&, const CancelToken& cancel) {
+std::vector<std::string> credential_helpers(const Context& context) { return settings_for(context, true).list("credentials.helpers"); }
+
+std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel) {
 #if SG_HAVE_CREDENTIALS
-    return [&cancel]() -> const sg_host_credentials_v2& { return credentials_table(cancel.fd()); };
+    return [&context, &cancel]() -> const sg_host_credentials_v2& { return credentials_table(cancel.fd(), credential_helpers(context)); };
 #else
-    (void)cancel;
+    (void)context, (void)cancel;
     return {};
 #endif
 }

@@ -13,6 +13,9 @@ Context context_of(const sg_module_context& c);
 
 Pairs pairs_of(const sg_pair* pairs);
 
+// What the configuration says of helper programs ("SERVER=HELPER").
+std::vector<std::string> credential_helpers(const Context& context);
+
 // Calls work(plugins, call) with progress on the terminal; SIGINT and SIGTERM cancel it.
 template <class Work>
 auto with_plugins(Context& context, Work&& work) {

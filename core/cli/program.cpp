@@ -119,11 +119,12 @@ int run(CommandLine line) {
         context.index = load_index(context.installation, Home::find(), site ? Keep::site : Keep::cache).index;
     } catch (const Error& e) {
         if (line.verb == "__complete") return 0;
-        // Help must be had also when a configuration file is wrong.
-        if (line.verb != "help" && line.verb != "buildcfg" && !line.verb.empty()) throw;
-        std::vector<Error> problems;
-        context.index = index_of_what_can_be(context.installation, Home::find(), problems);
-        for (const auto& p : problems) log::warning(p.message());
+        // Help must be had also when a configuration file is wrong, and `config` says what is.
+        const bool config = line.verb == "config";
+        if (line.verb != "help" && line.verb != "buildcfg" && !config && !line.verb.empty()) throw;
+        context.index = index_of_what_can_be(context.installation, Home::find(), context.problems);
+        if (!config)
+            for (const auto& p : context.problems) log::warning(p.message());
     }
     context.global = line.global;
 #if SG_HAVE_MOUNT
@@ -134,7 +135,11 @@ int run(CommandLine line) {
         print(overview(context));
         return exit_code(Code::usage);
     }
-    return run_named(line.verb, std::move(line.arguments), context);
+    try {
+        return run_named(line.verb, std::move(line.arguments), context);
+    } catch (const Error& e) {
+        throw with_site_words(e, context);
+    }
 }
 
 }  // namespace

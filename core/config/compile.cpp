@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "base/nearest.hpp"
@@ -11,6 +12,7 @@
 #include "config/manifest.hpp"
 #include "config/registration.hpp"
 #include "config/schema.hpp"
+#include "config/settings.hpp"
 #include "config/yaml_source.hpp"
 
 #ifndef SG_VERSION
@@ -33,6 +35,11 @@ struct ConfigFile {
     std::vector<Lock> locks;
 };
 
+// A directory that a file of the site includes.
+struct Include {
+    std::string directory, where;
+};
+
 class Compiler {
 public:
     // With `problems`, failures are added there instead of thrown.
@@ -52,9 +59,20 @@ public:
                 for (const auto& path : files_of_it) attempt(layer, [&] { read_registrations(path, base, layer); });
             });
         };
-        config(installation.conf_dir + "/singularity.yaml", Layer::site);
-        for (const auto& path : sources_.list(installation.conf_dir + "/conf.d")) config(path, Layer::site);
-        plugins(installation.conf_dir + "/plugins.d", installation.plugin_dir, Layer::site);
+        const auto tree = [&](const std::string& directory, const std::string& base) {
+            config(directory + "/singularity.yaml", Layer::site);
+            for (const auto& path : sources_.list(directory + "/conf.d")) config(path, Layer::site);
+            plugins(directory + "/plugins.d", base, Layer::site);
+        };
+        tree(installation.conf_dir, installation.plugin_dir);
+        const std::vector<Include> includes = std::move(includes_);
+        for (const auto& i : includes) tree(i.directory, i.directory + "/plugins");
+        // One level, so that the installation's own files say all that is read.
+        for (const auto& i : includes_)
+            attempt(Layer::site, [&] {
+                throw Error(Code::invalid,
+                            i.where + ": only files of " + installation.conf_dir + " may include directories");
+            });
         if (home.trusted) {
             // Users' registrations are a site's to forbid, so its value counts before any file of the user's.
             forbidden_ = who_forbids_user_plugins(files);
@@ -86,7 +104,7 @@ public:
             add(r, "/", Layer::site);
         }
         settle_plugins();
-        for (const auto& [k, v] : values) apply({k, "(list)", 1, false, false, {v}}, Layer::site);
+        for (const auto& [k, v] : values) apply({k, "(list)", 1, false, false, false, {v}, {1}}, Layer::site);
     }
 
     model::Configuration take() {
@@ -121,9 +139,50 @@ private:
             if (!locks.IsSequence()) wrong(path, locks, "'locks' must be a list of keys");
             for (const auto& l : locks) f.locks.push_back({text_of(path, l, "a locked key"), path, line_of(l)});
         }
-        flatten(path, *document, "", f.values);
-        std::erase_if(f.values, [](const RawValue& v) { return v.key == "locks"; });
+        const YAML::Node include = (*document)["include"];
+        if (include.IsDefined() && !include.IsNull()) {
+            if (layer != Layer::site) wrong(path, include, "only files of the site may include directories");
+            attempt(layer, [&] { read_include(path, include); });
+        }
+        // Their texts are no values of keys.
+        flatten(path, *document, "", f.values, problems_);
+        std::erase_if(f.values, [](const RawValue& v) { return v.key == "locks" || v.key == "include"; });
         files.push_back(std::move(f));
+    }
+
+    void read_include(const std::string& path, const YAML::Node& node) {
+        for (const auto& text : texts_of(path, node, "'include'")) {
+            const std::string where = at(path, node);
+            if (text.empty() || text[0] != '/')
+                wrong(path, node, "an included directory has an absolute path, not '" + text + "'");
+            if (auto directory = expanded(text, where)) includes_.push_back({std::move(*directory), where});
+        }
+    }
+
+    // "/sw/site/${CLUSTER}" with the variable's value; nullopt when it is not set. A value is one name, so that it
+    // cannot lead to another directory than one beside those that the administrator means.
+    std::optional<std::string> expanded(const std::string& text, const std::string& where) {
+        std::string out;
+        for (size_t at = 0; at < text.size();) {
+            if (text.compare(at, 2, "${") != 0) {
+                out += text[at++];
+                continue;
+            }
+            const size_t end = text.find('}', at);
+            const std::string name = end == std::string::npos ? "" : text.substr(at + 2, end - at - 2);
+            if (name.empty() ||
+                name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") !=
+                    std::string::npos)
+                throw Error(Code::invalid, where + ": '" + text + "': a variable is written ${NAME}");
+            const std::string value = sources_.variable(name);
+            if (value.empty()) return std::nullopt;
+            if (value[0] == '.' || value.find('/') != std::string::npos)
+                throw Error(Code::invalid,
+                            where + ": the value '" + value + "' of " + name + " is no name of a directory");
+            out += value;
+            at = end + 1;
+        }
+        return out;
     }
 
     // "FILE:LINE" of the site's file that keeps plugins of users out; "" when none does.
@@ -295,13 +354,18 @@ private:
             for (const auto& k : p.keys) {
                 if (keys.insert(k.name).second)
                     out_.keys.push_back(k);
-                else
+                else if (!same_key(*key(k.name), k))  // plugins of one family share keys
                     out_.warnings.push_back(p.manifest + ": configuration key '" + k.name + "' exists already");
             }
         }
     }
 
     // ---- Values ---------------------------------------------------------------------------------
+
+    static bool same_key(const model::Key& a, const model::Key& b) {
+        return a.type == b.type && a.doc == b.doc && a.initial == b.initial && a.choices == b.choices &&
+               a.variables == b.variables && !a.plugin.empty();
+    }
 
     model::Key* key(const std::string& name) {
         for (auto& k : out_.keys)
@@ -322,7 +386,10 @@ private:
             if (sleeping_.count(v.key)) return;
             unknown_key(v.key, where);
         }
+        if (v.adds && k->type != ValueType::list)
+            throw Error(Code::invalid, where + ": '" + v.key + "' takes one value; a '+' adds to a list");
         std::vector<std::string> values = v.texts;
+        std::vector<model::Place> places;
         if (k->type != ValueType::list) {
             if (v.is_list)
                 throw Error(Code::invalid, where + ": '" + v.key + "' takes one value of type " + type_name(k->type) + ", not a list");
@@ -330,21 +397,40 @@ private:
                 throw Error(Code::invalid, where + ": '" + v.key + "' has no value; it is of type " + type_name(k->type));
             if (v.is_null) values = {""};
         }
-        try {
-            for (auto& text : values)
-                if (!v.is_null) text = canonical(text, k->type, k->choices);
-        } catch (const Error& e) {
-            throw Error(Code::invalid, where + ": '" + v.key + "': " + e.message());
+        for (size_t i = 0; i < values.size(); ++i) {
+            const uint32_t line = i < v.lines.size() ? v.lines[i] : v.line;
+            try {
+                if (!v.is_null) values[i] = canonical_value(v.key, values[i], k->type, k->choices);
+            } catch (const Error& e) {
+                throw Error(Code::invalid, v.file + ":" + std::to_string(line) + ": '" + v.key + "': " + e.message(),
+                            e.hint());
+            }
+            if (k->type == ValueType::list) places.push_back({v.file, line});
         }
+        if (v.adds) add_to(*k, values, places);
         if (layer != Layer::site && !k->lock_file.empty() && values != k->values)
-            throw Error(Code::permission,
-                        where + ": this site has locked '" + v.key + "' (" + k->lock_file + ":" + std::to_string(k->lock_line) + ")",
-                        "Remove the line, or ask the administrator of this installation.");
+            throw locked_error(where, v.key, k->lock_file, k->lock_line,
+                               "Remove the line, or ask the administrator of this installation.");
         if (layer != Layer::site && !k->lock_file.empty()) return;  // the same value: the site's origin stays
         k->values = std::move(values);
+        k->places = std::move(places);
         k->layer = layer;
         k->file = v.file;
         k->line = v.line;
+    }
+
+    // Puts what the key has already before `values`, each value once.
+    static void add_to(const model::Key& k, std::vector<std::string>& values, std::vector<model::Place>& places) {
+        std::vector<std::string> all = k.values;
+        std::vector<model::Place> where = k.places;
+        where.resize(all.size());
+        for (size_t i = 0; i < values.size(); ++i) {
+            if (std::find(all.begin(), all.end(), values[i]) != all.end()) continue;
+            all.push_back(std::move(values[i]));
+            where.push_back(std::move(places[i]));
+        }
+        values = std::move(all);
+        places = std::move(where);
     }
 
     void lock(const Lock& l) {
@@ -363,6 +449,7 @@ private:
     model::Configuration out_;
     std::vector<Applied> registrations_;
     std::string forbidden_;           // who keeps plugins of users out
+    std::vector<Include> includes_;
     std::set<std::string> sleeping_;  // keys of plugins that are not active
 };
 

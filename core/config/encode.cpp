@@ -71,10 +71,16 @@ private:
         std::vector<std::pair<std::string, uint32_t>> names;
         for (const auto* k : sorted) {
             const Range initial = texts(k->initial), values = texts(k->values), choices = texts(k->choices);
-            const uint32_t number = row(keys, {text(k->name), text(k->doc), static_cast<uint32_t>(k->type), text(k->plugin),
-                                               initial.first, initial.count, values.first, values.count, choices.first,
-                                               choices.count, static_cast<uint32_t>(k->layer), text(k->file), k->line,
-                                               text(k->lock_file), k->lock_line});
+            const auto first_place = static_cast<uint32_t>(tables_[places].size() / widths[places]);
+            if (k->type == ValueType::list)
+                for (size_t i = 0; i < k->values.size(); ++i)
+                    row(places, {text(i < k->places.size() ? k->places[i].file : std::string()),
+                                 i < k->places.size() ? k->places[i].line : 0});
+            const uint32_t number =
+                row(keys, {text(k->name), text(k->doc), static_cast<uint32_t>(k->type), text(k->plugin), initial.first,
+                           initial.count, values.first, values.count, choices.first, choices.count,
+                           static_cast<uint32_t>(k->layer), text(k->file), k->line, text(k->lock_file), k->lock_line,
+                           first_place});
             for (const auto& v : k->variables) names.emplace_back(v, number);
         }
         std::stable_sort(names.begin(), names.end(), [](auto& a, auto& b) { return a.first < b.first; });

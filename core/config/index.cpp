@@ -136,9 +136,26 @@ KeyView Index::key(uint32_t i) const {
     const uint32_t* r = row(keys, i);
     if (r[2] > static_cast<uint32_t>(ValueType::list) || r[10] > static_cast<uint32_t>(Layer::command_line))
         damaged("a key has an unknown type");
-    KeyView k{i,          text(r[0]), text(r[1]),           static_cast<ValueType>(r[2]), text(r[3]), texts(r[4], r[5]), texts(r[6], r[7]),
-              texts(r[8], r[9]), static_cast<Layer>(r[10]), text(r[11]), r[12], text(r[13]), r[14]};
+    KeyView k{i,
+              text(r[0]),
+              text(r[1]),
+              static_cast<ValueType>(r[2]),
+              text(r[3]),
+              texts(r[4], r[5]),
+              texts(r[6], r[7]),
+              texts(r[8], r[9]),
+              static_cast<Layer>(r[10]),
+              text(r[11]),
+              r[12],
+              text(r[13]),
+              r[14],
+              {}};
     if (k.type != ValueType::list && (k.values.size() != 1 || k.initial.size() != 1)) damaged("a key has no value");
+    if (k.type == ValueType::list)
+        for (uint32_t i = 0; i < k.values.size(); ++i) {
+            const uint32_t* p = row(layout::places, r[15] + i);
+            k.places.push_back({text(p[0]), p[1]});
+        }
     return k;
 }
 

@@ -23,6 +23,12 @@ enum class CapabilityKind : uint32_t { bootstrap = 0, transport = 1, format = 2,
 const char* kind_name(CapabilityKind kind);
 const char* type_name(ValueType type);
 
+// Where a value stands; file "": it is a built-in default.
+struct PlaceView {
+    std::string_view file;
+    uint32_t line;
+};
+
 // One configuration key with the value that the files give it.
 struct KeyView {
     uint32_t number;
@@ -37,6 +43,7 @@ struct KeyView {
     uint32_t line;
     std::string_view lock_file;  // "" = not locked
     uint32_t lock_line;
+    std::vector<PlaceView> places;  // of a list: where each of its values stands
 };
 
 // A registered plugin, also one that is disabled.
@@ -97,7 +104,8 @@ struct CacheAreaView {
 // A file or directory that the index was made from.
 struct SourceFile {
     std::string path;
-    uint32_t kind = 0;  // 0 absent, 1 file, 2 directory
+    uint32_t kind =
+        0;  // 0 absent, 1 file, 2 directory, 3 no file but a variable: path is "NAME=VALUE", "NAME" when unset
     uint64_t inode = 0, size = 0;
     int64_t mtime_ns = 0;
 };

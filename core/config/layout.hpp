@@ -9,14 +9,14 @@
 namespace sg::layout {
 
 inline constexpr char magic[8] = {'S', 'G', 'I', 'N', 'D', 'E', 'X', '\n'};
-inline constexpr uint32_t version = 3;  // grows with every change below
+inline constexpr uint32_t version = 4;  // grows with every change below
 inline constexpr uint64_t max_size = 256u << 20;
 
 enum Table : uint32_t {
     strings,        // text
     files,          // path kind inode(2) size(2) mtime_ns(2)
     warnings,       // text
-    keys,           // name doc type plugin-name initial(2) values(2) choices(2) layer file line lock_file lock_line
+    keys,           // name doc type plugin-name initial(2) values(2) choices(2) layer file line lock_file lock_line places
     variables,      // name key; sorted by name
     plugins,        // name version summary manifest object registered_in line abi active why
     plugin_names,   // plugin; sorted by name, active ones first among equals
@@ -28,10 +28,11 @@ enum Table : uint32_t {
     verb_options,   // verb option; sorted by verb
     areas,          // area title plugin-name order(2); sorted
     absent,         // scheme message; sorted by scheme
+    places,         // file line; as many for a list key as it has values
     table_count
 };
 
-inline constexpr uint32_t widths[table_count] = {1, 8, 1, 15, 2, 10, 1, 15, 1, 3, 9, 7, 2, 5, 2};
+inline constexpr uint32_t widths[table_count] = {1, 8, 1, 16, 2, 10, 1, 15, 1, 3, 9, 7, 2, 5, 2, 2};
 
 enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64, remote = 128, hidden = 256 };
 

@@ -226,7 +226,8 @@ private:
             else c.words = texts_of(file_, value, "events");
         });
         for (const auto& event : c.words) {
-            const std::vector<std::string_view> events{"resolved", "fetched", "before_build", "built", "before_run", "ended", "before_push"};
+            const std::vector<std::string_view> events{"resolved",   "fetched", "before_build", "built",
+                                                       "before_run", "ended",   "before_push",  "signers"};
             if (std::find(events.begin(), events.end(), event) == events.end())
                 wrong(file_, body, "there is no event '" + event + "'", did_you_mean(event, events));
         }

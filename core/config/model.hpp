@@ -9,6 +9,11 @@
 
 namespace sg::model {
 
+struct Place {
+    std::string file;
+    uint32_t line = 0;
+};
+
 struct Key {
     std::string name, doc, plugin;
     ValueType type = ValueType::text;
@@ -16,6 +21,7 @@ struct Key {
     Layer layer = Layer::builtin;
     std::string file, lock_file;
     uint32_t line = 0, lock_line = 0;
+    std::vector<Place> places;  // of a list's values; fewer than these: the others are built-in defaults
 };
 
 struct Option {

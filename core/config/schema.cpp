@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.hpp"
+#include "config/policy.hpp"
 
 namespace sg {
 
@@ -56,6 +57,8 @@ const std::vector<model::Key>& core_schema() {
         text("cache.shared", "", "Another cache (the directory 'cache' of a cachedir) that is only read, for what the user's own lacks."),
         integer("fetch.jobs", 4, "Layers that are fetched at the same time."),
         boolean("fetch.offline", false, "Ask no server: run what is in the cache.", {"OFFLINE"}),
+        list("credentials.helpers", {},
+             "SERVER=HELPER: docker-credential-HELPER has this server's credentials, unless the user's own files do."),
         boolean("plugins.user", true, "Read plugin registrations of users (~/.singularity/plugins.d)."),
 
         text("build.compress", "", "Compression of new images, as zstd:3 or gzip; empty: what the format prefers."),
@@ -73,7 +76,11 @@ const std::vector<model::Key>& core_schema() {
         integer("limits.xattr_bytes", int64_t{1} << 20, "Most bytes of extended attributes of one file."),
         integer("limits.path_length", 4096, "Most bytes of one path or link target in an image."),
 
-        text("inspect.format", "json", "How inspect prints labels: json, or text (key: value lines).", {}, {"json", "text"}),
+        text("site.hint", "", "What users of this site should know when a command fails; a line below each error."),
+        text("site.documentation", "", "Address of this site's documentation; named below each error."),
+
+        text("inspect.format", "json", "How inspect prints labels: json, or text (key: value lines).", {},
+             {"json", "text"}),
 
         text("launcher", "", "Launcher that runs containers; empty: the first one registered."),
 
@@ -91,6 +98,8 @@ const std::vector<model::Key>& core_schema() {
         list("bind.paths", {"/etc/localtime", "/etc/hosts"}, "SOURCE[:TARGET] mounted in each container when it exists."),
         boolean("bind.user", true, "Users may add mounts (--bind, --home, --scratch, --workdir, current directory)."),
 
+        list("environment.set", {}, "NAME=VALUE for every container, unless the user says otherwise (--env)."),
+
         boolean("files.passwd", true, "Add the user's entry to the container's /etc/passwd."),
         boolean("files.group", true, "Add the user's groups to the container's /etc/group."),
         boolean("files.resolv_conf", true, "Give containers the host's /etc/resolv.conf."),
@@ -101,6 +110,18 @@ const std::vector<model::Key>& core_schema() {
         boolean("gpu.rocm", false, "Show AMD GPUs in every container, as --rocm does (etc/singularity/rocmliblist.conf)."),
 
         integer("session.size", 64, "MiB of memory that a container's temporary file systems may take."),
+        list("policy.sources.allow", {}, "Schemes of the sources that images may come from; empty: all."),
+        list("policy.sources.deny", {}, "Schemes of sources that no image may come from."),
+        list("policy.registries.allow", {},
+             "HOST[:PORT][/NAMESPACE] that images may come from and go to, when over a network; empty: all."),
+        list("policy.registries.deny", {},
+             "HOST[:PORT][/NAMESPACE] that no image may come from or go to; '*.example.org' is each host below."),
+        list("policy.paths.allow", {}, "Directories and image files, as patterns, that may be run; empty: all."),
+        list("policy.paths.deny", {}, "Directories and image files, as patterns, that may not be run."),
+        list("policy.signers.allow", {},
+             "Fingerprints of keys, one of which must have signed an image that is run; empty: none needs to."),
+        list("policy.signers.deny", {}, "Fingerprints of keys; what one of them signed may not be run."),
+
         text("overlay.enable", "yes", "Use overlay file systems: yes, no, or try (go on without when it fails).", {},
              {"yes", "no", "try"}),
     };
@@ -150,6 +171,28 @@ std::string canonical(const std::string& value, ValueType type, const std::vecto
         throw Error(Code::invalid, "'" + value + "' is none of: " + all);
     }
     return value;
+}
+
+static void check_assignment(const std::string& text) {
+    const std::string name = text.substr(0, text.find('='));
+    const bool good =
+        text.find('=') != std::string::npos && !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
+        name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+    if (!good) throw Error(Code::invalid, "'" + text + "' is not of the form NAME=VALUE");
+}
+
+std::string canonical_value(std::string_view key, const std::string& value, ValueType type,
+                            const std::vector<std::string>& choices) {
+    std::string out = canonical(value, type, choices);
+    for (const char* subject : {"sources", "registries", "paths", "signers"})
+        if (key == std::string("policy.") + subject + ".allow" || key == std::string("policy.") + subject + ".deny")
+            return policy::canonical_rule(subject, out);
+    if (key == "environment.set") check_assignment(out);
+    if (key == "credentials.helpers" && (out.find('=') == std::string::npos || out.starts_with('=') ||
+                                         out.ends_with('=') || out.find('/', out.find('=')) != std::string::npos))
+        throw Error(Code::invalid, "'" + out + "' is not of the form SERVER=HELPER",
+                    "docker-credential-HELPER is the program.");
+    return out;
 }
 
 }  // namespace sg

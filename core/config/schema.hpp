@@ -13,6 +13,10 @@ const std::vector<model::Key>& core_schema();
 // 1024). Throws Code::invalid saying what is expected.
 std::string canonical(const std::string& value, ValueType type, const std::vector<std::string>& choices);
 
+// The same, and what else this key's values must be: rules of policies, NAME=VALUE, ...
+std::string canonical_value(std::string_view key, const std::string& value, ValueType type,
+                            const std::vector<std::string>& choices);
+
 // The variable that a key reads besides its own ones: "build.threads" -> "BUILD_THREADS".
 std::string variable_of_key(std::string_view key);
 

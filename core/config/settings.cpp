@@ -9,6 +9,20 @@
 
 namespace sg {
 
+static constexpr char locked_words[] = ": this site has locked '";
+
+Error locked_error(const std::string& where, std::string_view key, std::string_view lock_file, uint32_t lock_line,
+                   const std::string& hint) {
+    return Error(Code::permission,
+                 where + locked_words + std::string(key) + "' (" + std::string(lock_file) + ":" +
+                     std::to_string(lock_line) + ")",
+                 hint);
+}
+
+bool is_locked_error(const Error& error) {
+    return error.code() == Code::permission && error.message().find(locked_words) != std::string::npos;
+}
+
 Settings::Settings(const Index& index) : index_(&index) {}
 
 const Settings& Settings::defaults() {
@@ -24,6 +38,12 @@ const Settings& Settings::defaults() {
 const Settings::Override* Settings::find_override(uint32_t key) const {
     const auto found = overrides_.find(key);
     return found == overrides_.end() ? nullptr : &found->second;
+}
+
+Error Settings::locked(const KeyView& k, const std::string& where) const {
+    return locked_error(
+        where, k.name, k.lock_file, k.lock_line,
+        "Its value is '" + shown(k.name) + "'; ask the administrator of this installation to change it.");
 }
 
 KeyView Settings::need(std::string_view key, ValueType type) const {
@@ -88,6 +108,14 @@ Origin Settings::origin(std::string_view key) const {
     return {k->layer, std::string(k->file) + ":" + std::to_string(k->line)};
 }
 
+Origin Settings::origin(std::string_view key, size_t i) const {
+    const auto k = index_->find_key(key);
+    if (!k || find_override(k->number) || i >= k->places.size()) return origin(key);
+    const PlaceView& p = k->places[i];
+    if (p.file.empty()) return {Layer::builtin, "built-in default"};
+    return {k->layer, std::string(p.file) + ":" + std::to_string(p.line)};
+}
+
 bool Settings::has(std::string_view key) const { return index_->find_key(key).has_value(); }
 
 void Settings::apply_environment(const char* const* environment, std::vector<Error>* problems) {
@@ -150,16 +178,21 @@ void Settings::set(std::string_view key, std::vector<std::string> values, Layer 
         throw Error(Code::usage, where + ": configuration key '" + std::string(key) + "' takes one value");
     const std::vector<std::string> choices(k->choices.begin(), k->choices.end());
     try {
-        for (auto& v : values) v = canonical(v, k->type, choices);
+        for (auto& v : values) v = canonical_value(k->name, v, k->type, choices);
     } catch (const Error& e) {
         throw Error(Code::usage, where + ": " + e.message());
     }
-    if (!k->lock_file.empty() && !std::equal(values.begin(), values.end(), k->values.begin(), k->values.end()))
-        throw Error(Code::permission,
-                    where + ": this site has locked '" + std::string(key) + "' (" + std::string(k->lock_file) + ":" +
-                        std::to_string(k->lock_line) + ")",
-                    "Its value is '" + shown(key) + "'; ask the administrator of this installation to change it.");
+    if (!k->lock_file.empty()) {
+        if (std::equal(values.begin(), values.end(), k->values.begin(), k->values.end()))
+            return;  // the site's origin stays
+        throw locked(*k, where);
+    }
     overrides_[k->number] = {std::move(values), {layer, std::move(where)}};
+}
+
+void Settings::need_unlocked(std::string_view key, const std::string& where) const {
+    const auto k = index_->find_key(key);
+    if (k && !k->lock_file.empty()) throw locked(*k, where);
 }
 
 }  // namespace sg

@@ -18,6 +18,11 @@ struct Origin {
     std::string where;  // "FILE:LINE", "SINGULARITY_TMPDIR", "--compress", or "built-in default"
 };
 
+// The refusal of a value for a locked key; `where` names the file, variable or option that sets it.
+Error locked_error(const std::string& where, std::string_view key, std::string_view lock_file, uint32_t lock_line,
+                   const std::string& hint);
+bool is_locked_error(const Error& error);
+
 class Settings {
 public:
     // The values of the files alone; `index` must outlive this.
@@ -31,6 +36,8 @@ public:
     bool boolean(std::string_view key) const;
     std::vector<std::string> list(std::string_view key) const;
     Origin origin(std::string_view key) const;
+    // Where value `i` of a list stands: several files may add to one.
+    Origin origin(std::string_view key, size_t i) const;
     bool has(std::string_view key) const;
     // The value as one text: a list joined by ", ".
     std::string shown(std::string_view key) const;
@@ -46,6 +53,10 @@ public:
     // a locked key whose value would change.
     void set(std::string_view key, std::vector<std::string> values, Layer layer, std::string where);
 
+    // For options that act against a key without setting it ("--no-home" against mount.home): throws Code::permission
+    // when the key is locked. `where` names the option.
+    void need_unlocked(std::string_view key, const std::string& where) const;
+
     const Index& index() const { return *index_; }
 
 private:
@@ -55,6 +66,7 @@ private:
     };
     const Override* find_override(uint32_t key) const;
     KeyView need(std::string_view key, ValueType type) const;
+    Error locked(const KeyView& key, const std::string& where) const;
 
     const Index* index_;
     std::map<uint32_t, Override> overrides_;

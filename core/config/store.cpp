@@ -155,8 +155,19 @@ bool same(const SourceFile& a, const SourceFile& b) {
 
 }  // namespace
 
+// "NAME=VALUE" is in the environment; "NAME" is not.
+static bool variable_is(std::string_view text) {
+    const size_t equals = text.find('=');
+    const char* value = std::getenv(std::string(text.substr(0, equals)).c_str());
+    return equals == std::string_view::npos ? !value : value && text.substr(equals + 1) == value;
+}
+
 bool index_is_current(const Index& index) {
     for (uint32_t i = 0; i < index.file_count(); ++i) {
+        if (index.file(i).kind == 3) {
+            if (!variable_is(index.file_path(i))) return false;
+            continue;
+        }
         struct stat st {};
         const bool there = stat(index.file_path(i).data(), &st) == 0;
         if (!same(index.file(i), there ? state_of({}, st) : SourceFile())) return false;

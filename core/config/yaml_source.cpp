@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <set>
 
@@ -24,15 +25,32 @@ void check_depth(const std::string& file, const YAML::Node& node, int depth) {
     if (depth > deepest) wrong(file, node, "is nested too deeply");
 }
 
-void flatten_at(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out, int depth) {
+void flatten_at(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out,
+                std::vector<Error>* problems, int depth) {
     check_depth(file, map, depth);
+    const auto leaf = [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
+        const bool adds = name.size() > 1 && name.back() == '+';
+        const std::string own = adds ? name.substr(0, name.size() - 1) : name;
+        const std::string full = prefix.empty() ? own : prefix + "." + own;
+        if (value.IsMap()) {
+            if (adds) wrong(file, key, "'" + full + "+' is a group of keys; a '+' stands behind the name of a list");
+            return flatten_at(file, value, full, out, problems, depth + 1);
+        }
+        RawValue raw{full, file, line_of(key), value.IsSequence(), value.IsNull(), adds, {}, {}};
+        if (value.IsScalar() || value.IsSequence()) raw.texts = texts_of(file, value, full.c_str());
+        raw.lines.assign(raw.texts.size(), line_of(key));
+        if (value.IsSequence())
+            for (size_t i = 0; i < raw.texts.size(); ++i) raw.lines[i] = line_of(value[i]);
+        out.push_back(std::move(raw));
+    };
     each_member(file, map, prefix.empty() ? "a configuration file" : prefix.c_str(),
                 [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
-                    const std::string full = prefix.empty() ? name : prefix + "." + name;
-                    if (value.IsMap()) return flatten_at(file, value, full, out, depth + 1);
-                    RawValue raw{full, file, line_of(key), value.IsSequence(), value.IsNull(), {}};
-                    if (value.IsScalar() || value.IsSequence()) raw.texts = texts_of(file, value, full.c_str());
-                    out.push_back(std::move(raw));
+                    try {
+                        leaf(name, key, value);
+                    } catch (const Error& e) {
+                        if (!problems) throw;
+                        problems->push_back(e);
+                    }
                 });
 }
 
@@ -87,6 +105,15 @@ std::vector<std::string> YamlSources::list(const std::string& directory) {
     }
     std::sort(out.begin(), out.end());
     return out;
+}
+
+std::string YamlSources::variable(const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    SourceFile seen;
+    seen.path = value ? name + "=" + value : name;
+    seen.kind = 3;
+    seen_.push_back(std::move(seen));
+    return value ? value : "";
 }
 
 uint32_t line_of(const YAML::Node& node) {
@@ -144,8 +171,9 @@ void each_member(const std::string& file, const YAML::Node& map, const char* wha
     }
 }
 
-void flatten(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out) {
-    flatten_at(file, map, prefix, out, 0);
+void flatten(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out,
+             std::vector<Error>* problems) {
+    flatten_at(file, map, prefix, out, problems, 0);
 }
 
 }  // namespace sg

@@ -19,7 +19,9 @@ struct RawValue {
     std::string key, file;
     uint32_t line = 0;
     bool is_list = false, is_null = false;
+    bool adds = false;  // written "paths+": its texts come behind those of earlier files
     std::vector<std::string> texts;
+    std::vector<uint32_t> lines;  // of the texts
 };
 
 class YamlSources {
@@ -32,6 +34,9 @@ public:
     std::optional<YAML::Node> read(const std::string& path);
     // Absolute paths of *.yaml in byte order; none when there is no such directory.
     std::vector<std::string> list(const std::string& directory);
+
+    // A variable that decides which files are read, with its value of now ("" when it is unset).
+    std::string variable(const std::string& name);
 
     const std::vector<SourceFile>& seen() const { return seen_; }
 
@@ -55,7 +60,9 @@ int64_t integer_of(const std::string& file, const YAML::Node& node, const char* 
 void each_member(const std::string& file, const YAML::Node& map, const char* what,
                  const std::function<void(const std::string&, const YAML::Node&, const YAML::Node&)>& visit);
 
-// Every leaf below a map; nested maps and dotted names mean the same.
-void flatten(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out);
+// Every leaf below a map; nested maps and dotted names mean the same. With `problems` what is wrong is added there and
+// left out.
+void flatten(const std::string& file, const YAML::Node& map, const std::string& prefix, std::vector<RawValue>& out,
+             std::vector<Error>* problems = nullptr);
 
 }  // namespace sg

@@ -86,10 +86,10 @@ std::string keeper(const AuthFile& file, const ServerKey& server) {
 
 }  // namespace
 
-Credentials Credentials::of_user(int cancel_fd) {
+Credentials Credentials::of_user(int cancel_fd, std::vector<std::string> helpers) {
     Home home = Home::find();
     Places places = usual_places(home, [](const char* name) -> const char* { return std::getenv(name); });
-    return {std::move(home), std::move(places), cancel_fd};
+    return {std::move(home), std::move(places), cancel_fd, std::move(helpers)};
 }
 
 std::vector<Place> Credentials::files_of(const std::string& file) const {
@@ -115,6 +115,17 @@ std::optional<Login> Credentials::find(const std::string& server, const std::str
             return login;
         }
     }
+    if (file.empty())
+        for (const auto& text : helpers_) {
+            const size_t equals = text.find('=');
+            const auto covered = ServerKey::of_key(text.substr(0, equals));
+            if (!covered || covered->covers(key) == 0) continue;
+            const Helper helper(text.substr(equals + 1), cancel_fd_);
+            if (auto login = helper.get(key.address())) {
+                log::debug("credentials for " + key.text() + " from " + helper.program() + " (credentials.helpers)");
+                return login;
+            }
+        }
     log::debug("no credentials for " + key.text());
     return std::nullopt;
 }

@@ -16,10 +16,12 @@ namespace sg {
 
 class Credentials {
 public:
-    // `cancel_fd` as for Helper.
-    Credentials(Home home, Places places, int cancel_fd) : home_(std::move(home)), places_(std::move(places)), cancel_fd_(cancel_fd) {}
+    // `cancel_fd` as for Helper. `helpers`: "SERVER=HELPER" of the configuration, asked when no file of the user's has
+    // anything for a server.
+    Credentials(Home home, Places places, int cancel_fd, std::vector<std::string> helpers = {})
+        : home_(std::move(home)), places_(std::move(places)), cancel_fd_(cancel_fd), helpers_(std::move(helpers)) {}
     // From HOME and the environment.
-    static Credentials of_user(int cancel_fd);
+    static Credentials of_user(int cancel_fd, std::vector<std::string> helpers = {});
 
     // `file` "": the usual places. A file that is named must be there (Code::invalid). nullopt: be anonymous.
     std::optional<Login> find(const std::string& server, const std::string& file) const;
@@ -35,6 +37,7 @@ private:
     Home home_;
     Places places_;
     int cancel_fd_;
+    std::vector<std::string> helpers_;
 };
 
 }  // namespace sg

@@ -1,8 +1,8 @@
 #include "credentials/service.hpp"
 
-#include <singularity/error.hpp>
-
 #include <atomic>
+#include <mutex>
+#include <singularity/error.hpp>
 
 #include "base/error.hpp"
 #include "credentials/credentials.hpp"
@@ -13,8 +13,16 @@ namespace sg {
 namespace {
 
 std::atomic<int> the_cancel_fd{-1};
+std::mutex the_mutex;
+std::vector<std::string>& the_helpers() {
+    static auto& helpers = *new std::vector<std::string>;  // never freed: plugins may outlive static objects
+    return helpers;
+}
 
-Credentials credentials() { return Credentials::of_user(the_cancel_fd.load()); }
+Credentials credentials() {
+    const std::lock_guard lock(the_mutex);
+    return Credentials::of_user(the_cancel_fd.load(), the_helpers());
+}
 
 std::string text(const char* from) { return from ? from : ""; }
 
@@ -78,7 +86,9 @@ constexpr sg_host_credentials_v2 table{find, ask, store, erase, list};
 
 }  // namespace
 
-const sg_host_credentials_v2& credentials_table(int cancel_fd) {
+const sg_host_credentials_v2& credentials_table(int cancel_fd, const std::vector<std::string>& helpers) {
+    const std::lock_guard lock(the_mutex);
+    the_helpers() = helpers;
     the_cancel_fd.store(cancel_fd);
     return table;
 }

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "image/arch.hpp"
 #include "lookup/source_uri.hpp"
+#include "plugin/source_policy.hpp"
 
 namespace sg {
 
@@ -21,7 +22,9 @@ std::string present_directory() {
 
 }  // namespace
 
-SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch,
+void permit(PluginHost& plugins, const SourceRequest& request) { permit_source(plugins, SourceSpec(request).c); }
+
+SourceRequest source_request(PluginHost& plugins, const std::string& typed, const std::string& arch,
                              Pairs options) {
     if (typed.empty()) throw Error(Code::usage, "the name of the image is empty");
     const Index& index = plugins.index();
@@ -40,6 +43,7 @@ SourceRequest source_request(const PluginHost& plugins, const std::string& typed
     r.reference = uri.reference;
     if (!uri.scheme.empty()) {
         if (!index.find(CapabilityKind::bootstrap, uri.scheme)) throw plugins.unknown_scheme(uri.scheme);
+        permit(plugins, r);
         return r;
     }
     if (access(r.reference.c_str(), F_OK) != 0) throw system_error(errno, "cannot open", r.reference);
@@ -47,6 +51,7 @@ SourceRequest source_request(const PluginHost& plugins, const std::string& typed
         if (c.plain_paths) r.scheme = c.name;
     if (r.scheme.empty())
         throw Error(Code::unsupported, "no registered source reads image files from a path: " + r.reference);
+    permit(plugins, r);
     return r;
 }
 

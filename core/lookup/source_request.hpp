@@ -9,8 +9,11 @@ namespace sg {
 
 // `arch` is --arch ("" = the machine's). Relative paths start at the present directory. A plain path
 // goes to the source whose manifest says `plain_paths: true`. Throws not_found for a scheme that nobody
-// provides and for a path that does not exist.
-SourceRequest source_request(const PluginHost& plugins, const std::string& typed, const std::string& arch,
+// provides and for a path that does not exist, and Code::veto for what the site's policies forbid.
+SourceRequest source_request(PluginHost& plugins, const std::string& typed, const std::string& arch,
                              Pairs options);
+
+// Throws Code::veto when the site's policies forbid what is asked for (plugin/source_policy.hpp).
+void permit(PluginHost& plugins, const SourceRequest& request);
 
 }  // namespace sg

@@ -87,6 +87,9 @@ public:
     const sg_search_v1* search(std::string_view scheme);
     const sg_delete_v1* remover(std::string_view scheme);
 
+    // Any other table of a capability; null when its plugin has none. Loads the plugin.
+    const void* find_table(const CapabilityView& capability, const char* table, uint32_t version);
+
     // Opens with the format that the manifests' magics or shape point to, else the one that is surest.
     // `path` may be relative. A missing file is Code::not_found, one that no format knows Code::invalid.
     OpenedImage open_image(const std::string& path, bool writable = false);

@@ -78,7 +78,8 @@ private:
 
 }  // namespace
 
-Environment container_environment(const LaunchOptions& options, const EnvironmentFacts& facts, const char* const* environment) {
+Environment container_environment(const LaunchOptions& options, const EnvironmentFacts& facts,
+                                  const char* const* environment, const SiteEnvironment& site) {
     Environment out;
     out.evaluate = !options.no_eval;
     Overrides overrides(out.warnings);
@@ -100,10 +101,17 @@ Environment container_environment(const LaunchOptions& options, const Environmen
         if (options.clean_environment && !among(name, kept_when_clean)) continue;
         passed.emplace(name, value);
     }
+    for (const auto& [name, value] : site.pairs) overrides.add(name, value, "environment.set ");
+    // A user's value for what the site sets; the same value is nobody's harm.
+    const auto add = [&](const std::string& name, std::string value, std::string_view how) {
+        for (const auto& [known, its] : site.pairs)
+            if (known == name && its != value && site.locked) site.locked(std::string(how) + name);
+        overrides.add(name, std::move(value), how);
+    };
     for (size_t i = 0; i < 2; ++i)
-        for (auto& [name, value] : by_prefix[i]) overrides.add(name, std::move(value), prefixes[i]);
-    for (const auto& [name, value] : options.file_environment) overrides.add(name, value, "--env-file ");
-    for (const auto& [name, value] : options.environment) overrides.add(name, value, "--env ");
+        for (auto& [name, value] : by_prefix[i]) add(name, std::move(value), prefixes[i]);
+    for (const auto& [name, value] : options.file_environment) add(name, value, "--env-file ");
+    for (const auto& [name, value] : options.environment) add(name, value, "--env ");
     out.overrides = overrides.take();
 
     if (options.clean_environment) passed["LANG"] = "C";

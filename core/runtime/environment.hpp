@@ -1,5 +1,6 @@
 // The host's part of the container's environment (runtime fact sheet, section 8, step 1).
 #pragma once
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,8 +24,16 @@ struct EnvironmentFacts {
     std::vector<std::string> bind_destinations;
 };
 
+// What the configuration sets in every container (environment.set); `locked` is called with the option or variable that
+// would set the same name, and may throw.
+struct SiteEnvironment {
+    std::vector<Pair> pairs;
+    std::function<void(const std::string& where)> locked;
+};
+
 // `environment` is a NULL-ended "K=V" array.
-Environment container_environment(const LaunchOptions& options, const EnvironmentFacts& facts, const char* const* environment);
+Environment container_environment(const LaunchOptions& options, const EnvironmentFacts& facts,
+                                  const char* const* environment, const SiteEnvironment& site = {});
 
 // `--env`: "K=V", several divided by commas; a part without '=' belongs to the value before it.
 std::vector<Pair> parse_env_option(const std::string& text);

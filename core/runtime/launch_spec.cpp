@@ -397,7 +397,13 @@ LaunchSpec make_launch_spec(const LaunchOptions& options, const Settings& settin
     EnvironmentFacts known{image.path, plan.home.destination, {}};
     for (const auto& m : plan.mounts)
         if (m.tag == "userbinds") known.bind_destinations.push_back(m.destination);
-    const Environment environment = container_environment(options, known, machine.environment);
+    SiteEnvironment site;
+    for (const auto& text : settings.list("environment.set")) {
+        const size_t equals = text.find('=');
+        site.pairs.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    }
+    site.locked = [&](const std::string& where) { settings.need_unlocked("environment.set", where); };
+    const Environment environment = container_environment(options, known, machine.environment, site);
     LaunchSpec out;
     out.child = options.pid || options.resources.any();
     out.notes = identity.notes;

@@ -48,6 +48,7 @@ public:
 
     MountPlan make() {
         for (const auto& word : options_.no_mount) check_word(word);
+        check_locks();
         device();
         host_file_systems();
         configured_binds();
@@ -66,6 +67,21 @@ public:
 private:
     bool off(std::string_view word) const {
         return std::find(options_.no_mount.begin(), options_.no_mount.end(), word) != options_.no_mount.end();
+    }
+
+    // What a lock keeps mounted no option takes away.
+    void check_locks() const {
+        static constexpr std::string_view switches[] = {"proc", "sys", "dev", "devpts", "home", "tmp", "hostfs"};
+        for (const auto word : switches) {
+            const std::string key = "mount." + std::string(word);
+            if (off(word) && settings_.shown(key) != "false" && settings_.shown(key) != "no")
+                settings_.need_unlocked(key, "--no-mount " + std::string(word));
+        }
+        if (options_.no_home && settings_.boolean("mount.home")) settings_.need_unlocked("mount.home", "--no-home");
+        if (off("bind-paths")) settings_.need_unlocked("bind.paths", "--no-mount bind-paths");
+        for (const auto& text : settings_.list("bind.paths"))
+            for (const auto& b : parse_binds(text))
+                if (off(b.destination)) settings_.need_unlocked("bind.paths", "--no-mount " + b.destination);
     }
 
     void check_word(const std::string& word) {

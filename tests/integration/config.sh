@@ -29,12 +29,44 @@ printf 'build: {threads: 3}\nlocks: [build.threads]\n' >"$ETC/conf.d/25-lock.yam
 run singularity --set build.threads=9 config show build.threads
 expect_failure
 expect_err '25-lock\.yaml:2'
+expect_err '^FATAL: .*--set'
 rm "$HOME/.singularity/config.yaml"
-SINGULARITY_BUILD_THREADS=9 run singularity config show build.threads
-[ "$RC" != 0 ] || [ "$OUT" = 3 ] || fail "a variable got past the lock"
-printf 'build: {threads: 9}\n' >"$HOME/.singularity/config.yaml"
-run singularity config show build.threads
-[ "$RC" != 0 ] || [ "$OUT" = 3 ] || fail "a user's file got past the lock"
+export SINGULARITY_BUILD_THREADS=9
+run singularity cache list
+expect_failure
+expect_err "^FATAL: .*SINGULARITY_BUILD_THREADS: this site has locked 'build.threads' .*25-lock\.yaml:2"
+ok singularity config show build.threads
+expect_equal "$OUT" 3
+expect_err "^WARNING: .*SINGULARITY_BUILD_THREADS: this site has locked 'build.threads' .*25-lock\.yaml:2"
+export SINGULARITY_BUILD_THREADS=3 # what the lock says anyway is nobody's harm
+ok singularity cache list
+unset SINGULARITY_BUILD_THREADS
+printf '\n\nbuild: {threads: 9}\n' >"$HOME/.singularity/config.yaml"
+run singularity cache list
+expect_failure
+expect_err "^FATAL: .*config\.yaml:3: this site has locked 'build.threads' .*25-lock\.yaml:2"
+ok singularity config show --origin build.threads
+expect_out '^build.threads: 3 .*25-lock\.yaml:1, locked by .*25-lock\.yaml:2'
+expect_err "^WARNING: .*config\.yaml:3: this site has locked 'build.threads' .*25-lock\.yaml:2"
+ok singularity help
+rm "$HOME/.singularity/config.yaml"
+run singularity build --processors 9 x.sif "oci:$IMAGES/tiny.oci"
+expect_failure
+expect_err "^FATAL: .*--processors: this site has locked 'build.threads' .*25-lock\.yaml:2"
+expect_absent x.sif
+rm "$ETC/conf.d/25-lock.yaml"
+
+check "an option that acts against a locked key is refused as well"
+mkdir -p "$T/scratch"
+printf 'bind:\n  paths: [%s]\nmount: {tmp: yes, home: yes}\ngpu: {nv: no}\nlocks: [bind.paths, mount.tmp, mount.home, gpu.nv]\n' "$T/scratch" >"$ETC/conf.d/25-lock.yaml"
+ok singularity build locked.sif "oci:$IMAGES/tiny.oci"
+for words in '--no-mount bind-paths' "--no-mount $T/scratch" '--no-mount tmp' '--no-home' '--no-mount home' '--nv'; do
+    # shellcheck disable=SC2086
+    run singularity exec $words locked.sif true
+    expect_failure
+    expect_err "^FATAL: .*${words%% *}.*: this site has locked '[a-z.]*' .*25-lock\.yaml:5"
+done
+ok singularity exec --no-mount proc locked.sif true
 rm "$ETC/conf.d/25-lock.yaml"
 
 check "an index is never older than the files"

@@ -81,4 +81,4 @@ private:
 
 }  // namespace docker
 
-SINGULARITY_PLUGIN(docker, docker::Source)
+SINGULARITY_PLUGIN(docker, docker::Source, registry::FullName)

@@ -59,4 +59,4 @@ private:
 
 }  // namespace oras
 
-SINGULARITY_PLUGIN(oras, oras::Source, oras::Publisher)
+SINGULARITY_PLUGIN(oras, oras::Source, oras::Publisher, registry::FullName)

@@ -9,6 +9,7 @@
 #include "family/files.hpp"
 #include "oras/artifact.hpp"
 #include "registry/session.hpp"
+#include "registry/site.hpp"
 #include "registry/upload.hpp"
 
 namespace oras {
@@ -101,8 +102,8 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
     const Fd fd = open_regular(path, artifact.size);
     require_sif(fd.get(), artifact.size, path);
 
-    registry::Endpoint endpoint = registry::target_of(reference, registry::RegistriesConf::read(registry::conf_paths()),
-                                                      registry::wants_no_https(to));
+    registry::Endpoint endpoint =
+        registry::target_of(reference, registry::effective_conf(), registry::wants_no_https(to));
     auto accounts = std::make_shared<registry::Accounts>(to);
     accounts->ask(endpoint.server, host);
     registry::Client client(std::move(endpoint), accounts);

@@ -227,7 +227,9 @@ RegistriesConf RegistriesConf::read(const ConfPaths& paths) {
         if (const auto text = sources::read_small(paths.main, max_file))
             out.add(*text, paths.main);
         else if (paths.main_is_named)
-            throw Error(Code::not_found, "cannot open " + paths.main + ", which CONTAINERS_REGISTRIES_CONF names");
+            throw Error(Code::not_found,
+                        "cannot open " + paths.main + ", which " +
+                            (paths.drop_ins.empty() ? "registry.config" : "CONTAINERS_REGISTRIES_CONF") + " names");
     }
     for (const std::string& directory : paths.drop_ins)
         for (const std::string& file : conf_files_in(directory))
@@ -245,6 +247,21 @@ void RegistriesConf::add(const std::string& text, const std::string& file) {
         else
             *known = std::move(e);
     }
+}
+
+void RegistriesConf::add_mirror(const std::string& prefix, Mirror mirror, const std::string& file) {
+    auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const auto& k) { return k.prefix == prefix; });
+    if (entry == entries_.end()) {
+        RegistryEntry e;
+        // A registry of a longer prefix keeps what is said of it where this is a part of that one.
+        if (const RegistryEntry* wider = match(prefix))
+            e = *wider, e.location = rewritten(prefix, *wider, wider->location), e.mirrors.clear();
+        if (e.location.empty() || e.location.starts_with("*.")) e.location = prefix.starts_with("*.") ? "" : prefix;
+        e.prefix = prefix;
+        if (e.file.empty()) e.file = file;
+        entry = entries_.insert(entries_.end(), std::move(e));
+    }
+    entry->mirrors.insert(entry->mirrors.begin(), std::move(mirror));
 }
 
 const RegistryEntry* RegistriesConf::match(std::string_view name) const {

@@ -40,6 +40,9 @@ public:
     // Adds the text of one file; what it says about a prefix replaces what was known. For tests.
     void add(const std::string& text, const std::string& file);
 
+    // In front of the other mirrors of `prefix`. `file` for messages.
+    void add_mirror(const std::string& prefix, Mirror mirror, const std::string& file);
+
     // The entry with the longest prefix of `name` ("docker.io/library/lolcow"); null: none.
     const RegistryEntry* match(std::string_view name) const;
     bool empty() const { return entries_.empty(); }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "registry/site.hpp"
+
 namespace registry {
 namespace {
 
@@ -17,8 +19,10 @@ std::string key_of(const singularity::SourceSpec& spec) {
 }  // namespace
 
 sources::ImageReference reference_of(const singularity::SourceSpec& spec) {
-    return sources::parse_image_reference(
-        joined_reference(spec.option("registry"), spec.option("namespace"), spec.reference));
+    const std::string server = spec.option("registry"), name_space = spec.option("namespace");
+    if (server.empty())
+        return sources::parse_image_reference(with_default(site_defaults(), name_space, spec.reference));
+    return sources::parse_image_reference(joined_reference(server, name_space, spec.reference));
 }
 
 std::string file_name(const sources::ImageReference& reference) {
@@ -36,8 +40,7 @@ bool wants_no_https(const singularity::SourceSpec& spec) { return spec.option("n
 
 std::shared_ptr<Repository> Sessions::begin(const singularity::SourceSpec& spec, const Host& host) {
     sources::ImageReference reference = reference_of(spec);
-    std::vector<Endpoint> endpoints =
-        endpoints_of(reference, RegistriesConf::read(conf_paths()), wants_no_https(spec));
+    std::vector<Endpoint> endpoints = endpoints_of(reference, effective_conf(), wants_no_https(spec));
     auto accounts = std::make_shared<Accounts>(spec);
     accounts->ask(endpoints.back().server, host);
     auto repository = std::make_shared<Repository>(std::move(reference), std::move(endpoints), std::move(accounts));

@@ -2,6 +2,7 @@
 #pragma once
 #include <deque>
 #include <memory>
+#include <singularity/policy.hpp>
 
 #include "registry/repository.hpp"
 
@@ -9,6 +10,12 @@ namespace registry {
 
 // The image that a request names, with the keywords Registry and Namespace of a definition file.
 sources::ImageReference reference_of(const singularity::SourceSpec& spec);
+
+// For a host's policies: "docker.io/library/lolcow".
+class FullName final : public singularity::NamedSource {
+public:
+    std::string full_name(const singularity::SourceSpec& spec) override { return reference_of(spec).name(); }
+};
 
 // "lolcow_latest.sif"; with a digest alone "lolcow_sha256.HEX.sif".
 std::string file_name(const sources::ImageReference& reference);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <singularity/bootstrap.hpp>
 #include <singularity/json.hpp>
+#include <singularity/policy.hpp>
 #include <singularity/transport.hpp>
 
 #include "reference.hpp"
@@ -116,6 +117,15 @@ private:
     std::map<std::string, Entry> entries_;
 };
 
+// For a host's policies: "singularity-hub.org/USER/CONTAINER".
+class FullName final : public singularity::NamedSource {
+public:
+    std::string full_name(const singularity::SourceSpec& spec) override {
+        const HubReference r = parse_hub_reference(spec.reference);
+        return r.registry + "/" + r.user + "/" + r.container;
+    }
+};
+
 }  // namespace shub
 
-SINGULARITY_PLUGIN(shub, shub::Source)
+SINGULARITY_PLUGIN(shub, shub::Source, shub::FullName)

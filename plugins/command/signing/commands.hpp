@@ -1,6 +1,7 @@
-// The verbs sign, verify and key.
+// The verbs sign, verify and key, and who signed an image for a site's policies.
 #pragma once
 #include <singularity/command.hpp>
+#include <singularity/policy.hpp>
 
 namespace signing {
 
@@ -20,6 +21,13 @@ class KeyCommand final : public singularity::Command {
 public:
     static bool serves(std::string_view capability) { return capability == "key"; }
     int run(const singularity::Invocation& invocation, const singularity::Host& host) override;
+};
+
+class Signers final : public singularity::SignerSource {
+public:
+    static bool serves(std::string_view capability) { return capability == "signatures"; }
+    // Those whose OpenPGP signatures cover every object of the image.
+    singularity::ImageSigners signers(const std::string& path, const singularity::Host& host) override;
 };
 
 }  // namespace signing

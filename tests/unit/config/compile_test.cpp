@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "config/encode.hpp"
 #include "config/settings.hpp"
+#include "config/store.hpp"
 #include "scratch.hpp"
 
 using namespace sg;
@@ -116,6 +117,105 @@ BOOST_FIXTURE_TEST_CASE(nested_too_deeply_is_refused, World) {
     for (int i = 0; i < 40; ++i) deep += "{a: ";
     site("singularity.yaml", deep + "1" + std::string(40, '}') + "\n");
     BOOST_TEST(holds(failure(), "nested too deeply"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_list_can_be_added_to_and_each_value_keeps_its_place, World) {
+    const std::string a = site("conf.d/10-a.yaml", "bind:\n  paths+:\n    - /a\n    - /b\n");
+    const std::string b = site("conf.d/20-b.yaml", "bind: {paths+: /c}\n");
+    site("conf.d/30-again.yaml", "bind: {paths+: [/a]}\n");
+    const Index index = compiled();
+    const Settings s(index);
+    BOOST_TEST(s.shown("bind.paths") == "/etc/localtime, /etc/hosts, /a, /b, /c");
+    BOOST_TEST(s.origin("bind.paths", 0).where == "built-in default");
+    BOOST_TEST(s.origin("bind.paths", 2).where == a + ":3");
+    BOOST_TEST(s.origin("bind.paths", 3).where == a + ":4");
+    BOOST_TEST(s.origin("bind.paths", 4).where == b + ":1");
+    site("conf.d/40.yaml", "bind: {paths: [/only]}\n");
+    BOOST_TEST(value(compiled(), "bind.paths") == "/only");
+    const std::string wrong = site("conf.d/50.yaml", "build: {threads+: 1}\n");
+    BOOST_TEST(holds(failure(), wrong + ":1: 'build.threads' takes one value"));
+    site("conf.d/50.yaml", "build+: {threads: 1}\n");
+    BOOST_TEST(holds(failure(), wrong + ":1: 'build+' is a group of keys"));
+}
+
+BOOST_FIXTURE_TEST_CASE(adding_to_a_locked_list_is_refused_as_well, World) {
+    const std::string lock = site("conf.d/10.yaml", "bind: {paths: [/a]}\nlocks: [bind.paths]\n");
+    const std::string u = user("config.yaml", "bind: {paths+: [/b]}\n");
+    BOOST_TEST(holds(failure(), u + ":1: this site has locked 'bind.paths' (" + lock + ":2)"));
+    user("config.yaml", "bind: {paths+: [/a]}\n");
+    BOOST_TEST(origin(compiled(), "bind.paths") == lock + ":1");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_value_that_equals_a_locked_one_is_taken_and_stays_the_sites, World) {
+    const std::string lock = site("conf.d/10.yaml", "tmpdir: /site\nlocks: [tmpdir]\n");
+    const Index index = compiled();
+    Settings s(index);
+    s.set("tmpdir", {"/site"}, Layer::command_line, "--set");
+    BOOST_TEST(s.origin("tmpdir").where == lock + ":1");
+    BOOST_CHECK_EXCEPTION(s.need_unlocked("tmpdir", "--tmp"), Error, [&](const Error& e) {
+        return is_locked_error(e) && holds(e.message(), "--tmp: this site has locked");
+    });
+    s.need_unlocked("cachedir", "--x");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_included_directory_is_read_after_the_installations_own_files, World) {
+    const std::string more = at("more");
+    const std::string own =
+        site("singularity.yaml", "include: [" + more + ", " + at("nothing") + "]\nbuild: {threads: 1}\n");
+    site("conf.d/99.yaml", "build: {threads: 2}\ntmpdir: /own\n");
+    const std::string there = write("more/conf.d/10.yaml", "build: {threads: 3}\nlocks: [build.threads]\n");
+    write("more/plugins/extra/plugin.yaml",
+          "name: extra\nobject: extra.so\nabi: 1\nsummary: s\nprovides: [{bootstrap: {scheme: extra, summary: s}}]\n");
+    write("more/plugins.d/10.yaml", "plugins: [extra/plugin.yaml]\n");
+    const Index index = compiled();
+    BOOST_TEST(origin(index, "build.threads") == there + ":1");
+    BOOST_TEST(value(index, "tmpdir") == "/own");
+    BOOST_TEST(index.find_key("build.threads")->lock_file == there);
+    BOOST_TEST(index.find(CapabilityKind::bootstrap, "extra").has_value());
+    write("more/conf.d/20.yaml", "include: [" + at("third") + "]\n");
+    BOOST_TEST(holds(failure(), more + "/conf.d/20.yaml:1: only files of"));
+    std::filesystem::remove(more + "/conf.d/20.yaml");
+    site("singularity.yaml", "include: [relative]\n");
+    BOOST_TEST(holds(failure(), own + ":1: an included directory has an absolute path"));
+    site("singularity.yaml", "");
+    user("config.yaml", "include: [/x]\n");
+    BOOST_TEST(holds(failure(), "only files of the site may include directories"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_variable_chooses_an_included_directory, World) {
+    const std::string own = site("singularity.yaml", "include: ['" + at("sites") + "/${SG_TEST_CLUSTER}']\n");
+    write("sites/one/singularity.yaml", "tmpdir: /one\n");
+    write("sites/two/singularity.yaml", "tmpdir: /two\n");
+    age();
+    ::unsetenv("SG_TEST_CLUSTER");
+    const Index none = compiled();
+    BOOST_TEST(value(none, "tmpdir") == "");
+    BOOST_TEST(index_is_current(none));
+    ::setenv("SG_TEST_CLUSTER", "one", 1);
+    BOOST_TEST(!index_is_current(none));
+    const Index one = compiled();
+    BOOST_TEST(value(one, "tmpdir") == "/one");
+    BOOST_TEST(index_is_current(one));
+    ::setenv("SG_TEST_CLUSTER", "two", 1);
+    BOOST_TEST(!index_is_current(one));
+    BOOST_TEST(value(compiled(), "tmpdir") == "/two");
+    ::setenv("SG_TEST_CLUSTER", "../../home", 1);
+    BOOST_TEST(holds(failure(), own + ":1: the value '../../home' of SG_TEST_CLUSTER is no name of a directory"));
+    ::unsetenv("SG_TEST_CLUSTER");
+}
+
+BOOST_FIXTURE_TEST_CASE(all_that_is_wrong_is_found_at_once, World) {
+    const std::string a = site("conf.d/10.yaml", "build: {thread: 1}\nmount:\n  home: perhaps\n  proc: [1]\n");
+    const std::string b = site("conf.d/20.yaml", "build: [\n");
+    const std::string c =
+        site("conf.d/30.yaml", "build: {threads: {a: {}}}\nlimits: {entries: {b: c}}\nlocks: [nothing]\ntmpdir: /ok\n");
+    std::vector<Error> problems;
+    const model::Configuration all = compile_what_can_be(installation(), home(), problems);
+    std::string told;
+    for (const auto& p : problems) told += p.message() + "\n";
+    for (const std::string& place : {a + ":1", a + ":3", a + ":4", b + ":", c + ":2", c + ":3"})
+        BOOST_TEST(holds(told, place), place + " is not in " + told);
+    BOOST_TEST(value(Index::owning(encode_index(all)), "tmpdir") == "/ok");
 }
 
 BOOST_FIXTURE_TEST_CASE(a_lock_binds_every_later_layer_and_is_named, World) {

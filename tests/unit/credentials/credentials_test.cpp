@@ -169,3 +169,22 @@ BOOST_FIXTURE_TEST_CASE(listing_shows_servers_and_users_of_helpers_too, World) {
     BOOST_TEST(all[1].first == "host");
     BOOST_TEST(all[1].second == "me");
 }
+
+BOOST_FIXTURE_TEST_CASE(a_sites_helper_has_what_no_file_of_the_users_has, World) {
+    add("site", R"(cat >/dev/null; echo '{"ServerURL":"x","Username":"by-site","Secret":"s"}')");
+    add("none", "cat >/dev/null; echo 'credentials not found in native keychain'; exit 1");
+    const auto who_at = [&](const std::string& server, const std::vector<std::string>& helpers,
+                            const std::string& file = {}) {
+        const auto login = Credentials(Home::at(path), places(), -1, helpers).find(server, file);
+        return login ? login->user : "nobody";
+    };
+    BOOST_TEST(who_at("host", {"host=site"}) == "by-site");
+    BOOST_TEST(who_at("host/name/space", {"host=site"}) == "by-site");
+    BOOST_TEST(who_at("other", {"host=site"}) == "nobody");
+    BOOST_TEST(who_at("host", {"host=none", "host=site"}) == "by-site");
+    write(".docker/config.json", entry("own"));
+    BOOST_TEST(who_at("host", {"host=site"}) == "own");
+    BOOST_TEST(who_at("host2", {"host2=site"}, write("named.json", "{}")) == "nobody");
+    BOOST_CHECK_EXCEPTION(who_at("host3", {"host3=../evil"}), Error,
+                          [](const Error& e) { return e.code() == Code::invalid; });
+}

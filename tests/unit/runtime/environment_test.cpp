@@ -47,6 +47,25 @@ BOOST_AUTO_TEST_CASE(the_hosts_variables_pass_except_those_that_never_do) {
     BOOST_TEST(value(e, "USER_PATH") == "/host");
 }
 
+BOOST_AUTO_TEST_CASE(what_the_site_sets_comes_first_and_may_be_locked) {
+    LaunchOptions o;
+    o.environment = {{"A", "user"}};
+    const char* some[] = {"SINGULARITYENV_B=variable", nullptr};
+    std::string refused;
+    const SiteEnvironment site{{{"A", "site"}, {"B", "site"}, {"C", "site"}, {"PATH", "/site"}},
+                               [&](const std::string& where) { refused += where + ";"; }};
+    const auto e = container_environment(o, {"/x.sif", "/home/ann", {}}, some, site);
+    BOOST_TEST(override_of(e, "A") == "user");
+    BOOST_TEST(override_of(e, "B") == "variable");
+    BOOST_TEST(override_of(e, "C") == "site");
+    BOOST_TEST(override_of(e, "SING_USER_DEFINED_PATH") == "/site");
+    BOOST_TEST(refused == "SINGULARITYENV_B;--env A;");
+    refused.clear();
+    o.environment = {{"A", "site"}, {"D", "x"}};
+    container_environment(o, {"/x.sif", "/home/ann", {}}, some + 1, site);
+    BOOST_TEST(refused == "");
+}
+
 BOOST_AUTO_TEST_CASE(the_container_is_described_under_both_prefixes) {
     LaunchOptions o;
     o.action = "exec";

@@ -1,0 +1,237 @@
+# A site's policies: which sources, registries, image paths and signers are allowed; each refusal names file and line.
+. "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/registry.sh"
+need_tool docker-registry skopeo
+own_prefix
+ETC=$PREFIX/etc/singularity
+mkdir -p "$ETC/conf.d"
+POLICY=$ETC/conf.d/50-policy.yaml
+policy() { cat >"$POLICY"; }
+
+ok singularity build tiny.sif "oci:$IMAGES/tiny.oci"
+start_registry open && REGISTRY=127.0.0.1:$PORT
+upload tiny.oci "$REGISTRY/good/thing:1"
+upload tiny.oci "$REGISTRY/bad/thing:1"
+
+check "a forbidden source is refused wherever it is named, before anybody is asked"
+policy <<YAML
+policy:
+  sources:
+    deny:
+      - oras
+      - oci
+YAML
+for command in 'pull x.sif oras://localhost:1/x' 'build x.sif oras://localhost:1/x' 'run oras://localhost:1/x' 'exec oras://localhost:1/x true' 'push tiny.sif oras://localhost:1/x'; do
+    # shellcheck disable=SC2086
+    run singularity $command
+    expect_failure
+    expect_err "this site forbids the source 'oras' .policy.sources.deny in $POLICY:4"
+done
+printf 'Bootstrap: oci\nFrom: %s\n' "$IMAGES/tiny.oci" >x.def
+run singularity build x.sif x.def
+expect_failure
+expect_err "x.def:1.*this site forbids the source 'oci' .policy.sources.deny in $POLICY:5"
+run singularity run "oci:$IMAGES/tiny.oci"
+expect_failure
+expect_err "$POLICY:5"
+expect_absent x.sif
+run singularity config check --for "oci:$IMAGES/tiny.oci"
+expect_rc 255
+expect_out "^refused: the source 'oci', by policy.sources.deny 'oci' .$POLICY:5"
+expect_out 'would be refused$'
+ok singularity exec tiny.sif true
+
+check "an allow list forbids all else"
+policy <<YAML
+policy: {sources: {allow: [docker, localimage]}}
+YAML
+run singularity run "oci:$IMAGES/tiny.oci"
+expect_failure
+expect_err "the source 'oci' is not among those that this site allows .policy.sources.allow in $POLICY:1"
+ok singularity pull "docker://$REGISTRY/good/thing:1"
+ok singularity config check --for docker://alpine
+expect_out "^allowed: the source 'docker', by policy.sources.allow 'docker' .$POLICY:1"
+
+check "registries and namespaces: defaults are filled in before the comparison"
+policy <<YAML
+policy:
+  registries:
+    allow:
+      - $REGISTRY/good
+      - docker.io/library
+YAML
+ok singularity pull --force good.sif "docker://$REGISTRY/good/thing:1"
+run singularity pull bad.sif "docker://$REGISTRY/bad/thing:1"
+expect_failure
+expect_err "the repository $REGISTRY/bad/thing is not among those that this site allows .policy.registries.allow in $POLICY:3"
+expect_absent bad.sif
+! grep -q bad/thing "$T/open.log" || [ "$(grep -c 'bad/thing.*GET\|GET.*bad/thing' "$T/open.log")" = 0 ] || fail "the forbidden repository was asked for"
+run singularity push tiny.sif "oras://$REGISTRY/bad/thing:2"
+expect_failure
+expect_err "repository $REGISTRY/bad/thing is not among"
+ok singularity push tiny.sif "oras://$REGISTRY/good/sif:2"
+ok singularity config check --for docker://alpine
+expect_out "allowed: the repository docker.io/library/alpine, by policy.registries.allow 'docker.io/library' .$POLICY:5"
+run singularity config check --for docker://someone/alpine
+expect_rc 255
+run singularity config check --json --for shub://someone/thing
+expect_rc 255
+expect_out '"about": "the repository singularity-hub.org/someone/thing"'
+run singularity config check --for https://user:secret@example.org/x.sif
+expect_rc 255
+refuse_out secret
+printf 'Bootstrap: docker\nRegistry: %s\nNamespace: bad\nFrom: thing:1\n' "$REGISTRY" >y.def
+run singularity build y.sif y.def
+expect_failure
+expect_err "repository $REGISTRY/bad/thing is not among"
+ok singularity build z.sif "oci:$IMAGES/tiny.oci" # a directory is no registry
+
+check "paths of images: as they really are, whatever link leads there"
+mkdir -p "$T/ok/below" "$T/other"
+cp tiny.sif "$T/ok/below/"
+cp tiny.sif "$T/other/"
+ln -s "$T/other/tiny.sif" "$T/ok/link.sif"
+policy <<YAML
+policy:
+  paths:
+    allow: ["$T/ok"]
+    deny: ["$T/ok/*/secret.sif"]
+YAML
+ok singularity exec "$T/ok/below/tiny.sif" true
+for image in "$T/other/tiny.sif" "$T/ok/link.sif"; do
+    run singularity exec "$image" true
+    expect_failure
+    expect_err "the image $T/other/tiny.sif is not among those that this site allows .policy.paths.allow in $POLICY:3"
+done
+cp tiny.sif "$T/ok/below/secret.sif"
+run singularity instance start "$T/ok/below/secret.sif" one
+expect_failure
+expect_err "this site forbids the image $T/ok/below/secret.sif .policy.paths.deny in $POLICY:4"
+run singularity config check --for "$T/ok/link.sif"
+expect_rc 255
+
+check "users get by no policy that is locked"
+echo 'locks: [policy.paths.allow, policy.paths.deny]' >>"$POLICY"
+run singularity --set policy.paths.allow=/ exec "$T/other/tiny.sif" true
+expect_failure
+expect_err "this site has locked 'policy.paths.allow' .$POLICY:5"
+SINGULARITY_POLICY_PATHS_ALLOW=/ run singularity exec "$T/other/tiny.sif" true
+expect_failure
+
+check "a wrong rule is told with its line"
+policy <<YAML
+policy:
+  registries:
+    deny:
+      - good.example.org
+      - https://bad.example.org
+YAML
+run singularity exec tiny.sif true
+expect_failure
+expect_err "$POLICY:5: .*'https://bad.example.org' is no rule"
+rm "$POLICY"
+
+# ---- Signers --------------------------------------------------------------------------------------------
+
+key() { me sh -c "printf '%s\n%s@example.com\n\n\n\n' '$1' '$1' | singularity key newpair --bit-length 2048" >/dev/null 2>&1; }
+print_of() { me singularity key list --json 2>/dev/null | python3 -c 'import json,sys; print([k["fingerprint"] for k in json.load(sys.stdin)["keys"] if sys.argv[1] in k["user"]][0])' "$1"; }
+sign_as() { me sh -c "echo | singularity sign --keyidx $1 $2" >/dev/null 2>&1 || fail "cannot sign $2"; }
+
+signers() {
+    rm -f "$POLICY"
+    cp "$T/w/tiny.sif" tiny.sif
+    [ "$WHO" = root ] || chown $USER_ID tiny.sif 2>/dev/null
+    me cp tiny.sif signed.sif && me cp tiny.sif by-other.sif && me cp tiny.sif both.sif
+    key Trusted && key Other
+    run me singularity key list --json
+    TRUSTED=$(print_of Trusted) OTHER=$(print_of Other)
+    [ -n "$TRUSTED" ] && [ -n "$OTHER" ] && [ "$TRUSTED" != "$OTHER" ] || { fail "no keys"; return; }
+    sign_as 0 signed.sif
+    sign_as 1 by-other.sif
+    sign_as 0 both.sif
+    sign_as 1 both.sif
+
+    check "only images signed by an allowed key run"
+    policy <<YAML
+policy:
+  signers:
+    allow:
+      - $TRUSTED
+YAML
+    run me singularity exec signed.sif echo ran
+    expect_rc 0
+    expect_out '^ran$'
+    run me singularity exec both.sif true
+    expect_rc 0
+    run me singularity exec tiny.sif true
+    expect_failure
+    expect_err "tiny.sif .signed by nobody known here. is not among those that this site allows .policy.signers.allow in $POLICY:3"
+    run me singularity exec by-other.sif true
+    expect_failure
+    expect_err "signed by $OTHER. is not among"
+    run me singularity exec "$PREFIX" true
+    [ "$RC" != 0 ] || fail "a directory ran"
+    run me singularity config check --for signed.sif
+    expect_rc 0
+    expect_out "^allowed: the image .*signed by $TRUSTED., by policy.signers.allow"
+
+    check "a signature is verified once for each file, and again when the file or the keys change"
+    sleep 0.1 # a file that is younger than a tick of the clock is not remembered
+    run me singularity exec signed.sif true
+    if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+        run me strace -f -e trace=openat -o trace.txt singularity exec signed.sif true
+        ! grep -q '/signing\.so"' trace.txt || fail "the signature was verified at another start"
+        run me touch signed.sif
+        run me strace -f -e trace=openat -o trace.txt singularity exec signed.sif true
+        grep -q '/signing\.so"' trace.txt || fail "a file that changed was not looked at"
+    fi
+    me cp signed.sif damaged.sif
+    run me singularity exec damaged.sif true
+    expect_rc 0
+    size=$(stat -c %s damaged.sif)
+    me sh -c "printf XXXX | dd of=damaged.sif bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null; touch -r signed.sif damaged.sif"
+    run me singularity exec damaged.sif true
+    expect_failure
+    expect_err 'signed by nobody known here'
+    run me singularity key remove --both "$TRUSTED"
+    expect_rc 0
+    run me singularity exec signed.sif true
+    expect_failure
+    expect_err 'signed by nobody known here'
+
+    check "records that others could have written are not believed"
+    policy <<YAML
+policy: {signers: {deny: [$OTHER]}}
+YAML
+    run me singularity exec by-other.sif true
+    expect_failure
+    expect_err "this site forbids the image .*by-other.sif .signed by $OTHER. .policy.signers.deny in $POLICY:1"
+    home=$(me sh -c 'echo $HOME')
+    [ "$(stat -c %a "$home/.singularity/cache/signers")" = 700 ] || fail "others may write the records"
+    for record in "$home"/.singularity/cache/signers/*; do me sh -c "sed -i '/^signer/d' '$record'; chmod 666 '$record'"; done
+    run me singularity exec by-other.sif true
+    expect_failure
+
+    check "without a plugin that tells who signed, nothing runs that a rule speaks of"
+    policy <<YAML
+policy: {signers: {allow: [$OTHER]}}
+YAML
+    echo 'plugins: [{name: signing, enabled: false}]' >"$ETC/plugins.d/90-none.yaml"
+    run me singularity exec by-other.sif true
+    expect_failure
+    expect_err "policy.signers.allow .$POLICY:1. cannot be applied .*: no registered plugin tells who signed an image"
+    run me singularity config check
+    expect_rc 255
+    expect_out "$POLICY:1: 'policy.signers.allow': no registered plugin"
+    rm "$ETC/plugins.d/90-none.yaml"
+}
+each_user signers
+rm -f "$POLICY"
+
+check "without a policy a start loads nothing for one"
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    ok singularity exec tiny.sif true
+    ok strace -f -e trace=openat -o trace.txt singularity exec tiny.sif true
+    ! grep -qE 'signing\.so|cache/signers' trace.txt || fail "a start looked for signers"
+fi
+finish
