@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/nearest.hpp"
 #include "base/trusted_path.hpp"
@@ -65,7 +66,7 @@ public:
             plugins(directory + "/plugins.d", base, Layer::site);
         };
         tree(installation.conf_dir, installation.plugin_dir);
-        const std::vector<Include> includes = std::move(includes_);
+        const std::vector<Include> includes = std::exchange(includes_, {});
         for (const auto& i : includes) tree(i.directory, i.directory + "/plugins");
         // One level, so that the installation's own files say all that is read.
         for (const auto& i : includes_)
