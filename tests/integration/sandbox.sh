@@ -32,6 +32,17 @@ round_trip() {
     run me singularity exec --writable --no-home --pwd / one /bin/sh -c 'echo written >/opt/new'
     expect_rc 0
     expect_equal "$(cat one/opt/new 2>/dev/null)" written
+    check "--writable with a home that the sandbox has no place for"
+    rm -rf "one${USER_HOME:?}" "one${HOME:?}"
+    mkdir -p "one$(dirname "$USER_HOME")"
+    run me singularity exec --writable --pwd / one /bin/sh -c 'echo written >/opt/newer && ls -d "$HOME" && touch "$HOME/from-inside"'
+    expect_rc 0
+    expect_equal "$ERR" ""
+    expect_equal "$(cat one/opt/newer 2>/dev/null)" written
+    if [ "$WHO" = user ]; then
+        expect_exists "$USER_HOME/from-inside"
+        expect_absent "one$USER_HOME"
+    fi
     check "inspect works on a directory"
     run me singularity inspect --labels one
     expect_rc 0

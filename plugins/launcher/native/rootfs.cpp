@@ -341,9 +341,35 @@ bool Rootfs::apply_at(const Mount& m, int target, std::string& warning) {
     throw Error(Code::unsupported, "the LaunchSpec wants a mount of type '" + m.type + "', which this launcher does not know");
 }
 
+// Without a layer no place can be made in the image. The top directory on the way to a home (/home) is then covered by one of the
+// session's, where it can, as Apptainer does. False when the image lacks that one, too.
+bool Rootfs::cover_top(const Mount& m) {
+    const size_t slash = m.destination.find('/', 1);
+    if (slash == std::string::npos) return false;
+    const Fd target = open_inside(root_.get(), m.destination.substr(0, slash));
+    struct stat s;
+    if (!target || ::fstat(target.get(), &s) != 0 || !S_ISDIR(s.st_mode)) return false;
+    std::string path = "top";
+    make_directory(session_.fd.get(), path, 0755);
+    for (size_t at = slash; at < m.destination.size();) {
+        const size_t end = std::min(m.destination.find('/', at + 1), m.destination.size());
+        path += m.destination.substr(at, end - at);
+        make_directory(session_.fd.get(), path, 0755);
+        at = end;
+    }
+    std::string warning;
+    Flags flags;
+    flags.no_suid = flags.no_dev = true;
+    return bind(session_.path + "/top", target.get(), flags, warning);
+}
+
 void Rootfs::apply(const Mount& m) {
     const std::string what = m.source.empty() || m.source[0] != '/' ? m.type : m.source;
     Fd target = open_inside(root_.get(), m.destination, !m.replace_link);
+    if (!target && errno == ENOENT && m.tag == "home") {
+        if (cover_top(m)) target = open_inside(root_.get(), m.destination);
+        if (!target) errno = ENOENT;
+    }
     if (!target) {
         if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
             fail("while mounting " + what + ": cannot reach in the container", m.destination,

@@ -48,6 +48,7 @@ private:
     bool bind_of_image(const Mount& mount, int target, const Flags& flags, std::string& warning) const;
     std::string staged(const Mount& mount);
     std::string generated(const Mount& mount, int root);
+    bool cover_top(const Mount& mount);
 
     const Spec& spec_;
     const sg_launch& launch_;
