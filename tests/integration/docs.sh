@@ -2,6 +2,7 @@
 # kind of error is explained. Local registries stand for those that it names.
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/registry.sh"
+. "$SUPPORT/hub.sh"
 need_tool python3 docker-registry skopeo htpasswd jq openssl file
 LIMIT=350
 
@@ -92,7 +93,13 @@ if [ "$(id -u)" = 0 ] && user_namespaces && [ $FUSE_FOR_USERS = yes ]; then who=
 mkdir "$T/run" && chmod 1777 "$T/run"
 mapfile -t pages < <(find "$SG_SOURCE/README.md" "$SG_SOURCE/docs/user" -name '*.md' | sort)
 for page in "${pages[@]}"; do
-    run "${who[@]}" env DOCS_DIR="$T/run" SAMPLES="$samples" CONTAINERS_REGISTRIES_CONF="$T/registries.conf" python3 "$SUPPORT/run_docs.py" "$page"
+    URL='' TOKEN=''
+    if grep -q HUB_URL "$page"; then # a hub of its own, which nobody else has filled
+        hub_user alice "$T/hub.$(basename "$page")"
+        start_hub "$T/hub.$(basename "$page")"
+    fi
+    run "${who[@]}" env DOCS_DIR="$T/run" SAMPLES="$samples" HUB_URL="$URL" HUB_TOKEN="$TOKEN" CONTAINERS_REGISTRIES_CONF="$T/registries.conf" python3 "$SUPPORT/run_docs.py" "$page"
     [ "$RC" = 0 ] || { fail "$(basename "$page")"; head -c 6000 "$T/out"; head -c 2000 "$T/err"; }
+    [ -z "$URL" ] || stop_hub
 done
 finish

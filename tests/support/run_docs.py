@@ -6,7 +6,7 @@ A block (indented by four, or fenced) with lines that begin with "$ " says in a 
     <!-- run -->                the commands run; what is shown below a command is what it must print, in this order;
                                 "..." at the end of a line is any rest, a line "..." any lines
     <!-- run: fails -->         the last command fails (any other status than 0)
-    <!-- run: input TEXT -->    the last command reads TEXT and an end of line; lines "Singularity> ..." are typed too
+    <!-- run: input TEXT -->    each command reads TEXT and an end of line; lines "Singularity> ..." are typed too
     <!-- not run: WHY -->       it needs what a test does not have; "not checked: WHY": nor do its commands exist here
     <!-- file: NAME -->         the block is a file, which is written
 
@@ -208,7 +208,7 @@ def run_file(path, shell):
             for i, (offset, command, shown, typed) in enumerate(todo):
                 last = i == len(todo) - 1
                 text = "".join(t + "\n" for t in typed)
-                if last and rest.startswith("input "):
+                if rest.startswith("input "):
                     text += rest[6:] + "\n"
                 status, output = shell.run(command, text)
                 place = number + offset
