@@ -279,6 +279,18 @@ rm parts-again.sif
 
 ok singularity remote use site
 
+check "a pull that is interrupted leaves nothing"
+ok singularity push -U "$T/big.sif" library://alice/default/slow
+fault slow
+for signal in INT TERM KILL; do
+    start "$T/pull.out" singularity pull --library "$FAULT" slow.sif library://alice/default/slow
+    until_says "$T/pull.out" Downloading
+    kill -$signal "$PID"
+    ended
+    [ "$RC" != 0 ] || fail "SIG$signal did not end it"
+    expect_absent slow.sif
+done
+
 check "a push that is interrupted leaves nothing to see, and can be done again"
 printf y | dd of="$T/big.sif" bs=1 seek=$(($(stat -c %s "$T/big.sif") - 10)) conv=notrunc 2>/dev/null
 for signal in INT KILL; do

@@ -31,6 +31,17 @@ expect_out "^127.0.0.1:$PORT +alice\$"
 ok singularity registry list --json
 expect_equal "$(python3 -c 'import json,sys; print([(e["registry"], e["user"]) for e in json.load(sys.stdin)])' <"$T/out")" "[('127.0.0.1:$PORT', 'alice')]"
 
+check "'remote login' of a registry is the same"
+ok singularity remote logout "docker://127.0.0.1:$PORT"
+ok singularity registry list
+refuse_out alice
+printf '%s\n' "$PASSWORD" >"$T/password"
+run sh -c 'exec singularity remote login --username alice --password-stdin "docker://$1" <"$2"' sh "127.0.0.1:$PORT" "$T/password"
+expect_rc 0
+expect_err "^INFO:    Token stored in $OWN\$"
+ok singularity registry list
+expect_out "^127.0.0.1:$PORT +alice\$"
+
 check "no secret is in any output, also not with --debug"
 login alice --authfile "$T/w/auth.json" "docker://127.0.0.1:$PORT"
 run sh -c 'exec singularity --debug registry login --username alice --password-stdin --authfile "$2" "docker://127.0.0.1:$1" <"$3"' sh "$PORT" "$T/w/auth.json" "$T/password"

@@ -55,7 +55,7 @@ remotes() {
     check "what is wrong is told, and nothing changes"
     yaml >before
     for words in "remote use nope" "remote remove nope" "remote login nope" "remote add site $URL" "remote remove SylabsCloud" "keyserver remove https://nope" "keyserver add ftp://x" \
-        "keyserver add $URL" "keyserver login https://nope" "remote use --exclusive site" "remote add x" "remote login docker://host" "remote get-login-password"; do
+        "keyserver add $URL" "keyserver login https://nope" "remote use --exclusive site" "remote add x" "remote login ftp://host" "remote login docker://127.0.0.1:1" "remote get-login-password"; do
         # shellcheck disable=SC2086
         run me singularity $words
         [ "$RC" != 0 ] || fail "taken: $words"
@@ -70,6 +70,21 @@ remotes() {
     run me singularity key search nobody@example.com
     expect_failure
     expect_err "no matching keys found at $URL"
+    printf 'Ann %s\nann-%s@example.com\nx\nse cret\nse cret\n' "$WHO" "$WHO" >answers
+    me sh -c 'singularity key newpair --bit-length 2048 <answers' >/dev/null 2>&1 || fail newpair
+    local print
+    print=$(me singularity key list | grep -oE '[0-9A-F]{40}' | head -n 1)
+    ok me singularity key push "$print"
+    run me singularity key search "ann-$WHO@example.com"
+    expect_rc 0
+    expect_out "$print"
+    ok me singularity remote logout
+    run me singularity key push "$print"
+    expect_failure
+    expect_err 'singularity remote login'
+    run me singularity key search "ann-$WHO@example.com"
+    expect_rc 0
+    ok me singularity remote login --tokenfile token
     ok me singularity keyserver add --order 1 http://127.0.0.1:1
     run me singularity keyserver list
     expect_out "#1  http://127.0.0.1:1"

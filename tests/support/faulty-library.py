@@ -4,6 +4,7 @@
 #   wrong-hash      images have another hash than their files
 #   short           files end early, each time
 #   breaks          the first answer with a file ends after its first half
+#   slow            files stop after their first half and wait
 #   no-ranges       ranges are answered with the whole
 #   redirect        files are at another origin (port), which tells in LOG what it was asked with
 #   v1              no second version of uploads
@@ -73,6 +74,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 data = data[:-1] + bytes([data[-1] ^ 1])
             if fault == "short":
                 return self.answer(status, headers, data, 10)
+            if fault == "slow":
+                self.send_response(status)
+                for k, v in headers.items():
+                    if k.lower() in ("content-length", "content-range", "content-type"):
+                        self.send_header(k, v)
+                self.end_headers()
+                self.wfile.write(data[: len(data) // 2])
+                self.wfile.flush()
+                self.connection.recv(1)  # until the other side is gone
+                self.close_connection = True
+                return
             if fault == "breaks" and first_time(path):
                 return self.answer(status, headers, data, len(data) // 2)
         if path.startswith("/v1/images/") and self.command == "GET" and status == 200:

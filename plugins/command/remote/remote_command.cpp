@@ -3,6 +3,7 @@
 
 #include "commands.hpp"
 #include "logins.hpp"
+#include "registries/login.hpp"
 #include "remotes/active.hpp"
 #include "remotes/discovery.hpp"
 #include "remotes/file.hpp"
@@ -103,12 +104,16 @@ bool is_keyserver(const std::string& name) {
            name.starts_with("hkps://");
 }
 
-Error registry_hint(const std::string& verb, const std::string& name) {
-    return Error(Code::usage, "'" + json::printable(name) + "' is a registry and no remote",
-                 "Use: singularity registry " + verb + " " + json::printable(name));
+// "docker://HOST" and "oras://HOST", as Singularity 3.7 to 3.11 have it.
+bool is_registry(const std::string& name) { return name.starts_with("docker://") || name.starts_with("oras://"); }
+
+Error no_service_of_that_kind(const std::string& name) {
+    return Error(Code::usage, "'" + json::printable(name) + "' is neither a remote nor a registry nor a key server",
+                 "See: singularity remote list");
 }
 
-int login(const Line& line, const Host& host) {
+int login(const singularity::Invocation& invocation, const Host& host) {
+    const Line line(invocation);
     const auto& words = line.arguments(0, 1, "[NAME]");
     const std::string name = words.empty() ? "" : words.front();
     const Config config = remotes::read_user(Paths::find());
@@ -116,7 +121,11 @@ int login(const Line& line, const Host& host) {
         if (!line.option("tokenfile").empty()) throw Error(Code::usage, "--tokenfile is for remotes only");
         return login_keyserver(line, name, host);
     }
-    if (!config.find(name) && name.find("://") != std::string::npos) throw registry_hint("login", name);
+    if (!config.find(name) && is_registry(name)) {
+        if (!line.option("tokenfile").empty()) throw Error(Code::usage, "--tokenfile is for remotes only");
+        return registry_command::login(invocation, registry_command::parse_address(name), host);
+    }
+    if (!config.find(name) && name.find("://") != std::string::npos) throw no_service_of_that_kind(name);
     const Remote& remote = name.empty() ? config.need_active() : config.need(name);
     const bool asks =
         line.option("tokenfile").empty() && line.option("password").empty() && !line.flag("password-stdin");
@@ -128,13 +137,16 @@ int login(const Line& line, const Host& host) {
     return 0;
 }
 
-int logout(const Line& line, const Host& host) {
+int logout(const singularity::Invocation& invocation, const Host& host) {
+    const Line line(invocation);
     const auto& words = line.arguments(0, 1, "[NAME]");
     const std::string name = words.empty() ? "" : words.front();
     const Paths paths = Paths::find();
     const Config config = remotes::read_user(paths);
     if (!config.find(name) && is_keyserver(name)) return logout_keyserver(name, host);
-    if (!config.find(name) && name.find("://") != std::string::npos) throw registry_hint("logout", name);
+    if (!config.find(name) && is_registry(name))
+        return registry_command::logout(invocation, registry_command::parse_address(name), host);
+    if (!config.find(name) && name.find("://") != std::string::npos) throw no_service_of_that_kind(name);
     const Remote& remote = name.empty() ? config.need_active() : config.need(name);
     remotes::edit_user(paths, [&](Config& c) { c.need(remote.name).token.clear(); });
     host.info("Logout succeeded");
@@ -251,8 +263,8 @@ int RemoteCommand::run(const singularity::Invocation& invocation, const Host& ho
     const Line line(invocation);
     const std::string verb = line.verb();
     if (verb == "add") return add(line, host);
-    if (verb == "login") return login(line, host);
-    if (verb == "logout") return logout(line, host);
+    if (verb == "login") return login(invocation, host);
+    if (verb == "logout") return logout(invocation, host);
     if (verb == "list") return list(line);
     if (verb == "use") return use(line, host);
     if (verb == "remove") return remove(line, host);

@@ -7,8 +7,8 @@
 #include <singularity/error.hpp>
 #include <singularity/json.hpp>
 
-// libyaml-cpp.a is compiled for programs: it reaches this variable of libc without the table that a shared object needs.
-// One of the plugin's own, which says that there may be other threads, is right for it always.
+// libyaml-cpp.a is compiled for programs: it reaches this variable of libc without the table that a shared object
+// needs. One of the plugin's own, which says that there may be other threads, is right for it always.
 extern "C" {
 [[gnu::visibility("hidden")]] char __libc_single_threaded = 0;
 }
@@ -159,9 +159,9 @@ private:
 // Whether a reader would take the plain text for a number, a date or a word with a meaning.
 bool means_something(const std::string& text) {
     static const std::regex numbers(
-        "[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(:[0-5]?[0-9])*(\\.[0-9_]*)?|\\.?[0-9][0-9_.]*([eE][-+]?"
-        "[0-9]+)?|[0-9]+\\.?[0-9]*[eE][-+]?[0-9]+|\\.(inf|Inf|INF))"
-        "|\\.(nan|NaN|NAN)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*");
+        "[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(:[0-5]?[0-9])*(\\.[0-9_]*)?([eE][-+]?[0-9]+)?|\\.[0-9_]"
+        "+([eE]["
+        "-+]?[0-9]+)?|\\.(inf|Inf|INF))|\\.(nan|NaN|NAN)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*");
     static constexpr std::string_view words[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
     std::string lower = text;
     std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });

@@ -1,7 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
-#include "challenge.hpp"
-#include "server.hpp"
+#include "registries/challenge.hpp"
+#include "registries/server.hpp"
 
 using registry_command::parse_address;
 using registry_command::read_challenges;

@@ -88,6 +88,14 @@ BOOST_AUTO_TEST_CASE(a_text_that_yaml_would_take_for_something_else_comes_back_a
     }
 }
 
+BOOST_AUTO_TEST_CASE(an_address_stands_without_quotes) {
+    for (const char* text : {"127.0.0.101", "127.0.0.1:8080", "hub.example.org/path", "10.0.0.1/x"}) {
+        Config c = default_config();
+        c.remotes[0].uri = text;
+        BOOST_TEST(print_config(c).find("URI: " + std::string(text) + "\n") != std::string::npos, text);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_in_a_file_is_told_by_line_and_without_values) {
     BOOST_TEST(message_of("Active: x\nTokens: secret\n") == "F:2: unknown key 'Tokens' in the file");
     BOOST_TEST(message_of("Remotes:\n  a:\n    Token: [secret]\n") == "F:3: Token must be a text");

@@ -1,4 +1,4 @@
-#include "challenge.hpp"
+#include "registries/challenge.hpp"
 
 namespace registry_command {
 

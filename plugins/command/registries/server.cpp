@@ -1,11 +1,11 @@
-#include "server.hpp"
+#include "registries/server.hpp"
 
 #include <algorithm>
 #include <singularity/json.hpp>
 #include <singularity/text.hpp>
 #include <singularity/transport.hpp>
 
-#include "challenge.hpp"
+#include "registries/challenge.hpp"
 
 namespace registry_command {
 
