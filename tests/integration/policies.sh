@@ -77,6 +77,16 @@ expect_rc 255
 run singularity config check --json --for shub://someone/thing
 expect_rc 255
 expect_out '"about": "the repository singularity-hub.org/someone/thing"'
+run singularity config check --for library://lib.example.org/someone/things/thing:1
+expect_rc 255
+expect_out '^refused: the repository lib.example.org/someone/things/thing, by policy.registries.allow'
+ok singularity remote add --no-login mine https://mine.example.org
+ok singularity remote use mine
+run singularity config check --for library://someone/things/thing
+expect_out '^refused: the repository mine.example.org/someone/things/thing, by'
+run singularity pull library://someone/things/thing
+expect_failure
+expect_err 'the repository mine.example.org/someone/things/thing is not among those'
 run singularity config check --for https://user:secret@example.org/x.sif
 expect_rc 255
 refuse_out secret

@@ -3,4 +3,5 @@
 #include "library/publisher.hpp"
 #include "library/source.hpp"
 
-SINGULARITY_PLUGIN(library, library::Source, library::Publisher, library::SearchCommand, library::DeleteCommand)
+SINGULARITY_PLUGIN(library, library::Source, library::Publisher, library::FullName, library::SearchCommand,
+                   library::DeleteCommand)

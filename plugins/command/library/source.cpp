@@ -2,6 +2,8 @@
 
 #include "library/download.hpp"
 #include "library/head_check.hpp"
+#include "remotes/file.hpp"
+#include "remotes/url.hpp"
 
 namespace library {
 
@@ -93,6 +95,15 @@ std::unique_ptr<singularity::Image> Source::open(const SourceSpec& spec, const H
                         spec.arch, found->image.size};
     return std::make_unique<LibraryImage>(found->client, found->image, wanted, shown(reference),
                                           spec.option("allow-unsigned") != "true", DownloadPlan::of(host));
+}
+
+std::string FullName::full_name(const SourceSpec& spec) {
+    const LibraryReference reference = LibraryReference::parse(spec.reference);
+    std::string host = reference.host;
+    if (host.empty()) host = spec.option("library");
+    if (host.empty()) host = remotes::read_user(remotes::Paths::find()).need_active().url();
+    host = remotes::without_scheme(host);
+    return host.substr(0, host.find('/')) + "/" + reference.container();
 }
 
 }  // namespace library

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <singularity/bootstrap.hpp>
+#include <singularity/policy.hpp>
 
 #include "library/client.hpp"
 
@@ -22,6 +23,13 @@ private:
     std::mutex mutex_;
     std::map<std::string, Found>
         found_;  // what `resolve` found, so that `open` gives the image that is the cache's key
+};
+
+// For a host's policies: "HOST/ENTITY/COLLECTION/NAME", HOST being what --library or the active remote says where the
+// reference does not.
+class FullName final : public singularity::NamedSource {
+public:
+    std::string full_name(const singularity::SourceSpec& spec) override;
 };
 
 }  // namespace library
