@@ -57,7 +57,7 @@ def blocks(path):
                 at += 1
             yield first + 1, mark, lines[first:at]
             mark = ""
-        elif line.startswith("    ") and (at == 0 or not lines[at - 1].strip()) and (mark or not in_list(lines, at)):
+        elif line.startswith("    ") and (at == 0 or not lines[at - 1].strip() or lines[at - 1].rstrip().endswith("-->")) and (mark or not in_list(lines, at)):
             first = at
             while at < len(lines) and (lines[at].startswith("    ") or not lines[at].strip()):
                 at += 1
