@@ -267,6 +267,14 @@ ok singularity push -U "$T/two.sif" library://alice/default/by-v1
 ok singularity pull by-v1.sif library://alice/default/by-v1
 expect_same_file by-v1.sif "$T/two.sif"
 
+check "an upload is led to no socket of this machine"
+fault socket
+ok singularity remote add --no-login --insecure leading "$FAULT"
+login "$ALICE"
+run singularity push -U "$T/one.sif" library://alice/default/led
+expect_failure
+expect_err 'no http or https address'
+
 check "a part that fails is sent again"
 fault parts-fail
 ok singularity remote add --no-login --insecure failing "$FAULT"

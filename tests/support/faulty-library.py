@@ -8,6 +8,7 @@
 #   no-ranges       ranges are answered with the whole
 #   redirect        files are at another origin (port), which tells in LOG what it was asked with
 #   v1              no second version of uploads
+#   socket          uploads are led to a socket of the machine
 #   parts-fail      each part of an upload fails the first time
 #   odd             answers are JSON of the wrong kind
 #   no-json         answers are no JSON
@@ -87,6 +88,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             if fault == "breaks" and first_time(path):
                 return self.answer(status, headers, data, len(data) // 2)
+        if fault == "socket" and path.startswith("/v2/imagefile/") and self.command == "POST":
+            data = b'{"data":{"uploadURL":"unix://%2Frun%2Fservice.sock/x"}}'
         if path.startswith("/v1/images/") and self.command == "GET" and status == 200:
             if fault == "wrong-hash":
                 answer = json.loads(data)

@@ -184,6 +184,7 @@ DownloadPlan DownloadPlan::of(const Host& host) {
 
 std::unique_ptr<Stream> download(const Client& client, const Wanted& wanted, uint64_t offset, const DownloadPlan& plan,
                                  const Host& host) {
+    if (offset > wanted.size) throw Error(Code::corrupt, client.base() + " gives more bytes than it told");
     const bool in_parts = wanted.size != SG_SIZE_UNKNOWN && plan.at_a_time > 1 && wanted.size - offset > plan.part_size;
     const uint64_t end = in_parts ? offset + plan.part_size : SG_SIZE_UNKNOWN;
     ForeignResponse response = client.file(wanted.container, wanted.tag, wanted.arch, offset, end, host);

@@ -1,6 +1,7 @@
 #include "library/upload.hpp"
 
 #include <openssl/evp.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <singularity/json.hpp>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr uint64_t parts_above = 64 << 20;  // bytes, as the other clients have it
 constexpr unsigned most_tries = 4;
+constexpr uint32_t abort_ms = 5000;
 constexpr uint64_t most_part = UINT64_C(8) << 30, most_parts = 100000;
 
 class Hash {
@@ -73,6 +75,13 @@ bool is_transient(unsigned status) {
     return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 bool is_transient(const Error& e) { return e.code() == Code::network || e.code() == Code::timeout; }
+
+// Before the next try; ends at once when the call does.
+void pause(unsigned tries, const Host& host) {
+    pollfd cancelled{host.cancel_fd(), POLLIN, 0};
+    ::poll(&cancelled, cancelled.fd >= 0 ? 1 : 0, static_cast<int>(tries * 300));
+    host.poll();
+}
 
 // Whether the address was signed for a request with the header x-amz-content-sha256.
 bool wants_hash_header(const std::string& url) {
@@ -186,6 +195,7 @@ std::optional<Completed> Upload::by_address(const Host& host, const Moved& moved
         } catch (const Error& e) {
             if (!is_transient(e) || tries >= most_tries) throw;
             host.log(SG_VERBOSE, e.message() + ": it is sent again");
+            pause(tries, host);
         }
     Call end;
     end.method = "PUT";
@@ -247,12 +257,15 @@ std::optional<Completed> Upload::in_parts(const Host& host, const Moved& moved) 
                 } catch (const Error& e) {
                     if (!is_transient(e) || tries >= most_tries) throw;
                     host.log(SG_VERBOSE, e.message() + ": it is sent again");
+                    pause(tries, host);
                 }
         }
         return complete(with_id("/_multipart_complete", ",\"completedParts\":[" + completed + "]"), host);
     } catch (const Error&) {
         try {
-            service_.ask(with_id("/_multipart_abort", ""), Host());  // also when the user has cancelled the rest
+            Call abort = with_id("/_multipart_abort", "");
+            abort.timeout_ms = abort_ms;
+            service_.ask(abort, Host());  // also when the user has cancelled the rest
         } catch (const Error& e) {
             host.debug(e.message());  // the library forgets it by itself after a while
         }
@@ -271,9 +284,11 @@ void Upload::in_one_request(const Host& host, const Moved& moved) {
             const Reply reply = service_.ask(call, host);
             if (reply.status == 200 || reply.status == 201) return;
             if (!is_transient(reply.status) || tries >= most_tries) service_.refuse(reply, what_);
+            pause(tries, host);
         } catch (const Error& e) {
             if (!is_transient(e) || tries >= most_tries) throw;
             host.log(SG_VERBOSE, e.message() + ": it is sent again");
+            pause(tries, host);
         }
 }
 

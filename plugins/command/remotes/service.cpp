@@ -59,6 +59,10 @@ Service::Service(std::string name, std::string base, std::string token, bool ver
 
 singularity::ForeignResponse Service::send(const Call& call, const Host& host) const {
     const std::string url = call.path.find("://") == std::string::npos ? base_ + "/" + call.path : call.path;
+    // Addresses that a server tells lead into the network, and not to files and sockets of this machine.
+    if (!url.starts_with("https://") && !url.starts_with("http://"))
+        throw Error(Code::veto, "the " + name_ + " at " + base_ + " leads to \"" + json::printable(url) +
+                                    "\", which is no http or https address");
     const std::string authorization = "Bearer " + token_;
     std::vector<sg_header> headers;
     if (call.with_token && !token_.empty() && same_origin(url, base_))
