@@ -152,7 +152,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
     arguments.apply_keys(settings);
 
     Running running;
-    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
+    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
     if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group))
         return run_takeover(std::move(*takeover), context, plugins, running);
     std::optional<CancelOnSignal> signals;
@@ -258,7 +258,7 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
 
     Settings settings = settings_for(context, false);
     Running running;
-    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel));
+    PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
     if (auto takeover = taken_over(top, added, context.index, global_group))
         return run_takeover(std::move(*takeover), context, plugins, running);
     return run_table(plugins.command(name), std::string(node->view->verb), options, node->words, running);

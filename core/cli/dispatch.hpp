@@ -3,6 +3,7 @@
 // Failures print one line `FATAL:   MESSAGE` and, when there is a hint, a second line below it, indented
 // to the message; exit code 1 for a wrong command line, 255 for the rest.
 #pragma once
+#include <singularity/definition.h>
 #include <singularity/host.h>
 
 #include <functional>
@@ -38,6 +39,8 @@ struct Context {
 // Where plugins of a command get credentials from, for a PluginHost: the room is in the internal module, which the
 // executable loads at the first question. `cancel` must outlive the host. Each binary has its own.
 std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel);
+// The same for the reading of definition files. `context` must outlive the host.
+std::function<const sg_host_definition_v1&()> definitions_of(const Context& context);
 
 // Parses `arguments` (after the verb's name) and runs it. Throws Error.
 int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context);

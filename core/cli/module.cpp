@@ -10,11 +10,39 @@
 #if SG_HAVE_CREDENTIALS
 #include "credentials/service.hpp"
 #endif
+#if SG_HAVE_DEFINITIONS
+#include "cli/definition_service.hpp"
+#endif
 #if SG_HAVE_FETCH
 #include "build/cached_image.hpp"
 #include "build/unpacked_image.hpp"
 #include "rootfs/small_archive.hpp"
 #endif
+
+namespace sg {
+
+std::function<const sg_host_definition_v1&()> definitions_of([[maybe_unused]] const Context& context) {
+#if SG_HAVE_DEFINITIONS
+    return [&context]() -> const sg_host_definition_v1& { return definition_table(context.index); };
+#else
+    return {};
+#endif
+}
+
+}  // namespace sg
+
+extern "C" const sg_host_definition_v1* sg_module_definitions([[maybe_unused]] const sg_module_context* c) {
+    using namespace sg;
+#if SG_HAVE_DEFINITIONS
+    try {
+        return &definition_table(context_of(*c).index);
+    } catch (const std::exception&) {
+        return nullptr;
+    }
+#else
+    return nullptr;
+#endif
+}
 
 extern "C" const sg_host_credentials_v2* sg_module_credentials(const sg_module_context* c, int32_t cancel_fd) {
     using namespace sg;

@@ -4,6 +4,7 @@
 #define SG_CLI_MODULE_H
 
 #include <singularity/bootstrap.h>
+#include <singularity/definition.h>
 #include <singularity/host.h>
 
 #ifdef __cplusplus
@@ -58,6 +59,9 @@ SG_EXPORT int32_t sg_module_unpack_plugin(const char *archive, const char *into,
  * command ends when cancel_fd becomes readable. NULL: this build has none. */
 typedef const sg_host_credentials_v2 *(*sg_module_credentials_fn)(const sg_module_context *context, int32_t cancel_fd);
 SG_EXPORT const sg_host_credentials_v2 *sg_module_credentials(const sg_module_context *context, int32_t cancel_fd);
+/* The table "definition" 1 likewise. NULL: this build has none, or is of another version. */
+typedef const sg_host_definition_v1 *(*sg_module_definitions_fn)(const sg_module_context *context);
+SG_EXPORT const sg_host_definition_v1 *sg_module_definitions(const sg_module_context *context);
 
 #ifdef __cplusplus
 }

@@ -139,6 +139,16 @@ std::function<const sg_host_credentials_v2&()> credentials_of(const Context& con
     };
 }
 
+std::function<const sg_host_definition_v1&()> definitions_of(const Context& context) {
+    return [&context]() -> const sg_host_definition_v1& {
+        const auto find = entry<sg_module_definitions_fn>(context.installation.module, "sg_module_definitions");
+        const CContext c(context);
+        const sg_host_definition_v1* table = find(&c.c);
+        if (!table) throw Error(Code::unsupported, "this build reads no definition files");
+        return *table;
+    };
+}
+
 namespace {
 
 // The path that the request gives, asked for in a child process. `doing`: "fetch", `what` as the user knows it.

@@ -70,7 +70,7 @@ struct PluginHost::Impl {
     std::recursive_mutex mutex;  // a plugin's start may ask for services that load another one
     std::map<uint32_t, std::unique_ptr<LoadedPlugin>> loaded;
 
-    Impl(PluginHost& host, const Settings& s, const Index& i, const sg_host_mount_v2* mount, Services::FindCredentials credentials)
+    Impl(PluginHost& host, const Settings& s, const Index& i, const sg_host_mount_v2* mount, Services::FindCredentials credentials, Services::FindDefinitions definitions)
         : settings(s),
           index(i),
           services(
@@ -83,7 +83,7 @@ struct PluginHost::Impl {
                   *format = entry.table;
                   if (parts) *parts = entry.parts;
               },
-              std::move(credentials)) {}
+              std::move(credentials), std::move(definitions)) {}
 
     LoadedPlugin& load(uint32_t number) {
         const std::lock_guard lock(mutex);
@@ -199,8 +199,8 @@ struct PluginHost::Impl {
 };
 
 PluginHost::PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v2* mount,
-                       std::function<const sg_host_credentials_v2&()> credentials)
-    : impl_(std::make_unique<Impl>(*this, settings, index, mount, std::move(credentials))) {}
+                       std::function<const sg_host_credentials_v2&()> credentials, std::function<const sg_host_definition_v1&()> definitions)
+    : impl_(std::make_unique<Impl>(*this, settings, index, mount, std::move(credentials), std::move(definitions))) {}
 
 PluginHost::~PluginHost() = default;
 

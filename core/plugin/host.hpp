@@ -6,6 +6,7 @@
 #pragma once
 #include <singularity/bootstrap.h>
 #include <singularity/command.h>
+#include <singularity/definition.h>
 #include <singularity/format.hpp>
 #include <singularity/hook.h>
 #include <singularity/host.h>
@@ -61,9 +62,10 @@ private:
 class PluginHost {
 public:
     // Keeps references to the first three; `mount` (for launchers) may be null. `credentials` is called when a plugin
-    // asks for the first time, and without it nobody has any.
+    // asks for the first time, and without it nobody has any; likewise `definitions` (definition files).
     PluginHost(const Settings& settings, const Index& index, const sg_host_mount_v2* mount = nullptr,
-               std::function<const sg_host_credentials_v2&()> credentials = {});
+               std::function<const sg_host_credentials_v2&()> credentials = {},
+               std::function<const sg_host_definition_v1&()> definitions = {});
     ~PluginHost();  // ends the executor, removes temporary directories
     PluginHost(const PluginHost&) = delete;
     PluginHost& operator=(const PluginHost&) = delete;

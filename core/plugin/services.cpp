@@ -177,6 +177,16 @@ int32_t credentials_erase(const char* server, const char* file, sg_error* err) {
 int32_t credentials_list(const char* file, int32_t (*visit)(void*, const char*, const char*), void* arg, sg_error* err) {
     return with_credentials(err, [&](const auto& t) { return t.list(file, visit, arg, err); });
 }
+int32_t definition_read(const char* path, const sg_pair* options, sg_slice* out, sg_error* err) {
+    const sg_host_definition_v1* table = nullptr;
+    const int32_t failed = singularity::guard(err, [&]() -> int32_t {
+        const auto& find = services().definitions();
+        if (!find) return singularity::fill(err, Code::unsupported, "this command reads no definition files");
+        table = &find();
+        return SG_OK;
+    });
+    return failed != SG_OK ? failed : table->read(path, options, out, err);
+}
 int32_t transport_find(const char* scheme, const sg_transport_v1** out, sg_error* err) {
     return singularity::guard(err, [&] { *out = static_cast<const sg_transport_v1*>(services().transport()(scheme, "", "transport", 1)); });
 }
@@ -202,6 +212,7 @@ constexpr sg_host_executor_v1 executor_table{executor_width, executor_submit};
 constexpr sg_host_memory_v1 memory_table{memory_reserve, memory_release};
 constexpr sg_host_credentials_v1 credentials_table{credentials_find_anywhere, credentials_ask};
 constexpr sg_host_credentials_v2 credentials_table_2{credentials_find, credentials_ask, credentials_store, credentials_erase, credentials_list};
+constexpr sg_host_definition_v1 definition_table{definition_read};
 constexpr sg_host_transport_v1 transport_table{transport_find};
 constexpr sg_host_transport_v2 transport_table_2{transport_find_table, transport_find_below};
 constexpr sg_host_image_v1 image_table{image_open};
@@ -226,6 +237,7 @@ const void* table(const sg_host*, const char* name, uint32_t version) {
     if (wanted == "executor") return &executor_table;
     if (wanted == "memory") return &memory_table;
     if (wanted == "credentials") return &credentials_table;
+    if (wanted == "definition") return &definition_table;
     if (wanted == "transport") return &transport_table;
     if (wanted == "image") return &image_table;
     return nullptr;
@@ -234,13 +246,14 @@ const void* table(const sg_host*, const char* name, uint32_t version) {
 }  // namespace
 
 Services::Services(const Settings& settings, const sg_host_mount_v2* mount, FindTransport transport, OpenImage image,
-                   FindCredentials credentials)
+                   FindCredentials credentials, FindDefinitions definitions)
     : settings_(settings),
       mount_(mount),
       mount_v1_(mount ? sg_host_mount_v1{mount->prepare, mount->attach} : sg_host_mount_v1{}),
       transport_(std::move(transport)),
       image_(std::move(image)),
-      credentials_(std::move(credentials)) {
+      credentials_(std::move(credentials)),
+      definitions_(std::move(definitions)) {
     active.store(this, std::memory_order_release);
 }
 

@@ -2,6 +2,7 @@
 //
 // The tables carry no handle, so there is one set for the process: it serves whichever Services is active.
 #pragma once
+#include <singularity/definition.h>
 #include <singularity/host.h>
 
 #include <functional>
@@ -23,10 +24,11 @@ public:
     using OpenImage = std::function<void(const char* path, bool writable, const sg_format_v1** format, const sg_parts_v1** parts,
                                          sg_image_file** image)>;
     using FindCredentials = std::function<const sg_host_credentials_v2&()>;
+    using FindDefinitions = std::function<const sg_host_definition_v1&()>;
 
-    // Without `credentials` there are none.
+    // Without `credentials` there are none, and without `definitions` nothing reads definition files.
     Services(const Settings& settings, const sg_host_mount_v2* mount, FindTransport transport, OpenImage image,
-             FindCredentials credentials = {});
+             FindCredentials credentials = {}, FindDefinitions definitions = {});
     ~Services();
     Services(const Services&) = delete;
     Services& operator=(const Services&) = delete;
@@ -42,6 +44,7 @@ public:
     const FindTransport& transport() const { return transport_; }
     const OpenImage& image() const { return image_; }
     const FindCredentials& credentials() const { return credentials_; }
+    const FindDefinitions& definitions() const { return definitions_; }
 
     static const sg_host* c();  // the one host of the process
 
@@ -52,6 +55,7 @@ private:
     FindTransport transport_;
     OpenImage image_;
     FindCredentials credentials_;
+    FindDefinitions definitions_;
     std::mutex mutex_;
     std::unique_ptr<MemoryBudget> memory_;
     std::unique_ptr<Temporary> temporary_;

@@ -19,7 +19,7 @@ BOOST_FIXTURE_TEST_CASE(every_table_of_the_host_is_there_by_name_and_version, Wo
     add_good();
     const sg_host* c = host().c();
     BOOST_TEST(c->abi == SG_ABI_VERSION);
-    for (const char* name : {"log", "call", "config", "temporary", "executor", "memory", "credentials", "transport", "image"}) {
+    for (const char* name : {"log", "call", "config", "temporary", "executor", "memory", "credentials", "definition", "transport", "image"}) {
         BOOST_TEST((c->table(c, name, 1) != nullptr), name);
         BOOST_TEST((c->table(c, name, 99) == nullptr), name);
     }
@@ -45,6 +45,16 @@ BOOST_FIXTURE_TEST_CASE(plugins_read_effective_values, World) {
     BOOST_TEST(yes == 1);
     BOOST_TEST(config.item("bind.paths", 1) == std::string("/etc/hosts"));
     BOOST_TEST((config.item("bind.paths", 2) == nullptr));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_host_without_a_reader_of_definitions_says_so, World) {
+    add_good();
+    const sg_host* c = host().c();
+    const auto& table = *static_cast<const sg_host_definition_v1*>(c->table(c, "definition", 1));
+    sg_error error{};
+    sg_slice out{};
+    BOOST_TEST(table.read("/x.def", nullptr, &out, &error) == SG_EUNSUPPORTED);
+    BOOST_TEST((out.data == nullptr));
 }
 
 BOOST_FIXTURE_TEST_CASE(calls_carry_cancel_and_progress, World) {
