@@ -242,6 +242,9 @@ BOOST_FIXTURE_TEST_CASE(an_option_of_a_plugin_takes_over_a_verb, World) {
     // Hidden commands are in no list and cannot be typed.
     BOOST_TEST(!holds(run({"hello", "--help"}).out, "inside"));
     BOOST_TEST(!holds(run({"help"}).out, "aside"));
+    BOOST_TEST(run({"help", "--man-pages", path()}).code == 0);
+    BOOST_TEST(!std::filesystem::exists(at("singularity-aside.1")));
+    BOOST_TEST(std::filesystem::exists(at("singularity-hello.1")));
     BOOST_TEST(run({"hello", "inside"}).code == 1);
     BOOST_TEST(run({"aside"}).code == 1);
     BOOST_TEST(run({"help", "aside"}).code == 1);
