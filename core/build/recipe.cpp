@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/seccomp_notification.hpp"
 #include "build/changes_cache.hpp"
 #include "build/files_copy.hpp"
 #include "build/identity.hpp"
@@ -156,7 +157,10 @@ private:
         ScriptResults results;
         std::unique_ptr<BuildSession> session;
         std::unique_ptr<singularity::Stream> tar;
-        if (auto kept = cache.find()) {
+        auto kept = cache.find();
+        // What could not be recorded then may be recorded now.
+        if (kept && kept->results.owners_unknown && no_seccomp_notification().empty()) kept.reset();
+        if (kept) {
             log::info("Reusing %post of " + shown_age(kept->age) + " ago (--no-cache runs it again)");
             results = std::move(kept->results);
             tar = std::move(kept->tar);
@@ -173,7 +177,7 @@ private:
         facts.sections->post_labels = results.labels;
         facts.sections->post_environment = results.environment;
         if (results.owners_unknown && post)
-            log::warning("This user has no subordinate ids (/etc/subuid, /etc/subgid): every file that %post made belongs to root in the image, and programs that change owners may have failed");
+            log::warning(no_owners_text(results));
         std::optional<singularity::ForeignRoot> root;
         if (base.image) root = base.image->root();
         const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
@@ -187,6 +191,12 @@ private:
         say_creating(format);
         metadata.apply(tree, writer, call_);
         writer.finish(tree);
+    }
+
+    static std::string no_owners_text(const ScriptResults& results) {
+        return "every file that %post made belongs to root in the image, and programs that change owners may have failed: this user has no subordinate ids "
+               "(an administrator gives them: singularity config fakeroot --add USER)" +
+               (results.owners_missing.empty() ? std::string() : ", and " + results.owners_missing);
     }
 
     // Everything of the definition that the changes depend on.

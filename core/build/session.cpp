@@ -181,12 +181,13 @@ const ScriptResults& BuildSession::run() {
                 subordinate_ = map_subordinate_ids(child_);
                 const char answer = subordinate_ ? 'y' : 'n';
                 if (send(events_.get(), &answer, 1, MSG_NOSIGNAL) != 1) break;
-                if (!subordinate_) {
-                    results_.owners_unknown = true;
-                    log::verbose("No subordinate ids (/etc/subuid, newuidmap): every file of the build belongs to this user");
-                }
+                if (!subordinate_) log::verbose("No subordinate ids (/etc/subuid, newuidmap): owners are recorded, not set");
                 break;
             }
+            case session_event::no_owners:
+                results_.owners_unknown = true;
+                results_.owners_missing = payload;
+                break;
             case session_event::labels: results_.labels = payload; break;
             case session_event::environment: results_.environment = payload; break;
             case session_event::unpacked: results_.unpacked = true; break;

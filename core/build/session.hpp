@@ -41,7 +41,8 @@ struct ScriptResults {
     std::string labels;
     std::optional<std::string> environment;
     bool unpacked = false;        // the changes are the whole root file system
-    bool owners_unknown = false;  // all files belong to the user: the kernel allowed no other ids
+    bool owners_unknown = false;  // all files belong to the user: there were no other ids, and none could be recorded
+    std::string owners_missing;   // why not, as half a sentence; not known of kept results
 };
 
 class BuildSession {

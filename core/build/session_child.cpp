@@ -1,5 +1,6 @@
 #include "build/session_child.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,10 +19,12 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/seccomp_notification.hpp"
 #include "build/files_copy.hpp"
 #include "build/id_maps.hpp"
 #include "build/inside.hpp"
 #include "metadata/image_files.hpp"
+#include "ownership/supervisor.hpp"
 #include "rootfs/copy.hpp"
 #include "rootfs/overlay_tar.hpp"
 #include "runtime/launch_spec.hpp"
@@ -63,6 +66,7 @@ public:
         try {
             enter_user_namespace();
             prepare_base();
+            if (root_only_) answer_for_owners();
             if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0) throw_errno("cannot create the namespaces of the build", "");
             inner = fork();
             if (inner < 0) throw_errno("cannot start the first process of the build", "");
@@ -133,6 +137,30 @@ private:
             log::warning("the base cannot be mounted and is unpacked instead: " + e.message());
             unpack_ = true;
         }
+    }
+
+    // A user namespace of one id knows no owners: they are recorded by a process that stays outside of what follows.
+    void answer_for_owners() {
+        if (const std::string why = no_seccomp_notification(); !why.empty()) {
+            send_event(session_event::no_owners, why);
+            return;
+        }
+        if (plan_.base.image) base_owners_ = owners_of(plan_.base.image->root());
+        owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); });
+    }
+
+    static ownership::BaseOwners owners_of(const singularity::ForeignRoot& root) {
+        return [root](std::string_view path) -> std::optional<ownership::Owner> {
+            uint64_t node = root.root();
+            for (size_t at = 0; at < path.size();) {
+                const size_t end = std::min(path.find('/', at), path.size());
+                node = root.lookup(node, path.substr(at, end - at));
+                if (node == SG_NO_NODE) return std::nullopt;
+                at = end + 1;
+            }
+            const sg_attr a = root.stat(node);
+            return ownership::Owner{a.uid, a.gid};
+        };
     }
 
     // ---- Inside -------------------------------------------------------------------------------
@@ -221,6 +249,41 @@ private:
         ImageWriter writer = ImageWriter::create(*format.table, what, call_);
         Tree tree = copy_root(plan_.base.image->root(), writer, MergeLimits{}, call_);
         writer.finish(tree);
+        if (owners_) know_owners();
+    }
+
+    // What could not be unpacked under its owner belongs to it all the same.
+    void know_owners() {
+        const UniqueFd root(open(rootfs_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!root) throw_errno("cannot open", rootfs_);
+        OwnerRecord known;
+        for_each_file(root.get(), "", [&](const std::string& path, const struct statx& st) {
+            const auto owner = base_owners_(path);
+            if (!owner || *owner == ownership::Owner{}) return;
+            RecordedFile& file = known.add(identity_of(st));
+            file.uid = owner->uid, file.gid = owner->gid;
+        });
+        owners_->know(known);
+    }
+
+    template <class Visit>
+    static void for_each_file(int directory, const std::string& prefix, const Visit& visit) {
+        struct Close {
+            void operator()(DIR* d) const { closedir(d); }
+        };
+        const std::unique_ptr<DIR, Close> list(fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+        if (!list) throw_errno("cannot read the directory", "/" + prefix);
+        while (const dirent* e = readdir(list.get())) {
+            const std::string name = e->d_name;
+            if (name == "." || name == "..") continue;
+            struct statx st {};
+            if (statx(directory, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) != 0) throw_errno("cannot look at", "/" + prefix + name);
+            visit(prefix + name, st);
+            if (!S_ISDIR(st.stx_mode)) continue;
+            const UniqueFd below(openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            if (!below) throw_errno("cannot read the directory", "/" + prefix + name);
+            for_each_file(below.get(), prefix + name + "/", visit);
+        }
     }
 
     void put(const std::string& path, uint32_t mode, std::string_view text) {
@@ -282,6 +345,11 @@ private:
         if (!fd || write(fd.get(), body.data(), body.size()) != static_cast<ssize_t>(body.size())) throw_errno("cannot write", path);
     }
 
+    static void write_text(const std::string& path, const std::string& text) {
+        const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", path);
+    }
+
     void check_script(const std::string& name, int status) {
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
         std::string payload(sizeof(int32_t), '\0');
@@ -325,6 +393,10 @@ private:
             o.environment.emplace_back(std::string(prefix) + "ROOTFS", "/");
         }
         o.environment.emplace_back("SINGULARITY_ENVIRONMENT", std::string("/") + environment_path);
+        if (owners_) {
+            write_text(below("owners.json"), owners_->profile());
+            o.security.push_back("seccomp:" + below("owners.json"));
+        }
         runtime::ImageFacts facts;
         facts.path = rootfs_;
         facts.arch = plan_.base.arch;
@@ -373,6 +445,16 @@ private:
         if (!directory) throw_errno("cannot open", from);
         OverlayTarRules rules;
         rules.is_overlay = overlaid_;
+        OwnerRecord record;
+        if (owners_) {
+            record = owners_->record();
+            rules.record = &record;
+            if (base_owners_)
+                rules.base_owner = [this](std::string_view path) -> std::optional<std::pair<uint32_t, uint32_t>> {
+                    const auto owner = base_owners_(path);
+                    return owner ? std::optional(std::pair(owner->uid, owner->gid)) : std::nullopt;
+                };
+        }
         rules.leave_out = [](std::string_view path) { return path == script_path || path == labels_path; };
         signal(SIGPIPE, SIG_IGN);
         write_overlay_tar(directory.get(), ends_.tar, rules);
@@ -389,6 +471,8 @@ private:
     const SessionPlan& plan_;
     const SessionEnds ends_;
     const sg_call* call_;
+    std::optional<ownership::Supervisor> owners_;
+    ownership::BaseOwners base_owners_;
     const std::string rootfs_;
     UniqueFd root_;
     bool machine_root_ = false, root_only_ = false, unpack_ = false, overlaid_ = false;
@@ -401,7 +485,7 @@ private:
 void run_session_child(const SessionPlan& plan, const SessionEnds& ends, const sg_call* call) { Child(plan, ends, call).outer(); }
 
 void remove_below(const std::string& directory) {
-    for (const char* name : {"rootfs", "upper", "work", "base", "tmp", "setup.script"}) {
+    for (const char* name : {"rootfs", "upper", "work", "base", "tmp", "setup.script", "owners", "owners.json"}) {
         const std::string path = directory + "/" + name;
         struct stat st;
         if (lstat(path.c_str(), &st) != 0) continue;

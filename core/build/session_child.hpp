@@ -13,6 +13,7 @@ inline constexpr char map = 'u';            // made its user namespace; the answ
 inline constexpr char labels = 'l';         // the text of $SINGULARITY_LABELS
 inline constexpr char environment = 'e';    // the text of $SINGULARITY_ENVIRONMENT
 inline constexpr char unpacked = 'p';       // no overlay: the changes are the whole root file system
+inline constexpr char no_owners = 'o';      // every file belongs to the user; why no others can be recorded
 inline constexpr char done = 'd';           // the scripts are done; the changes follow in the pipe
 inline constexpr char ended = 'x';          // all was sent
 inline constexpr char failure = 'f';        // an sg_error

@@ -7,6 +7,7 @@
 #include <memory>
 #include <sstream>
 
+#include "base/seccomp_notification.hpp"
 #include "cli/doctor_probes.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/print.hpp"
@@ -71,6 +72,7 @@ public:
         loop_devices();
         overlay();
         subordinate_ids();
+        owners();
         control_groups();
         gpus();
         cache();
@@ -216,8 +218,26 @@ private:
                 "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + name + " (ranges that nobody else has)");
         else if (find_program("newuidmap").empty() || find_program("newgidmap").empty())
             add("subordinate ids", State::limited, "--fakeroot maps root alone, as newuidmap and newgidmap are not there", "apt-get install uidmap, or dnf install shadow-utils-subid");
-        else
+        else {
             add("subordinate ids", State::ok, std::to_string(uids) + " user ids and " + std::to_string(gids) + " group ids for --fakeroot");
+            subordinate_ = true;
+        }
+    }
+
+    // Which of three ways a build's %post gives files to others.
+    void owners() {
+        const std::string name = "owners in builds";
+        if (machine_.root)
+            add(name, State::ok, "set by %post, as root");
+        else if (!namespaces_)
+            add(name, State::missing, "%post cannot run without user namespaces");
+        else if (subordinate_)
+            add(name, State::ok, "set by %post, with subordinate ids");
+        else if (const std::string why = no_seccomp_notification(); why.empty())
+            add(name, State::ok, "recorded while %post runs, as there are no subordinate ids");
+        else
+            add(name, State::limited, "what %post makes belongs to root: there are no subordinate ids, and " + why,
+                "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + machine_.user.name + " (ranges that nobody else has)");
     }
 
     void control_groups() {
@@ -348,7 +368,7 @@ private:
     const runtime::Machine machine_;
     std::vector<Check> checks_;
     Verdict verdict_;
-    bool namespaces_ = false, fuse_ = false;
+    bool namespaces_ = false, fuse_ = false, subordinate_ = false;
 };
 
 std::string yes_or_no(bool yes) { return yes ? "yes" : "no"; }

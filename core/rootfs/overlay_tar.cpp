@@ -62,8 +62,8 @@ public:
     Walk(int out, const OverlayTarRules& rules) : rules_(rules), archive_(archive_write_new()), buffer_(1 << 20) {
         archive* a = archive_.get();
         if (!a || archive_write_set_format_pax(a) != ARCHIVE_OK || archive_write_add_filter_none(a) != ARCHIVE_OK ||
-            archive_write_set_options(a, "hdrcharset=BINARY") < ARCHIVE_WARN || archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
-            archive_write_open_fd(a, out) != ARCHIVE_OK)
+            archive_write_set_options(a, "hdrcharset=BINARY") < ARCHIVE_WARN ||
+            archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK || archive_write_open_fd(a, out) != ARCHIVE_OK)
             fail("cannot begin the archive");
     }
 
@@ -95,8 +95,11 @@ private:
         if (S_ISSOCK(st.st_mode) || name.starts_with(".wh.")) return;
         entry_.reset(archive_entry_new());
         archive_entry* e = entry_.get();
+        const RecordedFile* recorded = recorded_of(parent, name, path);
+        if (recorded) st.st_uid = recorded->uid, st.st_gid = recorded->gid;
+        const bool device = recorded && recorded->device_type != 0 && S_ISREG(st.st_mode);
         archive_entry_set_pathname(e, path.c_str());
-        archive_entry_set_mode(e, st.st_mode);
+        archive_entry_set_mode(e, device ? (st.st_mode & 07777) | recorded->device_type : st.st_mode);
         archive_entry_set_uid(e, st.st_uid);
         archive_entry_set_gid(e, st.st_gid);
         archive_entry_set_mtime(e, st.st_mtime, 0);
@@ -109,9 +112,20 @@ private:
             }
         }
         const bool open_it = S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-        UniqueFd fd(openat(parent, name.c_str(), (open_it ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (S_ISDIR(st.st_mode) ? O_DIRECTORY : 0)));
+        UniqueFd fd(openat(parent, name.c_str(),
+                           (open_it ? O_RDONLY : O_PATH) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
+                               (S_ISDIR(st.st_mode) ? O_DIRECTORY : 0)));
         if (!fd) throw_errno("cannot open", "/" + path);
-        const bool opaque = attributes(fd.get(), S_ISLNK(st.st_mode), parent, name);
+        const Attributes found = attributes(fd.get(), S_ISLNK(st.st_mode), parent, name);
+        if (recorded) {
+            for (const auto& [attribute, value] : recorded->xattrs)
+                archive_entry_xattr_add_entry(e, attribute.c_str(), value.data(), value.size());
+        } else if (found.copied_up && rules_.record && rules_.base_owner) {
+            if (const auto owner = rules_.base_owner(path)) {
+                archive_entry_set_uid(e, owner->first);
+                archive_entry_set_gid(e, owner->second);
+            }
+        }
         if (S_ISLNK(st.st_mode)) {
             char text[PATH_MAX];
             const ssize_t n = readlinkat(parent, name.c_str(), text, sizeof text - 1);
@@ -121,28 +135,49 @@ private:
         } else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
             archive_entry_set_rdevmajor(e, major(st.st_rdev));
             archive_entry_set_rdevminor(e, minor(st.st_rdev));
+        } else if (device) {
+            archive_entry_set_rdevmajor(e, recorded->major);
+            archive_entry_set_rdevminor(e, recorded->minor);
         }
-        archive_entry_set_size(e, S_ISREG(st.st_mode) ? st.st_size : 0);
+        archive_entry_set_size(e, S_ISREG(st.st_mode) && !device ? st.st_size : 0);
         header(path);
+        if (device) return;
         if (S_ISREG(st.st_mode)) return bytes(fd.get(), static_cast<uint64_t>(st.st_size), path);
         if (!S_ISDIR(st.st_mode)) return;
-        if (opaque) marker(path + "/.wh..wh..opq");
+        if (found.opaque) marker(path + "/.wh..wh..opq");
         directory(fd.get(), path + "/");
     }
 
-    // Extended attributes into the entry; true for a directory that hides what lies below.
-    bool attributes(int fd, bool link, int parent, const std::string& name) {
+    const RecordedFile* recorded_of(int parent, const std::string& name, const std::string& path) const {
+        if (!rules_.record) return nullptr;
+        struct statx st {};
+        if (statx(parent, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) != 0)
+            throw_errno("cannot look at", "/" + path);
+        return rules_.record->find(identity_of(st));
+    }
+
+    struct Attributes {
+        bool opaque = false;     // a directory that hides what lies below
+        bool copied_up = false;  // the overlay took it from below
+    };
+
+    // Extended attributes into the entry.
+    Attributes attributes(int fd, bool link, int parent, const std::string& name) {
         // An O_PATH descriptor has no attributes; a link's own are had by no way that follows none but this.
         const std::string place = link ? by_descriptor(parent) + "/" + name : by_descriptor(fd);
-        const auto list = [&](char* to, size_t size) { return link ? llistxattr(place.c_str(), to, size) : listxattr(place.c_str(), to, size); };
+        const auto list = [&](char* to, size_t size) {
+            return link ? llistxattr(place.c_str(), to, size) : listxattr(place.c_str(), to, size);
+        };
         ssize_t n = list(nullptr, 0);
-        if (n <= 0) return false;
+        if (n <= 0) return {};
         std::vector<char> names(static_cast<size_t>(n) + 1024);
         n = list(names.data(), names.size());
-        bool opaque = false;
-        for (const char *at = names.data(), *end = names.data() + std::max<ssize_t>(n, 0); at < end; at += std::strlen(at) + 1) {
+        Attributes out;
+        for (const char *at = names.data(), *end = names.data() + std::max<ssize_t>(n, 0); at < end;
+             at += std::strlen(at) + 1) {
             std::vector<char> value(1 << 16);
-            const ssize_t size = link ? lgetxattr(place.c_str(), at, value.data(), value.size()) : getxattr(place.c_str(), at, value.data(), value.size());
+            const ssize_t size = link ? lgetxattr(place.c_str(), at, value.data(), value.size())
+                                      : getxattr(place.c_str(), at, value.data(), value.size());
             if (size < 0) continue;
             value.resize(static_cast<size_t>(size));
             const std::string_view attribute = at;
@@ -151,13 +186,15 @@ private:
                 for (const auto prefix : overlay_prefixes)
                     if (attribute.starts_with(prefix)) {
                         own = true;
-                        opaque = opaque || (attribute.substr(prefix.size()) == "opaque" && !value.empty() && value[0] == 'y');
+                        out.opaque = out.opaque ||
+                                     (attribute.substr(prefix.size()) == "opaque" && !value.empty() && value[0] == 'y');
+                        out.copied_up = out.copied_up || attribute.substr(prefix.size()) == "origin";
                     }
             if (own) continue;
             if (attribute == "security.capability") to_version_2(value);
             archive_entry_xattr_add_entry(entry_.get(), at, value.data(), value.size());
         }
-        return opaque;
+        return out;
     }
 
     // Version 3 of the kernel's file capabilities names the root of the namespace that set them (struct
@@ -170,7 +207,8 @@ private:
 
     void header(const std::string& path) {
         // A name that is no text in this locale is a warning; its bytes are written all the same.
-        if (archive_write_header(archive_.get(), entry_.get()) < ARCHIVE_WARN) fail("cannot write the entry of /" + path);
+        if (archive_write_header(archive_.get(), entry_.get()) < ARCHIVE_WARN)
+            fail("cannot write the entry of /" + path);
     }
 
     void marker(const std::string& path) {
@@ -189,7 +227,8 @@ private:
             if (n < 0) throw_errno("cannot read", "/" + path);
             if (n == 0) throw Error(Code::io, "/" + path + " became shorter while it was read");
             for (size_t at = 0; at < static_cast<size_t>(n);) {
-                const la_ssize_t written = archive_write_data(archive_.get(), buffer_.data() + at, static_cast<size_t>(n) - at);
+                const la_ssize_t written =
+                    archive_write_data(archive_.get(), buffer_.data() + at, static_cast<size_t>(n) - at);
                 if (written <= 0) fail("cannot write /" + path);
                 at += static_cast<size_t>(written);
             }

@@ -63,8 +63,10 @@ J
     check "profiles and kinds that cannot be understood are refused"
     echo '{"syscalls": []}' >bad.json
     echo '{"defaultAction": "SCMP_ACT_MAYBE"}' >maybe.json
-    chmod 644 bad.json maybe.json
-    for word in seccomp:bad.json seccomp:maybe.json seccomp:none.json; do
+    echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}' >nobody.json
+    echo '{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/nowhere/s", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}' >nowhere.json
+    chmod 644 bad.json maybe.json nobody.json nowhere.json
+    for word in seccomp:bad.json seccomp:maybe.json seccomp:none.json seccomp:nobody.json seccomp:nowhere.json; do
         run me singularity exec --security $word "$I" true
         expect_failure
     done

@@ -1,0 +1,35 @@
+// What the supervisor answers to one system call (calls.hpp), and what it records of it.
+#pragma once
+#include <linux/seccomp.h>
+
+#include <cstdint>
+#include <functional>
+
+#include "ownership/calls.hpp"
+#include "ownership/credentials.hpp"
+#include "ownership/files.hpp"
+#include "ownership/target.hpp"
+
+namespace sg::ownership {
+
+struct Answer {
+    int64_t value = 0;
+    int error = 0;        // an errno: the call failed
+    bool let_go = false;  // the kernel carries the call out as it stands
+    UniqueFd descriptor;  // the call's result: this file, as the next free number
+    uint32_t descriptor_flags = 0;
+};
+
+class Answers {
+public:
+    explicit Answers(Files& files) : files_(files) {}
+
+    // `waits` says whether the call still waits for an answer; it is asked before anything is read or done.
+    Answer answer(const seccomp_notif& asked, const std::function<bool()>& waits);
+
+private:
+    Files& files_;
+    CredentialTable credentials_;
+};
+
+}  // namespace sg::ownership

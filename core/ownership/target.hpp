@@ -1,0 +1,44 @@
+// A process that waits for the answer to a system call: its memory, its files, its paths.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.hpp"
+#include "ownership/resolve.hpp"
+
+namespace sg::ownership {
+
+// All goes through its directory of /proc, opened once: when the process has ended, and its number is somebody else's,
+// that directory is empty. So one question whether the call still waits, after the opening, holds for all that follows.
+class Target {
+public:
+    explicit Target(pid_t thread);
+    explicit operator bool() const { return static_cast<bool>(proc_); }
+
+    // Of its memory; nothing when it is not readable there, or a text has no end within `most` bytes.
+    bool read(uint64_t address, void* to, size_t size);
+    std::optional<std::string> text(uint64_t address, size_t most);
+    bool write(uint64_t address, const void* from, size_t size);
+
+    // The file of one of its descriptors (O_PATH); none, with errno.
+    UniqueFd descriptor(int32_t fd) const;
+    // As the *at calls mean it. 0 or an errno.
+    int place(int32_t directory, const std::string& path, bool follow, Place& out) const;
+    int object(int32_t directory, const std::string& path, bool follow, UniqueFd& out) const;
+    mode_t mask() const;
+    // Whether it knows itself by this number, as thread or as process.
+    bool is_own_number(int32_t pid) const;
+
+private:
+    bool open_memory();
+    int viewpoint(int32_t directory, const std::string& path, Viewpoint& out, UniqueFd& root, UniqueFd& start) const;
+    std::string status_line(const char* name) const;
+
+    UniqueFd proc_, memory_;
+};
+
+}  // namespace sg::ownership

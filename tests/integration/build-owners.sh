@@ -1,0 +1,172 @@
+# One definition, built by root, by a user with subordinate ids and by one without: the same owners, devices and
+# attributes in each image.
+. "$(dirname "$0")/../support/lib.sh"
+need_root
+need_tool apt-get dpkg newuidmap unsquashfs dpkg-scanpackages
+user_namespaces || skip "needs user namespaces"
+[ $FUSE_FOR_USERS = yes ] || skip "needs FUSE for users"
+PACKAGES="iputils-ping cron at dbus openssh-client uuid-runtime sudo tcpdump"
+
+# The base and the packages are made of what this machine has, once for all runs.
+BASE=$SG_STAGE/debian
+if ! [ -e "$BASE/done" ]; then
+    rm -rf "$BASE" && mkdir -p "$BASE/packages/partial"
+    python3 "$SUPPORT/debian-tree.py" "$BASE/tree" >/dev/null || skip "this is no Debian"
+    # shellcheck disable=SC2086
+    apt-get -o "Dir::State::status=$BASE/tree/var/lib/dpkg/status" -o "Dir::Cache::archives=$BASE/packages/" -o APT::Sandbox::User=root \
+        -y -qq --no-install-recommends --download-only install $PACKAGES >/dev/null || skip "the packages cannot be had here"
+    rm -rf "$BASE/packages/partial" "$BASE/packages/lock"
+    (cd "$BASE/packages" && dpkg-scanpackages -m . >Packages 2>/dev/null)
+    echo "deb [trusted=yes] file:/packages ./" >"$BASE/tree/etc/apt/sources.list"
+    ok singularity build "$BASE/base.sif" "$BASE/tree"
+    chmod -R a+rX "$BASE/base.sif" "$BASE/packages"
+    chmod 755 "$BASE"
+    rm -rf "$BASE/tree"
+    touch "$BASE/done"
+fi
+
+# A static program that gives a file away by numbers: nothing can be loaded into it.
+cp "$(command -v busybox)" busybox
+chmod 755 busybox
+cat >owners.def <<END
+Bootstrap: localimage
+From: $BASE/base.sif
+
+%files
+    $BASE/packages /packages
+    busybox /usr/local/bin/
+
+%post
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends $PACKAGES
+    rm -rf /packages
+    useradd -m joe
+    groupadd crew
+    usermod -aG crew joe
+
+    mkdir /made && cd /made
+    touch owned static descriptor group && chown 1000:2000 owned && busybox chown 7:8 static
+    chgrp crew group
+    chown joe /proc/self/fd/9 9>descriptor
+    ln -s owned link && chown -h joe:crew link
+    ln owned second
+    echo 4711 >privileged && chown joe:crew privileged && chmod 4710 privileged
+    mknod -m 666 null c 1 3 && mknod disk b 8 1 && chown root:disk disk && mkfifo -m 600 fifo
+    cp /bin/true capable && setcap cap_net_bind_service+ep capable
+    mkdir shared && chgrp crew shared && chmod 2775 shared && touch shared/file && mkdir shared/below && touch shared/below/file
+    mkdir -m 777 open
+    su joe -c 'cd open; umask 027; echo su >su; mkdir dir; ln -s su link; id -u >id'
+    setpriv --reuid joe --regid crew --init-groups sh -c 'cd open; echo x >setpriv; chgrp joe setpriv; ! chown root setpriv 2>/dev/null; id -G >groups'
+    perl -e '\$) = "33 33"; \$> = 33; open(F, ">open/effective"); print F "\$> \$)"; close F; \$> = 0; \$) = 0; open(F, ">again"); print F "\$>"'
+
+    # Of the base: kept where only the content or the name changes, changed where asked.
+    echo >>/etc/gshadow
+    mv /etc/shadow /made/moved && cp /made/moved /etc/shadow && chgrp shadow /etc/shadow
+    chown -R daemon:daemon /etc/cron.d
+    chown -R root:root /usr/share/perl5
+    rm -rf /var/cache/apt/*.bin
+END
+chmod 644 owners.def
+
+cp /etc/subuid "$T/subuid" 2>/dev/null || : >"$T/subuid"
+grep -v "^$USER_NAME:" "$T/subuid" >"$T/none"
+{ cat "$T/none"; echo "$USER_NAME:700000:65536"; } >"$T/subuid"
+chmod 644 "$T/subuid" "$T/none"
+touch /etc/subuid /etc/subgid
+subordinate() { # FILE
+    umount /etc/subuid /etc/subgid 2>/dev/null
+    mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid
+}
+LIMIT=200
+mkdir -m 777 out
+listing() { # NAME: of out/NAME.sif
+    local offset
+    offset=$(singularity sif list "out/$1.sif" | sed -n 's/.*|\([0-9]*\)-[0-9]* *|FS.*/\1/p' | head -n 1)
+    rm -rf "$T/tree"
+    unsquashfs -q -n -o "${offset:-0}" -d "$T/tree" "out/$1.sif" >/dev/null 2>&1 || { fail "out/$1.sif cannot be unpacked"; return; }
+    # What differs from build to build: logs, caches, times, random numbers.
+    python3 "$SUPPORT/tree.py" --skip var/log --skip var/cache/ldconfig --skip .singularity.d/labels.json --skip var/lib/dbus/machine-id \
+        --skip etc/machine-id "$T/tree" | sed -E 's/ t=[0-9]+//; s/^(.etc\/shadow-?. .*) [0-9a-f]{24}/\1/' >"$1.tree"
+    rm -rf "$T/tree"
+}
+
+check "root's build is what the others are measured by"
+WHO=root run me singularity build --no-cache out/root.sif owners.def
+expect_rc 0
+listing root
+for wanted in "'made/owned' f 0664 1000:2000" "'made/link' l 1000:1001" "'made/null' c 0666 0:0 1,3" "'made/disk' b 0664 0:6 8,1" "'made/privileged' f 4710 1000:1001" \
+    "'made/open/su' f 0640 1000:1000" "'made/shared/below/file' f 0664 0:1001" "'made/moved' f 0640 0:42" "'usr/bin/crontab' f 2755 0:10" "'usr/lib/dbus-1.0/dbus-daemon-launch-helper' f 4754 0:10"; do
+    grep -q "^$wanted" root.tree || { fail "root's image lacks $wanted"; grep "^${wanted%% *} " root.tree; }
+done
+grep -q "^'made/capable' .* security.capability=" root.tree || fail "root's image lacks the capability of a file"
+grep -q "^'usr/bin/ping' .* security.capability=" root.tree || fail "root's image lacks the capability of ping"
+
+check "a user with subordinate ids builds the same"
+subordinate "$T/subuid"
+WHO=user run me singularity build --no-cache out/subordinate.sif owners.def
+expect_rc 0
+refuse_err 'belongs to root in the image'
+listing subordinate
+diff root.tree subordinate.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+
+check "a user without subordinate ids builds the same"
+subordinate "$T/none"
+WHO=user run me singularity build out/plain.sif owners.def
+expect_rc 0
+refuse_err 'belongs to root in the image'
+listing plain
+diff root.tree plain.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+
+check "so does the kept result of %post"
+WHO=user run me singularity build out/again.sif owners.def
+expect_rc 0
+expect_err 'Reusing %post'
+listing again
+diff root.tree again.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+
+check "where no overlay can be had"
+cat >small.def <<END
+Bootstrap: localimage
+From: $BASE/base.sif
+%post
+    useradd joe
+    touch /owned && chown joe:mail /owned && mknod /null c 1 3
+    su joe -c 'touch /tmp/x && cat /tmp/x' && chgrp mail /etc/motd 2>/dev/null || true
+END
+chmod 644 small.def
+WHO=root run me singularity build --no-cache out/small-root.sif small.def
+expect_rc 0
+listing small-root
+mknod -m 600 "$T/fuse600" c 10 229 && mount --bind "$T/fuse600" /dev/fuse
+WHO=user run me singularity build --no-cache out/small.sif small.def
+expect_rc 0
+expect_err 'unpacked instead'
+umount /dev/fuse
+listing small
+diff small-root.tree small.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+
+check "a user who has neither ids nor notifications is told what is missing and who can change it"
+library=$(ldconfig -p | sed -n 's/.*libseccomp\.so\.2 .*x86-64.* => //p;s/.*libseccomp\.so\.2 .*AArch64.* => //p' | head -n 1)
+if mount --bind /dev/null "$(readlink -f "${library:-/nowhere}")" 2>/dev/null; then
+    printf 'Bootstrap: localimage\nFrom: %s\n%%post\n touch /x\n' "$BASE/base.sif" >none.def
+    chmod 644 none.def
+    WHO=user run me singularity build --no-cache out/none.sif none.def
+    expect_rc 0
+    expect_err 'no subordinate ids \(an administrator gives them: singularity config fakeroot --add'
+    expect_err 'libseccomp is not here \(apt-get install libseccomp2'
+    WHO=user run me singularity doctor
+    expect_out '^owners in builds +limited'
+    umount "$(readlink -f "$library")"
+    WHO=user run me singularity doctor
+    expect_out '^owners in builds +ok +recorded'
+    subordinate "$T/subuid"
+    WHO=user run me singularity doctor
+    expect_out '^owners in builds +ok +set'
+else
+    note "libseccomp cannot be hidden here"
+fi
+
+umount /etc/subuid /etc/subgid
+expect_nothing_left
+finish

@@ -1,0 +1,509 @@
+// System calls that are really answered: in a user namespace of one id, through a filter and a supervisor.
+#include "ownership/supervisor.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+
+#include "base/error.hpp"
+#include "ownership/calls.hpp"
+
+using namespace sg::ownership;
+namespace fs = std::filesystem;
+
+namespace {
+
+// The calls of the profile, as a program for the kernel: what a launcher makes of it with libseccomp.
+std::vector<sock_filter> program() {
+    std::vector<sock_filter> out;
+    const auto add = [&](uint16_t code, uint32_t k, uint8_t yes = 0, uint8_t no = 0) {
+        out.push_back({code, yes, no, k});
+    };
+#if defined(__x86_64__)
+    const uint32_t arches[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386};
+#else
+    const uint32_t arches[] = {AUDIT_ARCH_AARCH64};
+#endif
+    for (const uint32_t arch : arches)
+        for (uint32_t n = 0; n < 600; ++n) {
+            const auto call = known_call(arch, n);
+            if (!call) continue;
+            add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
+            add(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 3);
+            add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
+            add(BPF_JMP | BPF_JEQ | BPF_K, n, 0, 1);
+            add(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+        }
+    add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    return out;
+}
+
+void write_file(const char* path, const std::string& text) {
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(77);
+    close(fd);
+}
+
+void hand_over(const std::string& socket_path) {
+    const auto code = program();
+    const sock_fprog filter{static_cast<unsigned short>(code.size()), const_cast<sock_filter*>(code.data())};
+    const int to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, socket_path.c_str(), sizeof address.sun_path - 1);
+    if (connect(to, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(78);
+    const int listener =
+        static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter));
+    if (listener < 0) _exit(77);
+    char byte = '{';
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec part{&byte, 1};
+    msghdr message{};
+    message.msg_iov = &part, message.msg_iovlen = 1;
+    message.msg_control = control, message.msg_controllen = sizeof control;
+    cmsghdr* c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(c), &listener, sizeof listener);
+    if (sendmsg(to, &message, 0) != 1) _exit(78);
+    close(listener);
+    close(to);
+}
+
+// A directory, and a program that runs in it as root of a user namespace with one id.
+struct Build {
+    Build() {
+        std::string name = (fs::temp_directory_path() / "sg-owners-XXXXXX").string();
+        BOOST_REQUIRE(mkdtemp(name.data()));
+        top = name;
+        fs::create_directory(top / "d");
+    }
+    ~Build() { fs::remove_all(top); }
+
+    // False: this machine cannot. `script` gives "" or what went wrong.
+    bool run(const std::function<std::string()>& script, const std::function<void(Supervisor&)>& before = {}) {
+        int out[2], told[2];
+        BOOST_REQUIRE(pipe(out) == 0 && pipe(told) == 0);
+        const uid_t uid = geteuid();
+        const gid_t gid = getegid();
+        const pid_t child = fork();
+        if (child == 0) {
+            if (unshare(CLONE_NEWUSER) != 0) _exit(77);
+            write_file("/proc/self/setgroups", "deny");
+            write_file("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1\n");
+            write_file("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1\n");
+            try {
+                Supervisor supervisor(top.string(), "", {}, {});
+                if (before) before(supervisor);
+                const pid_t inner = fork();
+                if (inner == 0) {
+                    if (chdir((top / "d").c_str()) != 0) _exit(78);
+                    hand_over((top / "owners").string());
+                    const std::string wrong = script();
+                    (void)!write(told[1], wrong.data(), wrong.size());
+                    _exit(0);
+                }
+                int status = 0;
+                if (waitpid(inner, &status, 0) != inner) _exit(78);
+                if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 79);
+                close(told[1]);
+                const std::string text = supervisor.record().text();
+                if (write(out[1], text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(78);
+            } catch (const std::exception& e) {
+                const std::string what = e.what();
+                (void)!write(told[1], what.data(), what.size());
+                _exit(78);
+            }
+            _exit(0);
+        }
+        close(out[1]), close(told[1]);
+        const std::string wrong = all(told[0]), text = all(out[0]);
+        close(out[0]), close(told[0]);
+        int status = 0;
+        BOOST_REQUIRE(waitpid(child, &status, 0) == child);
+        BOOST_REQUIRE(WIFEXITED(status));
+        fs::remove(top / "owners");
+        if (WEXITSTATUS(status) == 77) {
+            BOOST_TEST_MESSAGE("skipped: no user namespaces or no notification of system calls here");
+            return false;
+        }
+        BOOST_TEST(WEXITSTATUS(status) == 0);
+        BOOST_TEST(wrong == "");
+        if (!text.empty()) record = sg::OwnerRecord::parse(text);
+        return true;
+    }
+    static std::string all(int fd) {
+        std::string out;
+        char buffer[65536];
+        for (ssize_t n = 0; (n = read(fd, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(n));
+        return out;
+    }
+    const sg::RecordedFile* recorded(const char* name) const {
+        struct statx st {};
+        BOOST_REQUIRE(statx(AT_FDCWD, (top / "d" / name).c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
+                            &st) == 0);
+        return record.find(sg::identity_of(st));
+    }
+    std::string owner(const char* name) const {
+        const sg::RecordedFile* file = recorded(name);
+        return file ? std::to_string(file->uid) + ":" + std::to_string(file->gid) : "none";
+    }
+    mode_t mode(const char* name) const {
+        struct stat st;
+        BOOST_REQUIRE(lstat((top / "d" / name).c_str(), &st) == 0);
+        return st.st_mode & 07777;
+    }
+    fs::path top;
+    sg::OwnerRecord record;
+};
+
+// For scripts: which step went wrong, with errno.
+#define MUST(what) \
+    if (!(what)) return std::string(#what) + ": " + std::strerror(errno)
+#define REFUSED(what, number)              \
+    if ((what) != -1 || errno != (number)) \
+    return std::string(#what) + " was not refused as it should be: " + std::strerror(errno)
+
+bool make(const char* name, mode_t mode = 0644) {
+    const int fd = open(name, O_CREAT | O_WRONLY | O_EXCL | O_CLOEXEC, mode);
+    return fd >= 0 && close(fd) == 0;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(supervisor)
+
+BOOST_AUTO_TEST_CASE(every_way_to_give_a_file_to_somebody_is_recorded) {
+    Build b;
+    const bool ran = b.run([]() -> std::string {
+        for (const char* name : {"a", "b", "c", "d", "e", "f", "g"}) MUST(make(name));
+        MUST(chown("a", 1, 2) == 0);
+        const int fd = open("b", O_RDONLY);
+        MUST(fchown(fd, 3, 4) == 0);
+        const int path_only = open("c", O_PATH);
+        MUST(fchownat(path_only, "", 5, 6, AT_EMPTY_PATH) == 0);
+        const int other = open("d", O_RDONLY);
+        MUST(chown(("/proc/self/fd/" + std::to_string(other)).c_str(), 7, 8) == 0);
+        MUST(symlink("e", "link") == 0);
+        MUST(lchown("link", 9, 10) == 0);
+        MUST(chown("link", 11, 12) == 0);
+        char here[PATH_MAX];
+        MUST(getcwd(here, sizeof here));
+        MUST(fchownat(-1, (std::string(here) + "/../d/f").c_str(), 13, 14, AT_SYMLINK_NOFOLLOW) == 0);
+        MUST(chown("g", 15, 16) == 0 && chown("g", -1, 17) == 0);
+        MUST(chown(".", 18, 18) == 0);
+        REFUSED(chown("nothing", 1, 1), ENOENT);
+        REFUSED(chown("a/b", 1, 1), ENOTDIR);
+        REFUSED(fchown(999, 1, 1), EBADF);
+        REFUSED(fchownat(AT_FDCWD, "", 1, 1, 0), ENOENT);
+        REFUSED(fchownat(AT_FDCWD, "a", 1, 1, 0x40000), EINVAL);
+        return "";
+    });
+    if (!ran) return;
+    BOOST_TEST(b.owner("a") == "1:2");
+    BOOST_TEST(b.owner("b") == "3:4");
+    BOOST_TEST(b.owner("c") == "5:6");
+    BOOST_TEST(b.owner("d") == "7:8");
+    BOOST_TEST(b.owner("link") == "9:10");
+    BOOST_TEST(b.owner("e") == "11:12");
+    BOOST_TEST(b.owner("f") == "13:14");
+    BOOST_TEST(b.owner("g") == "15:17");
+    BOOST_TEST(b.owner(".") == "18:18");
+}
+
+BOOST_AUTO_TEST_CASE(a_new_owner_takes_the_set_user_id_bit_away_and_a_removed_file_takes_its_record_with_it) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(make("s", 0644) && chmod("s", 04755) == 0 && chown("s", 1, 1) == 0);
+            MUST(make("x") && chown("x", 5, 5) == 0 && unlink("x") == 0 && make("x"));
+            return "";
+        }))
+        return;
+    BOOST_TEST(b.owner("s") == "1:1");
+    BOOST_TEST(b.mode("s") == 0755u);
+    BOOST_TEST(b.owner("x") == "none");
+}
+
+BOOST_AUTO_TEST_CASE(devices_are_recorded_and_other_nodes_are_made) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            umask(022);
+            MUST(mknod("null", S_IFCHR | 0666, makedev(1, 3)) == 0);
+            MUST(chmod("null", 0600) == 0 && chown("null", 0, 5) == 0);
+            MUST(mknodat(AT_FDCWD, "disk", S_IFBLK | 0660, makedev(259, 70000)) == 0);
+            MUST(mkfifo("pipe", 0600) == 0);
+            REFUSED(mknod("null", S_IFCHR, makedev(1, 3)), EEXIST);
+            REFUSED(mknod("no/where", S_IFCHR, makedev(1, 3)), ENOENT);
+            return "";
+        }))
+        return;
+    const sg::RecordedFile* null = b.recorded("null");
+    BOOST_REQUIRE(null);
+    BOOST_TEST(null->device_type == static_cast<uint32_t>(S_IFCHR));
+    BOOST_TEST(null->major == 1u);
+    BOOST_TEST(null->minor == 3u);
+    BOOST_TEST(b.owner("null") == "0:5");
+    BOOST_TEST(b.mode("null") == 0600u);
+    const sg::RecordedFile* disk = b.recorded("disk");
+    BOOST_REQUIRE(disk);
+    BOOST_TEST(disk->device_type == static_cast<uint32_t>(S_IFBLK));
+    BOOST_TEST(disk->major == 259u);
+    BOOST_TEST(disk->minor == 70000u);
+    BOOST_TEST(b.mode("disk") == 0640u);
+    BOOST_TEST(fs::is_fifo(b.top / "d/pipe"));
+}
+
+BOOST_AUTO_TEST_CASE(attributes_of_roots_are_kept_told_and_taken_away) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(make("a") && symlink("a", "l") == 0);
+            char text[64];
+            MUST(setxattr("a", "security.ima", "one", 3, 0) == 0);
+            MUST(setxattr("a", "trusted.mine", "two\0", 4, XATTR_CREATE) == 0);
+            MUST(lsetxattr("l", "trusted.link", "", 0, 0) == 0);
+            MUST(getxattr("a", "security.ima", text, sizeof text) == 3 && std::memcmp(text, "one", 3) == 0);
+            MUST(getxattr("a", "trusted.mine", nullptr, 0) == 4);
+            REFUSED(getxattr("a", "trusted.mine", text, 3), ERANGE);
+            REFUSED(setxattr("a", "trusted.mine", "x", 1, XATTR_CREATE), EEXIST);
+            REFUSED(setxattr("a", "trusted.other", "x", 1, XATTR_REPLACE), ENODATA);
+            REFUSED(removexattr("a", "trusted.other"), ENODATA);
+            REFUSED(syscall(SYS_setxattr, "a", "trusted.mine", text, 65537ul, 0), E2BIG);
+            char list[256];
+            const ssize_t n = listxattr("a", list, sizeof list);
+            MUST(n > 0 && std::string(list, static_cast<size_t>(n)).find(std::string("trusted.mine\0", 13)) !=
+                              std::string::npos);
+            const int fd = open("a", O_RDONLY);
+            MUST(fremovexattr(fd, "security.ima") == 0);
+            return "";
+        }))
+        return;
+    BOOST_REQUIRE(b.recorded("a"));
+    BOOST_TEST((b.recorded("a")->xattrs ==
+                std::map<std::string, std::string, std::less<>>{{"trusted.mine", std::string("two\0", 4)}}));
+    BOOST_TEST(b.recorded("l")->xattrs.count("trusted.link") == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(who_became_somebody_is_it_and_so_are_its_files) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(make("before") && chown("before", 33, 33) == 0 && make("roots"));
+            const gid_t groups[] = {4, 33};
+            MUST(setgroups(2, groups) == 0 && setresgid(33, 33, 33) == 0 && setresuid(33, 33, 33) == 0);
+            uid_t r = 0, e = 0, s = 0;
+            gid_t list[8] = {};
+            MUST(getuid() == 33 && geteuid() == 33 && getgid() == 33 && getegid() == 33);
+            MUST(getresuid(&r, &e, &s) == 0 && r == 33 && e == 33 && s == 33);
+            MUST(getgroups(8, list) == 2 && list[0] == 4 && list[1] == 33);
+            REFUSED(getgroups(1, list), EINVAL);
+            REFUSED(seteuid(0), EPERM);
+            REFUSED(setuid(0), EPERM);
+            REFUSED(setgroups(0, nullptr), EPERM);
+            REFUSED(chown("roots", 33, 33), EPERM);
+            REFUSED(chown("before", 0, -1), EPERM);
+            REFUSED(mknod("device", S_IFCHR, makedev(1, 3)), EPERM);
+            REFUSED(setxattr("before", "trusted.x", "", 0, 0), EPERM);
+            MUST(chown("before", 33, 4) == 0);
+            umask(027);
+            const pid_t child = fork();
+            if (child == 0) {
+                const int fd = open("file", O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+                const bool fine = fd >= 0 && write(fd, "text", 4) == 4 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) &&
+                                  (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR && mkdir("directory", 0777) == 0 &&
+                                  symlink("file", "link") == 0 && mkfifo("pipe", 0666) == 0 &&
+                                  mkdirat(open("directory", O_PATH), "below/", 0700) == 0;
+                _exit(fine ? 0 : 1);
+            }
+            int status = 0;
+            MUST(waitpid(child, &status, 0) == child && status == 0);
+            REFUSED(mkdir("directory", 0777), EEXIST);
+            REFUSED(open("file", O_CREAT | O_EXCL | O_RDWR, 0666), EEXIST);
+            const int again = open("file", O_CREAT | O_RDONLY | O_TRUNC, 0666);
+            MUST(again >= 0 && !(fcntl(again, F_GETFD) & FD_CLOEXEC));
+            return "";
+        }))
+        return;
+    BOOST_TEST(b.owner("before") == "33:4");
+    for (const char* name : {"file", "directory", "link", "pipe", "directory/below"})
+        BOOST_TEST(b.owner(name) == "33:33", name);
+    BOOST_TEST(b.mode("file") == 0640u);
+    BOOST_TEST(b.mode("directory") == 0750u);
+    BOOST_TEST(b.owner("roots") == "none");
+}
+
+BOOST_AUTO_TEST_CASE(files_in_a_set_group_id_directory_belong_to_its_group) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(mkdir("g", 0755) == 0 && chown("g", 0, 50) == 0 && chmod("g", 02775) == 0);
+            MUST(make("g/file") && mkdir("g/sub", 0755) == 0 && make("g/sub/file"));
+            return "";
+        }))
+        return;
+    BOOST_TEST(b.owner("g/file") == "0:50");
+    BOOST_TEST(b.owner("g/sub/file") == "0:50");
+    BOOST_TEST((b.mode("g/sub") & S_ISGID) != 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_program_that_keeps_its_capabilities_may_use_them) {
+    Build b;
+    b.run([]() -> std::string {
+        MUST(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+        MUST(setresuid(33, 33, 33) == 0);
+        REFUSED(setresgid(5, 5, 5), EPERM);
+        struct {
+            uint32_t version;
+            int pid;
+        } header{0x20080522, 0};
+        struct {
+            uint32_t effective, permitted, inheritable;
+        } sets[2] = {};
+        MUST(syscall(SYS_capget, &header, sets) == 0 && sets[0].effective == 0 && sets[0].permitted != 0);
+        sets[0].effective = sets[0].permitted = 1u << 6;  // CAP_SETGID
+        sets[1].permitted = 0;
+        MUST(syscall(SYS_capset, &header, sets) == 0);
+        MUST(setresgid(5, 5, 5) == 0 && getgid() == 5);
+        header.pid = getpid();
+        MUST(syscall(SYS_capget, &header, sets) == 0 && sets[0].permitted == 1u << 6);
+        return "";
+    });
+}
+
+BOOST_AUTO_TEST_CASE(owners_that_stat_cannot_tell_come_back_where_programs_replace_a_file) {
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(make("shadow", 0640) && chown("shadow", 0, 42) == 0);
+            // useradd: a copy of the old one, a new one, both given to whom stat named.
+            MUST(make("shadow-") && chown("shadow-", 0, 0) == 0);
+            MUST(make("shadow+") && chown("shadow+", 0, 0) == 0 && rename("shadow+", "shadow") == 0);
+            MUST(make("given") && chown("given", 3, 3) == 0 && make("sedAbCdEf") && chown("sedAbCdEf", 4, 4) == 0 &&
+                 rename("sedAbCdEf", "given") == 0);
+            MUST(make("packed") && chown("packed", 3, 3) == 0 && make("packed.dpkg-new") &&
+                 chown("packed.dpkg-new", 0, 0) == 0 && rename("packed.dpkg-new", "packed") == 0);
+            MUST(make("plain") && chown("plain", 3, 3) == 0 && make("new") && rename("new", "plain") == 0);
+            return "";
+        }))
+        return;
+    BOOST_TEST(b.owner("shadow") == "0:42");
+    BOOST_TEST(b.owner("shadow-") == "0:42");
+    BOOST_TEST(b.owner("given") == "4:4");
+    BOOST_TEST(b.owner("packed") == "0:0");
+    BOOST_TEST(b.owner("plain") == "none");
+}
+
+BOOST_AUTO_TEST_CASE(addresses_that_hold_nothing_are_refused_as_the_kernel_does) {
+    Build b;
+    b.run([]() -> std::string {
+        MUST(make("a"));
+        const long page = sysconf(_SC_PAGESIZE);
+        char* memory = static_cast<char*>(
+            mmap(nullptr, static_cast<size_t>(2 * page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        MUST(memory != MAP_FAILED && munmap(memory + page, static_cast<size_t>(page)) == 0);
+        std::memset(memory, 'x', static_cast<size_t>(page));
+        REFUSED(chown(memory + page - 2, 1, 1), EFAULT);
+        std::memcpy(memory + page - 2, "a", 2);  // ends where the memory does
+        MUST(chown(memory + page - 2, 1, 1) == 0);
+        REFUSED(chown(reinterpret_cast<const char*>(8), 1, 1), EFAULT);
+        REFUSED(chown(reinterpret_cast<const char*>(~0ull - 2), 1, 1), EFAULT);
+        REFUSED(chown((std::string(5000, 'a')).c_str(), 1, 1), ENAMETOOLONG);
+        REFUSED(syscall(SYS_setgroups, 2, 8), EFAULT);
+        REFUSED(syscall(SYS_setgroups, 65537, memory), EINVAL);
+        MUST(setresuid(1, 1, 1) == 0);
+        REFUSED(syscall(SYS_getresuid, 8, 8, 8), EFAULT);
+        return "";
+    });
+}
+
+#if defined(__x86_64__)
+// A call by 32-bit x86's numbers; all arguments below 4 GiB.
+long call_i386(long number, long a = 0, long b = 0, long c = 0) {
+    long result = number;
+    asm volatile("int $0x80" : "+a"(result) : "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
+    return static_cast<int32_t>(result);
+}
+
+BOOST_AUTO_TEST_CASE(calls_of_32_bit_programs_are_understood_by_their_own_numbers) {
+    const pid_t probe = fork();
+    if (probe == 0) _exit(call_i386(20) == getpid() ? 0 : 1);
+    int status = 0;
+    BOOST_REQUIRE(waitpid(probe, &status, 0) == probe);
+    if (status != 0) {
+        BOOST_TEST_MESSAGE("skipped: this kernel runs no 32-bit programs");
+        return;
+    }
+    Build b;
+    if (!b.run([]() -> std::string {
+            MUST(make("a") && make("b"));
+            char* low = static_cast<char*>(
+                mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0));
+            MUST(low != MAP_FAILED);
+            std::strcpy(low, "a");
+            std::strcpy(low + 8, "b");
+            const long at = reinterpret_cast<long>(low);
+            MUST(call_i386(212, at, 70000, 70001) == 0);  // chown32
+            MUST(call_i386(182, at + 8, 7, 8) == 0);      // chown, 16 bits
+            MUST(call_i386(182, at + 8, 0xffff, 9) == 0);
+            MUST(call_i386(213, 70000) == 0);                      // setuid32
+            MUST(call_i386(199) == 70000);                         // getuid32
+            MUST(call_i386(24) == 65534);                          // getuid, which cannot say so
+            MUST(call_i386(165, at + 16, at + 18, at + 20) == 0);  // getresuid
+            uint16_t ids[3];
+            std::memcpy(ids, low + 16, sizeof ids);
+            MUST(ids[0] == 65534 && ids[1] == 65534 && ids[2] == 65534);
+            MUST(call_i386(23, 0) == -EPERM);  // setuid
+            MUST(getuid() == 70000);
+            return "";
+        }))
+        return;
+    BOOST_TEST(b.owner("a") == "70000:70001");
+    BOOST_TEST(b.owner("b") == "7:9");
+}
+#endif
+
+BOOST_AUTO_TEST_CASE(what_is_known_from_elsewhere_is_taken_and_a_killed_program_harms_nobody) {
+    Build b;
+    std::ofstream(b.top / "d/known") << "x";
+    struct statx st {};
+    BOOST_REQUIRE(statx(AT_FDCWD, (b.top / "d/known").c_str(), 0, STATX_BASIC_STATS | STATX_BTIME, &st) == 0);
+    if (!b.run(
+            []() -> std::string {
+                for (int i = 0; i < 50; ++i) {
+                    const pid_t child = fork();
+                    if (child == 0)
+                        for (;;) (void)!chown("known", 1, -1);
+                    kill(child, SIGKILL);
+                    MUST(waitpid(child, nullptr, 0) == child);
+                }
+                MUST(chown("known", 2, -1) == 0);
+                return "";
+            },
+            [&](Supervisor& s) {
+                sg::OwnerRecord known;
+                known.add(sg::identity_of(st)) = {10, 11, 0, 0, 0, {}};
+                s.know(known);
+            }))
+        return;
+    BOOST_TEST(b.owner("known") == "2:11");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
