@@ -372,6 +372,10 @@ private:
         log::info("Running post scriptlet");
         if (directory_target(root_.get())->kind("/bin/sh") == FilesTarget::Kind::none)
             throw plan_.text.error(plan_.post->at, "%post needs /bin/sh, and the image has none", "Copy a shell in with %files or %setup, or leave %post out.");
+        // Files and links of that name are replaced; what is in a directory nobody would want to lose.
+        struct stat st;
+        if (fstatat(root_.get(), script_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+            throw plan_.text.error(plan_.post->at, std::string("the image has a directory /") + script_path + ", where the script of %post is put while it runs", "Move it away in %setup, or in the base.");
         write_script(root_.get(), script_path, *plan_.post);
         std::vector<std::string> words = script_command(plan_.text, *plan_.post, std::string("/") + script_path);
         make(below("tmp"), 01777);

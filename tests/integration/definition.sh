@@ -226,6 +226,17 @@ run singularity build e.sif e.def
 expect_equal "$(ls canary)" file
 expect_equal "$(cat canary/file)" safe
 
+check "a directory where the script of %post is to be put is named, with what to do; a link to one is replaced"
+printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    mkdir -p "$SINGULARITY_ROOTFS/.post.script/x"\n%%post\n    true\n' "$BASE" >d.def
+run singularity build d.sif d.def
+expect_failure
+expect_err 'd\.def:5:.* the image has a directory /\.post\.script'
+expect_err 'Move it away in %setup'
+expect_absent d.sif
+printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    ln -s etc "$SINGULARITY_ROOTFS/.post.script"\n%%post\n    echo fine >/etc/fine\n' "$BASE" >d.def
+run singularity build d.sif d.def
+expect_rc 0
+
 check "Ctrl-C ends everything and leaves nothing"
 printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo waiting\n    sleep 987654\n' "$BASE" >c.def
 start log singularity build c.sif c.def
