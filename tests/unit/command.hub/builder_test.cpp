@@ -1,7 +1,11 @@
 #include "hub/builder/builder.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
+#include "hub/builder/cgroups.hpp"
 #include "hub/builder/definition.hpp"
 #include "hub/server/websocket.hpp"
 
@@ -172,4 +176,38 @@ BOOST_AUTO_TEST_CASE(what_is_sealed_opens_with_its_key_alone) {
     BOOST_TEST(!opened("key", sealed_text + "0"));
     BOOST_TEST(!opened("key", "context.0124" + sealed_text.substr(12)));
     BOOST_TEST(!opened("key", "context"));
+}
+
+BOOST_AUTO_TEST_CASE(a_build_gets_a_control_group_where_the_hub_may_divide_its_own) {
+    char name[] = "/tmp/hub-cgroups-XXXXXX";
+    const std::string group = ::mkdtemp(name);
+    const auto content = [](const std::string& path) {
+        std::ifstream in(path);
+        std::string text;
+        std::getline(in, text);
+        return text;
+    };
+    const auto empty = [](const std::string& path) { std::ofstream out(path); };
+    std::string why;
+    BOOST_TEST(!BuildGroups::make("", why));
+    BOOST_TEST(!BuildGroups::make(group, why));  // no files of a control group there
+    BOOST_TEST(why.find("cgroup.procs") != std::string::npos, why);
+    empty(group + "/hub/cgroup.procs");
+    empty(group + "/cgroup.subtree_control");
+    const auto groups = BuildGroups::make(group, why);
+    BOOST_REQUIRE(groups);
+    BOOST_TEST(content(group + "/hub/cgroup.procs") == "0");
+    BOOST_TEST(content(group + "/cgroup.subtree_control") == "+memory +pids +cpu");
+    BuilderOptions options;
+    options.memory = 1000000, options.processes = 100, options.cpus = 3;
+    std::filesystem::create_directory(group + "/build-1");
+    for (const auto* file : {"memory.max", "pids.max"}) empty(group + "/build-1/" + file);
+    BOOST_CHECK_EXCEPTION(groups->add("1", options), singularity::Error,
+                          [](const auto& e) { return e.message().find("cpu.max") != std::string::npos; });
+    empty(group + "/build-1/cpu.max");
+    BOOST_TEST(groups->add("1", options) == group + "/build-1");
+    BOOST_TEST(content(group + "/build-1/memory.max") == "1000000");
+    BOOST_TEST(content(group + "/build-1/pids.max") == "164");
+    BOOST_TEST(content(group + "/build-1/cpu.max") == "300000 100000");
+    std::filesystem::remove_all(group);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "hub/builder/process.hpp"
+#include "hub/builder/scripts.hpp"
 
 namespace hub {
 
@@ -20,118 +21,6 @@ using singularity::Code;
 using singularity::Error;
 
 namespace {
-
-constexpr const char* job_script = R"sh(#!/bin/sh
-cd "$1" || exit 1
-. ./settings
-umask 022
-say() { echo "$*" >&2; }
-
-build() {
-    # A limit on processes counts for all of this user; inside it counts again.
-    set -- prlimit --core=0 --nproc=$((processes + 1024)) --fsize="$disk" \
-        unshare $user_namespace --mount --pid --fork --kill-child --mount-proc --net --ipc --uts
-    env -i PATH="$PATH" LC_ALL=C.UTF-8 HOME="$PWD/home" "$@" sh "$PWD/inside.sh" "$PWD" &
-    pid=$!
-    slirp=
-    if [ "$network" = internet ]; then
-        until [ -e unshared ] || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
-        slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 $pid tap0 3>network >slirp.log 2>&1 &
-        slirp=$!
-        until [ -s network ] || ! kill -0 $pid 2>/dev/null; do
-            kill -0 $slirp 2>/dev/null || {
-                say "ERROR:   the builder has no network: slirp4netns failed: $(cat slirp.log)"
-                kill $pid
-                break
-            }
-            sleep 0.02
-        done
-    fi
-    wait $pid
-    status=$?
-    [ -z "$slirp" ] || { kill $slirp && wait $slirp; } 2>/dev/null
-    return $status
-}
-
-# No byte of the log is written by what is inside: it has a pipe, and what is too much of it is dropped.
-{
-    build
-    echo $? >status.new
-} 2>&1 | {
-    trap '' XFSZ
-    prlimit --fsize="$log_bytes" cat 2>/dev/null || {
-        echo
-        echo "WARNING: the log is longer than $log_bytes bytes: the rest is left out"
-        cat >/dev/null
-    }
-} >>log
-mv status.new status
-)sh";
-
-constexpr const char* inside_script = R"sh(cd "$1" || exit 1
-. ./settings
-trap 'exit 137' TERM
-mapping=
-if [ "$subordinate_ids" = yes ]; then
-    # The ids that this namespace has, in the words of the namespace.
-    mount --bind subordinate_ids /etc/subuid && mount --bind subordinate_ids /etc/subgid || exit 1
-    mapping=--fakeroot
-fi
-: >unshared
-[ "$network" = none ] || until [ -s network ]; do sleep 0.02; done
-
-fuse=
-[ ! -e /dev/fuse ] || fuse="--bind /dev/fuse"
-prlimit --nproc="$processes" ${address_space:+--as="$address_space"} "$program" exec $mapping --containall --no-home \
-    --no-mount tmp,cwd,sys,bind-paths --overlay "$PWD/root" --bind "$PWD/work:/build" --bind "$PWD/resolv.conf:/etc/resolv.conf" $fuse ${context:+--bind "$context:/context:ro"} \
-    --pwd /build "$image" /bin/sh /build/container.sh &
-container=$!
-
-over() {
-    trap - EXIT
-    echo "ERROR:   $*" >&2
-    kill -TERM $$
-    exit 1
-}
-# A shell that may make no process ends, and so does the build.
-(
-    trap 'over "the build ended: it had all of the $processes processes that it may have"' EXIT
-    end=$(($(date +%s) + seconds))
-    while sleep 1; do
-        [ "$(date +%s)" -lt $end ] || over "the build ended: it took longer than $seconds seconds"
-        used=$(cat /proc/[0-9]*/statm 2>/dev/null | awk '{ pages += $2 - $3 } END { printf "%d", pages * '"$page"' / 1048576 }')
-        [ "${used:-0}" -le $((memory / 1048576)) ] || over "the build ended: it had more than $((memory / 1048576)) MiB of memory"
-        free=$(awk '/^MemTotal/ { all = $2 } /^MemAvailable/ { free = $2 } END { printf "%d", 100 * free / all }' /proc/meminfo)
-        [ "${free:-100}" -ge 3 ] || over "the build ended: the machine has no memory left"
-        free=$(stat -f -c '%a %S' . | awk '{ printf "%d", $1 * $2 / 1048576 }')
-        [ "${free:-1024}" -ge 256 ] || over "the build ended: the builder's disk is full"
-    done
-) &
-(
-    trap 'over "the build ended: it had all of the $processes processes that it may have"' EXIT
-    while sleep 1; do
-        used=$(du -skx work root | awk '{ all += $1 } END { printf "%d", all }')
-        [ "${used:-0}" -le $((disk / 1024)) ] || over "the build ended: it had more than $((disk / 1048576)) MiB on the disk"
-    done
-) &
-wait $container
-exit $?
-)sh";
-
-constexpr const char* container_script =
-    R"sh(export PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME=/root TMPDIR=/build/tmp LC_ALL=C.UTF-8
-export SINGULARITY_TMPDIR=/build/tmp SINGULARITY_CACHEDIR=/build/cache
-umask 022
-if [ "$subordinate_ids" = yes ]; then
-    echo root:1:65536 >/etc/subuid
-    echo root:1:65536 >/etc/subgid
-fi
-if [ -e /context ]; then
-    tar -xzf /context -C / || exit 1
-fi
-mkdir -p "$directory" && cd "$directory" || exit 1
-exec singularity build /build/image.sif /build/definition
-)sh";
 
 std::string quoted(const std::string& text) {
     std::string out = "'";

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "hub/builder/cgroups.hpp"
 #include "hub/builder/executor.hpp"
 #include "hub/builder/process.hpp"
 
@@ -32,13 +33,16 @@ std::string begin_of(pid_t pid) {
 
 class LocalExecutor final : public Executor {
 public:
-    explicit LocalExecutor(const BuilderOptions& options) : concurrent_(static_cast<size_t>(options.concurrent)) {}
+    LocalExecutor(const BuilderOptions& options, std::unique_ptr<BuildGroups> groups)
+        : options_(options), groups_(std::move(groups)) {}
 
-    bool has_room(size_t active) const override { return active < concurrent_; }
+    bool has_room(size_t active) const override { return active < static_cast<size_t>(options_.concurrent); }
 
-    std::string start(const std::string& directory, const std::string&) override {
-        const pid_t pid = start_program({"nice", "sh", directory + "/job.sh", directory});
-        return std::to_string(pid) + " " + begin_of(pid);
+    std::string start(const std::string& directory, const std::string& id) override {
+        std::vector<std::string> words = {"nice", "sh", directory + "/job.sh", directory};
+        if (groups_) words.push_back(groups_->add(id, options_));
+        const pid_t pid = start_program(words);
+        return std::to_string(pid) + " " + begin_of(pid) + " " + id;
     }
 
     State state(const std::string& run) override {
@@ -47,17 +51,20 @@ public:
         const pid_t ended = ::waitpid(pid, &status, WNOHANG);
         if (ended == 0) return State::running;
         if (ended < 0 && errno == ECHILD && is_there(run)) return State::running;  // of a hub that was killed
+        leave(run);
         return State::ended;
     }
 
-    // All that the build has on this side is of one process group; what is inside hangs on `unshare --kill-child`.
+    // "PID BEGIN ID". All that the build has on this side is of one process group; what is inside hangs on `unshare
+    // --kill-child`.
     void cancel(const std::string& run) override {
         const pid_t pid = pid_of(run);
-        if (!is_there(run)) return;
+        if (!is_there(run)) return leave(run);
         ::kill(-pid, SIGKILL);
         int status = 0;
         while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
         }
+        leave(run);
     }
 
     bool outlives_hub() const override { return false; }
@@ -65,17 +72,24 @@ public:
 private:
     static pid_t pid_of(const std::string& run) { return static_cast<pid_t>(std::strtol(run.c_str(), nullptr, 10)); }
     static bool is_there(const std::string& run) {
-        const size_t blank = run.find(' ');
-        return pid_of(run) > 1 && blank != std::string::npos && blank + 1 < run.size() &&
-               begin_of(pid_of(run)) == run.substr(blank + 1);
+        const size_t first = run.find(' '), last = run.rfind(' ');
+        return pid_of(run) > 1 && first != std::string::npos && last > first + 1 &&
+               begin_of(pid_of(run)) == run.substr(first + 1, last - first - 1);
     }
-    size_t concurrent_;
+    void leave(const std::string& run) const {
+        if (groups_) groups_->remove(run.substr(run.rfind(' ') + 1));
+    }
+    BuilderOptions options_;
+    std::unique_ptr<BuildGroups> groups_;
 };
 
 }  // namespace
 
 std::unique_ptr<Executor> local_executor(const BuilderOptions& options) {
-    return std::make_unique<LocalExecutor>(options);
+    std::string why;
+    auto groups = BuildGroups::make(BuildGroups::own_group(), why);
+    if (!groups) singularity::Host().info("The limits of builds are kept by a watch, not by control groups: " + why);
+    return std::make_unique<LocalExecutor>(options, std::move(groups));
 }
 
 }  // namespace hub

@@ -1,0 +1,11 @@
+# cmake -DOUT=build_scripts.cpp -DSCRIPTS=folder -P embed.cmake: the scripts as texts in a source (see scripts.hpp).
+file(WRITE ${OUT} "#include \"hub/builder/scripts.hpp\"\n\nnamespace hub {\n\n")
+file(GLOB scripts ${SCRIPTS}/*.sh)
+list(SORT scripts)
+foreach(script IN LISTS scripts)
+  get_filename_component(name ${script} NAME_WE)
+  file(READ ${script} bytes HEX)
+  string(REGEX REPLACE "(..)" "\\\\x\\1" bytes "${bytes}")
+  file(APPEND ${OUT} "const std::string ${name}_script = \"${bytes}\";\n")
+endforeach()
+file(APPEND ${OUT} "\n}  // namespace hub\n")
