@@ -1,4 +1,4 @@
-// singularity plugin list | inspect | create | install | remove | enable | disable
+// singularity plugin list | inspect | create | test | install | remove | enable | disable
 #include <algorithm>
 #include <memory>
 
@@ -6,6 +6,7 @@
 #include "cli/json_writer.hpp"
 #include "cli/plugin_create.hpp"
 #include "cli/plugin_manage.hpp"
+#include "cli/plugin_test.hpp"
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"
 
@@ -149,31 +150,36 @@ Action declare(Arguments& arguments) {
     struct Options {
         std::string action, what, kind, language = "c++";
         bool user = false;
+        std::vector<std::string> samples;
     };
     auto o = std::make_shared<Options>();
-    arguments.usage("list|inspect|create|install|remove|enable|disable [options] [NAME|DIRECTORY|ARCHIVE]");
+    arguments.usage("list|inspect|create|test|install|remove|enable|disable [options] [NAME|DIRECTORY|FILE]");
     arguments.word("ACTION", o->action,
                    "list: all registered plugins, loading none; inspect NAME: one plugin, loading and checking its object; create NAME: a "
-                   "directory NAME with the project of a new one, which builds, tests and documents itself; install DIRECTORY|ARCHIVE: "
+                   "directory NAME with the project of a new one, which builds, tests and documents itself; test DIRECTORY|OBJECT: checks a "
+                   "built one against what the SDK's headers say; install DIRECTORY|ARCHIVE: "
                    "a built one; remove NAME: one that was installed so; enable NAME, disable NAME: any one, without removing it")
         .required()
-        .one_of({"list", "inspect", "create", "install", "remove", "enable", "disable"});
-    arguments.word("NAME", o->what, "A plugin; for install a directory with plugin.yaml and the object, or a tar archive of one").offers("PLUGIN");
+        .one_of({"list", "inspect", "create", "test", "install", "remove", "enable", "disable"});
+    arguments.word("NAME", o->what, "A plugin; for test and install a directory with plugin.yaml and the object, for install also a tar archive of one").offers("PLUGIN");
     arguments.flag("--user", o->user, "Install, remove, enable or disable for yourself alone (in ~/.singularity)");
     arguments.text("--kind", o->kind, "What a new plugin provides");
     arguments.text("--lang", o->language, "The language of a new plugin (default c++)").one_of({"c++", "c"});
+    arguments.list("--with", o->samples, "Something real that 'test' may use: a reference, a URL, an image file, a command line").shown_as("SAMPLE");
     arguments.examples({"singularity plugin list", "singularity plugin inspect NAME", "singularity plugin create NAME --kind bootstrap",
-                        "singularity plugin install --user build/", "singularity plugin disable NAME"});
+                        "singularity plugin test build/ --with NAME://thing", "singularity plugin install --user build/", "singularity plugin disable NAME"});
     return [o](Session& session) {
         const std::string &action = o->action, &what = o->what;
         const auto wrong = [](const std::string& why) { return Error(Code::usage, why, "See: singularity help plugin"); };
         if (action == "list" && !what.empty()) throw wrong("'plugin list' takes no argument");
         if (action != "list" && what.empty())
-            throw wrong("'plugin " + action + "' needs " + (action == "install" ? "a directory or an archive" : action == "create" ? "a name" : "the name of a plugin"));
+            throw wrong("'plugin " + action + "' needs " + (action == "install" ? "a directory or an archive" : action == "test" ? "a directory or an object" : action == "create" ? "a name" : "the name of a plugin"));
         if (action != "create" && !o->kind.empty()) throw wrong("--kind is an option of 'plugin create'");
-        if (o->user && (action == "list" || action == "inspect" || action == "create")) throw wrong("--user is no option of 'plugin " + action + "'");
+        if (o->user && (action == "list" || action == "inspect" || action == "create" || action == "test")) throw wrong("--user is no option of 'plugin " + action + "'");
+        if (action != "test" && !o->samples.empty()) throw wrong("--with is an option of 'plugin test'");
         if (action == "list") return list(session);
         if (action == "inspect") return inspect(what, session);
+        if (action == "test") test_plugin(what, o->samples, session);
         if (action == "create") create_plugin({what, o->kind, o->language}, session);
         else if (action == "install") install_plugin(what, o->user, session);
         else if (action == "remove") remove_plugin(what, o->user, session);

@@ -307,7 +307,7 @@ void send_state(int to, int listener, const std::string& metadata) {
 
 void SeccompFilter::build(const std::string& profile) {
     rapidjson::Document d;
-    d.Parse(profile.data(), profile.size());
+    d.Parse<rapidjson::kParseIterativeFlag>(profile.data(), profile.size());
     if (d.HasParseError() || !d.IsObject()) wrong("it is no JSON object");
     Builder builder(d);
     program_ = builder.make();

@@ -182,7 +182,7 @@ void read_container(const Value& c, Spec& spec) {
 
 Spec parse_spec(std::string_view json) {
     rapidjson::Document d;
-    d.Parse(json.data(), json.size());
+    d.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
     if (d.HasParseError() || !d.IsObject()) wrong("it is no JSON object");
     const std::string version = text(d, "launchSpecVersion");
     if (version != "1.0") wrong("version '" + version + "', this launcher knows 1.0");

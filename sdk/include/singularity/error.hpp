@@ -71,6 +71,13 @@ void copy_text(char (&to)[N], std::string_view from) noexcept {
     if (n > 0) std::memcpy(to, from.data(), n);
     to[n] = '\0';
 }
+// The same as one line: names come from strangers, and a control character in one of them would move the cursor.
+template <size_t N>
+void copy_line(char (&to)[N], std::string_view from) noexcept {
+    copy_text(to, from);
+    for (char* c = to; *c; ++c)
+        if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f) *c = *c == '\n' || *c == '\t' || *c == '\r' ? ' ' : '?';
+}
 }  // namespace detail
 
 inline int32_t fill(sg_error* err, Code code, std::string_view message, std::string_view hint = {},
@@ -78,8 +85,8 @@ inline int32_t fill(sg_error* err, Code code, std::string_view message, std::str
     if (err) {
         err->code = static_cast<int32_t>(code);
         err->sys_errno = 0;
-        detail::copy_text(err->message, message);
-        detail::copy_text(err->hint, hint);
+        detail::copy_line(err->message, message);
+        detail::copy_line(err->hint, hint);
         detail::copy_text(err->detail, more);
     }
     return static_cast<int32_t>(code);

@@ -83,6 +83,14 @@ BOOST_AUTO_TEST_CASE(a_cancel_token_can_be_polled_and_waited_for) {
     BOOST_CHECK_THROW(token.poll(), Error);
 }
 
+BOOST_AUTO_TEST_CASE(a_name_of_a_stranger_cannot_move_the_cursor) {
+    sg_error err{};
+    singularity::fill(&err, Code::invalid, "cannot open 'a\nb\x1b[2J\x7f'", "two\tlines\r\nhint", "kept\nas it is");
+    BOOST_TEST(std::string(err.message) == "cannot open 'a b?[2J?'");
+    BOOST_TEST(std::string(err.hint) == "two lines  hint");
+    BOOST_TEST(std::string(err.detail) == "kept\nas it is");
+}
+
 BOOST_AUTO_TEST_CASE(errno_becomes_a_code_and_a_sentence) {
     const Error e = system_error(ENOSPC, "cannot write", "/x");
     BOOST_TEST((e.code() == Code::no_space));

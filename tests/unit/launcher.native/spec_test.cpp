@@ -37,6 +37,7 @@ BOOST_AUTO_TEST_CASE(what_it_does_not_know_is_refused) {
         BOOST_CHECK_EXCEPTION(parse_spec(head + rest), Error, [](const Error& e) { return e.code() == Code::invalid; });
     for (const std::string text : {"", "[]", "{", R"({"launchSpecVersion":"2.0"})", R"({"launchSpecVersion":"1.0"})"})
         BOOST_CHECK_THROW(parse_spec(text), Error);
+    BOOST_CHECK_THROW(parse_spec(std::string(1 << 20, '[')), Error);  // no stack is that deep
 }
 
 BOOST_AUTO_TEST_CASE(images_beside_the_root_have_roles_and_mounts_name_them) {

@@ -1,0 +1,260 @@
+#include "host.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <singularity/error.hpp>
+#include <thread>
+#include <vector>
+
+sg_call::sg_call() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+sg_call::~sg_call() { close(fd); }
+
+void sg_call::cancel() {
+    cancelled = true;
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = write(fd, &one, sizeof one);
+}
+
+void sg_call::settle(conformance::Probe& probe, const std::string& where) {
+    const std::lock_guard lock(mutex);
+    for (auto& t : tasks) {
+        const std::lock_guard own(t.mutex);
+        const std::string name = "the progress task '" + t.label.substr(0, 60) + "' ";
+        probe.expect(t.ended, name + "is never ended " + where);
+        probe.expect(!t.wrong_end, name + "is ended twice " + where);
+        probe.expect(!t.late, name + "advances after its end " + where);
+        probe.expect(t.total == SG_SIZE_UNKNOWN || t.done <= t.total, name + "goes beyond its total " + where);
+        probe.expect(!t.label.empty() && t.label.find('\n') == std::string::npos,
+                     name + "has no label of one line " + where);
+    }
+    tasks.clear();
+}
+
+namespace conformance {
+
+namespace {
+
+const Subject* subject = nullptr;
+
+// ---- Services ------------------------------------------------------------------------------------
+
+int32_t log_enabled(int32_t) { return 1; }
+void log_line(int32_t, const char* text) { fprintf(stderr, "%s\n", text ? text : "(null)"); }
+const sg_host_log_v1 log_table = {log_enabled, log_line};
+
+int32_t call_cancelled(const sg_call* call) {
+    if (!call) return 0;
+    auto* c = const_cast<sg_call*>(call);
+    ++c->polls;
+    return c->cancelled ? 1 : 0;
+}
+int32_t call_cancel_fd(const sg_call* call) { return call ? call->fd : -1; }
+sg_task* call_begin(const sg_call* call, const char* label, uint64_t total) {
+    if (!call) return nullptr;
+    auto* c = const_cast<sg_call*>(call);
+    const std::lock_guard lock(c->mutex);
+    sg_task& t = c->tasks.emplace_back();
+    t.label = label ? label : "";
+    t.total = total;
+    return &t;
+}
+void call_advance(sg_task* t, uint64_t bytes) {
+    if (!t) return;
+    const std::lock_guard lock(t->mutex);
+    t->late = t->late || t->ended;
+    t->done += bytes;
+}
+void call_end(sg_task* t, int32_t) {
+    if (!t) return;
+    const std::lock_guard lock(t->mutex);
+    t->wrong_end = t->wrong_end || t->ended;
+    t->ended = true;
+}
+const sg_host_call_v1 call_table = {call_cancelled, call_cancel_fd, call_begin, call_advance, call_end};
+
+const Key* find_key(const char* name) {
+    if (!subject || !name) return nullptr;
+    for (const auto& k : subject->keys)
+        if (k.name == name) return &k;
+    return nullptr;
+}
+const char* config_text(const char* name) {
+    const Key* k = find_key(name);
+    return k && !k->values.empty() ? k->values[0].c_str() : nullptr;
+}
+int32_t config_integer(const char* name, int64_t* out) {
+    const Key* k = find_key(name);
+    if (!k || k->values.empty()) return SG_ENOTFOUND;
+    if (k->type != "integer") return SG_EINVALID;
+    *out = strtoll(k->values[0].c_str(), nullptr, 10);
+    return SG_OK;
+}
+int32_t config_boolean(const char* name, int32_t* out) {
+    const Key* k = find_key(name);
+    if (!k || k->values.empty()) return SG_ENOTFOUND;
+    if (k->type != "boolean") return SG_EINVALID;
+    *out = k->values[0] == "true";
+    return SG_OK;
+}
+const char* config_item(const char* name, uint64_t i) {
+    const Key* k = find_key(name);
+    return k && i < k->values.size() ? k->values[static_cast<size_t>(i)].c_str() : nullptr;
+}
+const sg_host_config_v1 config_table = {config_text, config_integer, config_boolean, config_item};
+
+int32_t fail(sg_error* err, singularity::Code code, const char* message) {
+    return singularity::fill(err, code, message);
+}
+
+int32_t temporary_file(int32_t* fd, sg_error* err) {
+    char name[] = "kit-XXXXXX";  // in the check's own directory
+    *fd = mkostemp(name, O_CLOEXEC);
+    if (*fd < 0) return fail(err, singularity::Code::io, "cannot make a temporary file");
+    unlink(name);
+    return SG_OK;
+}
+int32_t temporary_directory(char* out, uint64_t capacity, sg_error* err) {
+    char here[4096];
+    if (!getcwd(here, sizeof here)) return fail(err, singularity::Code::io, "cannot make a temporary directory");
+    std::string name = std::string(here) + "/kit-XXXXXX";
+    if (!mkdtemp(name.data())) return fail(err, singularity::Code::io, "cannot make a temporary directory");
+    if (name.size() + 1 > capacity)
+        return fail(err, singularity::Code::limit, "the path of a temporary directory does not fit");
+    memcpy(out, name.c_str(), name.size() + 1);
+    return SG_OK;
+}
+const sg_host_temporary_v1 temporary_table = {temporary_file, temporary_directory};
+
+// Four workers, started with the first job, for ever.
+struct Executor {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<std::pair<void (*)(void*), void*>> jobs;
+    std::atomic<unsigned> unfinished{0};
+    std::once_flag started;
+
+    void start() {
+        for (int i = 0; i < 4; ++i)
+            std::thread([this] {
+                for (;;) {
+                    std::unique_lock lock(mutex);
+                    wake.wait(lock, [this] { return !jobs.empty(); });
+                    const auto [fn, arg] = jobs.front();
+                    jobs.pop_front();
+                    lock.unlock();
+                    fn(arg);
+                    --unfinished;
+                }
+            }).detach();
+    }
+};
+Executor& executor() {
+    static Executor* e = new Executor;  // lives longer than destructors of objects
+    return *e;
+}
+uint32_t executor_width() { return 4; }
+int32_t executor_submit(void (*fn)(void*), void* arg) {
+    Executor& e = executor();
+    std::call_once(e.started, [&] { e.start(); });
+    ++e.unfinished;
+    {
+        const std::lock_guard lock(e.mutex);
+        e.jobs.emplace_back(fn, arg);
+    }
+    e.wake.notify_one();
+    return SG_OK;
+}
+const sg_host_executor_v1 executor_table = {executor_width, executor_submit};
+
+int32_t memory_reserve(uint64_t, const sg_call* call) { return call_cancelled(call) ? SG_ECANCELLED : SG_OK; }
+void memory_release(uint64_t) {}
+const sg_host_memory_v1 memory_table = {memory_reserve, memory_release};
+
+int32_t credentials_find1(const char*, sg_credentials*, sg_error* err) {
+    return fail(err, singularity::Code::not_found, "the kit has no credentials");
+}
+int32_t credentials_ask(const char*, const char*, const char*, sg_credentials*, sg_error* err) {
+    return fail(err, singularity::Code::not_found, "there is no terminal");
+}
+int32_t credentials_find(const char*, const char*, sg_credentials*, sg_error* err) {
+    return fail(err, singularity::Code::not_found, "the kit has no credentials");
+}
+int32_t credentials_store(const char*, const char*, const sg_credentials*, char*, uint64_t, sg_error* err) {
+    return fail(err, singularity::Code::permission, "the kit keeps no credentials");
+}
+int32_t credentials_erase(const char*, const char*, sg_error* err) {
+    return fail(err, singularity::Code::not_found, "the kit has no credentials");
+}
+int32_t credentials_list(const char*, int32_t (*)(void*, const char*, const char*), void*, sg_error*) { return SG_OK; }
+const sg_host_credentials_v1 credentials_table1 = {credentials_find1, credentials_ask};
+const sg_host_credentials_v2 credentials_table2 = {credentials_find, credentials_ask, credentials_store,
+                                                   credentials_erase, credentials_list};
+
+int32_t transport_find1(const char* scheme, const sg_transport_v1**, sg_error* err) {
+    return fail(err, singularity::Code::not_found,
+                (std::string("the kit has no transport for '") + scheme + "'").c_str());
+}
+int32_t transport_find(const char* scheme, const char*, uint32_t, const void**, sg_error* err) {
+    return fail(err, singularity::Code::not_found,
+                (std::string("the kit has no transport for '") + scheme + "'").c_str());
+}
+int32_t transport_below(const char* scheme, const char*, const char* table, uint32_t version, const void** out,
+                        sg_error* err) {
+    return transport_find(scheme, table, version, out, err);
+}
+const sg_host_transport_v1 transport_table1 = {transport_find1};
+const sg_host_transport_v2 transport_table2 = {transport_find, transport_below};
+
+int32_t image_open1(const char* path, const sg_format_v1**, sg_image_file**, sg_error* err) {
+    return fail(err, singularity::Code::invalid, (std::string(path) + " is no image that the kit knows").c_str());
+}
+int32_t image_open2(const char* path, int32_t, const sg_format_v1**, const sg_parts_v1**, sg_image_file**,
+                    sg_error* err) {
+    return fail(err, singularity::Code::invalid, (std::string(path) + " is no image that the kit knows").c_str());
+}
+const sg_host_image_v1 image_table1 = {image_open1};
+const sg_host_image_v2 image_table2 = {image_open2};
+
+struct Entry {
+    const char* name;
+    uint32_t version;
+    const void* table;
+};
+const Entry entries[] = {{"log", 1, &log_table},
+                         {"call", 1, &call_table},
+                         {"config", 1, &config_table},
+                         {"temporary", 1, &temporary_table},
+                         {"executor", 1, &executor_table},
+                         {"memory", 1, &memory_table},
+                         {"credentials", 1, &credentials_table1},
+                         {"credentials", 2, &credentials_table2},
+                         {"transport", 1, &transport_table1},
+                         {"transport", 2, &transport_table2},
+                         {"image", 1, &image_table1},
+                         {"image", 2, &image_table2}};
+
+const void* find_table(const sg_host*, const char* name, uint32_t version) {
+    for (const auto& e : entries)
+        if (name && strcmp(e.name, name) == 0 && e.version == version) return e.table;
+    return nullptr;
+}
+const void* no_table(const sg_host*, const char*, uint32_t) { return nullptr; }
+
+}  // namespace
+
+const sg_host* host_for(const Subject& s, bool lame) {
+    static sg_host host = {SG_ABI_VERSION, SG_VERSION, find_table};
+    subject = &s;
+    host.table = lame ? no_table : find_table;
+    return &host;
+}
+
+unsigned running_jobs() { return executor().unfinished; }
+
+}  // namespace conformance

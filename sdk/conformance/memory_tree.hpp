@@ -1,0 +1,28 @@
+// A small root file system in memory: what a format's writer is given.
+#pragma once
+#include <singularity/format.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace conformance {
+
+struct MemoryTree {
+    struct Node {
+        uint32_t mode = 0;
+        std::string target;  // of a link
+        std::string bytes;   // of a file
+        uint64_t content = SG_NO_CONTENT, inode = 0;
+        uint32_t nlink = 1;
+        std::map<std::string, uint64_t> children;
+    };
+    std::vector<Node> nodes;
+
+    // Directories, files of several sizes, an empty one, links of both kinds.
+    static MemoryTree sample();
+    static const sg_root_v1* table();
+    sg_root* handle() { return reinterpret_cast<sg_root*>(this); }
+};
+
+}  // namespace conformance

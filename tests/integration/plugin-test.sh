@@ -1,0 +1,126 @@
+# The conformance kit: each deliberately broken plugin fails, by the check that is meant for it; ours pass.
+. "$(dirname "$0")/../support/lib.sh"
+need_tool python3 cmake
+LIMIT=200
+
+check "the broken plugins build out of tree"
+cp -r "$SG_SOURCE/sdk/conformance/broken" broken
+launcher=()
+command -v ccache >/dev/null && launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+{ cmake -S broken -B built -G Ninja -DCMAKE_PREFIX_PATH="$PREFIX" "${launcher[@]}" && cmake --build built -j2; } >log 2>&1 || { fail "they do not build"; tail -20 log; }
+
+check "one without a defect passes, each check"
+ok singularity plugin test built/none --with none://thing
+refuse_out 'FAILED|skipped|note:'
+expect_out '^[0-9]+ checks, 0 failed$'
+ok singularity plugin test built/none/none.so
+ok singularity --json plugin test built/none --with none://thing
+python3 - "$T/out" <<'PY' || fail "the JSON report is wrong"
+import json, sys
+r = json.load(open(sys.argv[1]))
+assert r["plugin"] == "none" and r["failed"] == 0 and len(r["checks"]) > 10
+assert all(c["state"] == "passed" for c in r["checks"])
+PY
+
+# NAME: what the report must say.
+while IFS='|' read -r name words; do
+    check "$name is found out"
+    case $name in lost-body) with=() ;; veto-crash) with=() ;; *) with=(--with "$name://thing") ;; esac
+    run singularity plugin test "built/$name" "${with[@]}"
+    expect_rc 255
+    grep -q '^FAILED' "$T/out" || fail "no check failed"
+    grep -qE -- "- .*$words" "$T/out" || { fail "the report lacks /$words/"; grep -A3 FAILED "$T/out" | cut -c1-300; }
+done <<'EOT'
+wrong-name|its manifest calls it 'wrong-name', its object 'another'
+more-symbols|exports 1 symbols besides singularity_plugin.*helper_that_others_may_take
+any-table|which nobody knows
+no-table|its manifest provides bootstrap no-table, its object has no table
+silent-error|fails without filling the error
+wrong-code|fills the error with code 4, but gives 3
+two-lines|gives a message that is not one line
+short-text|fills the error with a text that does not end in its room
+null-error|crashes \(Segmentation fault\) .*without an error to fill \(NULL\)
+says-hello|prints on stdout
+never-cancels|does not end within 100 ms of a cancel
+leaks|leaks about [0-9]+ bytes with each round
+leaks-files|leaks a descriptor with each round
+overruns|crashes .* of 'A+
+hangs|hangs: no end within 30 s in resolve of ''
+exits|ends the process \(status 0\) in resolve of ''
+crash-at-end|crashes \(Aborted\) while the process ends
+threads-share|wrong bytes when several threads read its layers|gives its layers
+wrong-digest|gives bytes that do not match their digest
+open-task|the progress task 'Copying' is never ended
+starts-threads|starts threads in start
+throws|an exception came over the boundary: nobody catches this
+lost-body|closes the request's body 0 times
+veto-crash|crashes \(Segmentation fault\) for 'before_run' with empty members
+EOT
+
+check "what cannot be loaded is a finding, too"
+mkdir bad
+sed 's/^object: .*/object: bad.so/' built/none/plugin.yaml >bad/plugin.yaml
+echo text >bad/bad.so
+run singularity plugin test bad
+expect_rc 255
+expect_out 'is no ELF object'
+rm bad/bad.so
+run singularity plugin test bad
+expect_rc 255
+run singularity plugin test nowhere
+expect_failure
+run singularity plugin test .
+expect_failure
+expect_err 'there is no plugin\.yaml'
+run singularity plugin test
+expect_rc 1
+run singularity plugin list --with x
+expect_rc 1
+
+if echo 'int main(){}' | gcc -fsanitize=address -shared -fPIC -x c - -o asan.so 2>/dev/null; then
+    check "an object that was built with AddressSanitizer is checked by it"
+    for defect in NONE OVERRUNS LEAKS; do
+        gcc -g -fsanitize=address -shared -fPIC -fvisibility=hidden -DPLUGIN_NAME='"none"' -DDEFECT_$defect -I"$PREFIX/include" broken/source.c -o asan.so ||
+            fail "it does not compile"
+        rm -rf asan && cp -r built/none asan && cp asan.so asan/none.so
+        run singularity plugin test asan --with none://thing
+        case $defect in
+        NONE) expect_rc 0 ;;
+        OVERRUNS) expect_rc 255; expect_out 'AddressSanitizer: stack-buffer-overflow' ;;
+        LEAKS) expect_rc 255; expect_out 'leaks memory \(LeakSanitizer\)' ;;
+        esac
+    done
+fi
+
+# ---- Ours ----------------------------------------------------------------------------------------
+
+singularity build x.sif "oci:$IMAGES/full.oci" >/dev/null 2>&1 || fail "no image to test with"
+mkdir web && head -c 300000 /dev/urandom >web/file
+start server.log python3 -u -m http.server --bind 127.0.0.1 --directory web 0
+until_says server.log 'port [0-9]'
+PORT=$(sed -n 's/.*port \([0-9]*\).*/\1/p' server.log)
+samples() { # PLUGIN: words for --with
+    case $1 in
+    oci) echo "oci:$IMAGES/full.oci" ;;
+    oci-archive) echo "oci-archive:$IMAGES/full.oci.tar" ;;
+    docker-archive) echo "docker-archive:$IMAGES/save-new.tar" ;;
+    localimage) echo "localimage:$PWD/x.sif" ;;
+    scratch) echo "scratch:" ;;
+    file) echo "file://$PWD/web/file" ;;
+    https) echo "http://127.0.0.1:$PORT/file" ;;
+    sif) echo "$PWD/x.sif" ;;
+    memory-source) echo "memory://image" ;;
+    esac
+}
+while read -r manifest; do
+    directory=$(dirname "$manifest")
+    name=$(basename "$directory")
+    case $name in broken-*) continue ;; esac
+    check "our plugin $name passes"
+    with=()
+    while read -r sample; do with+=(--with "$sample"); done < <(samples "$name")
+    run singularity plugin test "$directory" "${with[@]}"
+    [ "$RC" = 0 ] || { fail "it does not"; grep -A9 '^FAILED' "$T/out" | cut -c1-400; }
+done < <(find "$PREFIX/lib/singularity/plugins" "$SG_STAGE/plugins-gcc" -name plugin.yaml | sort)
+kill "$PID" && ended
+finish
