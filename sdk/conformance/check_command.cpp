@@ -50,13 +50,16 @@ void check_command(Run& run, const Capability& c) {
                 }
         },
         limits);
-    if (run.subject.samples.empty()) return;
+    std::vector<std::string> samples;
+    for (const auto& sample : run.subject.samples)
+        if (sample == c.name || sample.starts_with(c.name + " ")) samples.push_back(sample);
+    if (samples.empty()) return;
     run.check(
         c.title() + ": with what was given by --with",
         [&](Probe& probe) {
             const Loaded loaded(probe, run.subject);
             const auto& command = loaded.need<sg_command_v1>(probe, c.name, "command");
-            for (const auto& sample : run.subject.samples) {
+            for (const auto& sample : samples) {
                 std::vector<std::string> texts;
                 for (size_t at = 0; at < sample.size();) {
                     const size_t end = std::min(sample.find(' ', at), sample.size());
@@ -66,8 +69,7 @@ void check_command(Run& run, const Capability& c) {
                 std::string verb = c.name;
                 for (const auto& v : c.verbs)
                     if (sample.starts_with(v + " ") || sample == v) verb = v;
-                size_t skipped = static_cast<size_t>(std::count(verb.begin(), verb.end(), ' ')) + 1;
-                if (!sample.starts_with(verb)) skipped = 0;
+                const size_t skipped = static_cast<size_t>(std::count(verb.begin(), verb.end(), ' ')) + 1;
                 texts.erase(texts.begin(), texts.begin() + static_cast<long>(std::min(skipped, texts.size())));
                 const Words words(texts);
                 sg_call call;

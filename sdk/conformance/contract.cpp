@@ -117,6 +117,7 @@ Loaded::Loaded(Probe& probe, const Subject& subject, bool lame_host) {
         probe.fail("is no plugin of this ABI (see the check of its entry)");
         throw Skipped();
     }
+    host_serves(*plugin_);
     if (!plugin_->start) return;
     // A start that needs more than this host has may refuse; nothing else is asked then.
     if (called(probe, "in start", [&](sg_error* e) { return plugin_->start(host_for(subject, lame_host), e); }) ==

@@ -41,6 +41,7 @@ namespace conformance {
 namespace {
 
 const Subject* subject = nullptr;
+const sg_plugin* loaded = nullptr;
 
 // ---- Services ------------------------------------------------------------------------------------
 
@@ -136,7 +137,6 @@ struct Executor {
     std::mutex mutex;
     std::condition_variable wake;
     std::deque<std::pair<void (*)(void*), void*>> jobs;
-    std::atomic<unsigned> unfinished{0};
     std::once_flag started;
 
     void start() {
@@ -149,7 +149,6 @@ struct Executor {
                     jobs.pop_front();
                     lock.unlock();
                     fn(arg);
-                    --unfinished;
                 }
             }).detach();
     }
@@ -162,7 +161,6 @@ uint32_t executor_width() { return 4; }
 int32_t executor_submit(void (*fn)(void*), void* arg) {
     Executor& e = executor();
     std::call_once(e.started, [&] { e.start(); });
-    ++e.unfinished;
     {
         const std::lock_guard lock(e.mutex);
         e.jobs.emplace_back(fn, arg);
@@ -196,17 +194,26 @@ const sg_host_credentials_v1 credentials_table1 = {credentials_find1, credential
 const sg_host_credentials_v2 credentials_table2 = {credentials_find, credentials_ask, credentials_store,
                                                    credentials_erase, credentials_list};
 
-int32_t transport_find1(const char* scheme, const sg_transport_v1**, sg_error* err) {
+// The plugin's own transports, as the kit has no other.
+int32_t transport_find(const char* scheme, const char* table, uint32_t version, const void** out, sg_error* err) {
+    if (subject && loaded)
+        for (const auto& c : subject->capabilities)
+            if (c.kind == "transport" && c.name == scheme && (*out = loaded->table(scheme, table, version)))
+                return SG_OK;
     return fail(err, singularity::Code::not_found,
                 (std::string("the kit has no transport for '") + scheme + "'").c_str());
 }
-int32_t transport_find(const char* scheme, const char*, uint32_t, const void**, sg_error* err) {
-    return fail(err, singularity::Code::not_found,
-                (std::string("the kit has no transport for '") + scheme + "'").c_str());
+int32_t transport_find1(const char* scheme, const sg_transport_v1** out, sg_error* err) {
+    const void* found = nullptr;
+    const int32_t rc = transport_find(scheme, "transport", 1, &found, err);
+    if (rc == SG_OK) *out = static_cast<const sg_transport_v1*>(found);
+    return rc;
 }
 int32_t transport_below(const char* scheme, const char*, const char* table, uint32_t version, const void** out,
                         sg_error* err) {
-    return transport_find(scheme, table, version, out, err);
+    (void)table, (void)version, (void)out;
+    return fail(err, singularity::Code::not_found,
+                (std::string("the kit has no other transport for '") + scheme + "'").c_str());
 }
 const sg_host_transport_v1 transport_table1 = {transport_find1};
 const sg_host_transport_v2 transport_table2 = {transport_find, transport_below};
@@ -255,6 +262,6 @@ const sg_host* host_for(const Subject& s, bool lame) {
     return &host;
 }
 
-unsigned running_jobs() { return executor().unfinished; }
+void host_serves(const sg_plugin& plugin) { loaded = &plugin; }
 
 }  // namespace conformance

@@ -40,7 +40,7 @@ namespace conformance {
 // `lame`: it has no table at all, as a host of another age might.
 const sg_host* host_for(const Subject& subject, bool lame = false);
 
-// Jobs that were submitted to the executor and have not ended.
-unsigned running_jobs();
+// From now on the transports of this plugin are those of the host.
+void host_serves(const sg_plugin& plugin);
 
 }  // namespace conformance

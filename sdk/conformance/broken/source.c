@@ -15,6 +15,7 @@ static int32_t fail(sg_error* err, int32_t code, const char* message) {
     memset(err, 0, sizeof *err);
 #endif
 #ifdef DEFECT_SILENT_ERROR
+    (void)message;
     return code;
 #endif
     if (!err) return code;
@@ -63,7 +64,7 @@ static int32_t next(sg_stream* self, sg_slice* out, sg_error* err) {
 #ifdef DEFECT_THREADS_SHARE
     uint64_t n = shared_left < 512 ? shared_left : 512;
     usleep(100);
-    shared_left -= n;
+    shared_left -= n < shared_left ? n : shared_left;
 #else
     uint64_t n = s->left < 512 ? s->left : 512;
     s->left -= n;
@@ -210,7 +211,7 @@ static const void* table(const char* capability, const char* name, uint32_t vers
     (void)name, (void)version;
     return &bootstrap;
 #elif defined(DEFECT_NO_TABLE)
-    (void)name, (void)version;
+    (void)name, (void)version, (void)bootstrap;
     return NULL;
 #else
     return strcmp(name, "bootstrap") == 0 && version == 1 ? &bootstrap : NULL;
