@@ -5,7 +5,7 @@ command -v clang++ >/dev/null && compilers+=("clang clang++")
 
 for compiler in "${compilers[@]}"; do
     read -r c cxx <<<"$compiler"
-    for template in bootstrap:c++ bootstrap:c command:c++ hook:c++ transport:c++; do
+    for template in bootstrap:c++ bootstrap:c command:c++ format:c++ hook:c++ launcher:c++ transport:c++; do
         kind=${template%:*} language=${template#*:} name=my-$kind
         check "$c: a new $kind in $language builds, and its test passes"
         rm -rf "$name"

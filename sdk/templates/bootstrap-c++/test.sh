@@ -8,7 +8,7 @@ export HOME=$T
 mkdir -p "$HOME/.singularity/plugins.d"
 echo "plugins: [{manifest: $manifest}]" >"$HOME/.singularity/plugins.d/plugin.yaml"
 cd "$T"
-"$program" plugin inspect @NAME@
+"$program" plugin test "$(dirname "$manifest")" --with @NAME@://world  # against the contracts of the SDK
 "$program" build --sandbox image.d @NAME@://world
 [ "$(cat image.d/greeting)" = "hello world" ]
 if "$program" build --sandbox none.d @NAME@:// 2>error.txt; then exit 1; fi

@@ -8,6 +8,6 @@ export HOME=$T
 mkdir -p "$HOME/.singularity/plugins.d"
 echo "plugins: [{manifest: $manifest}]" >"$HOME/.singularity/plugins.d/plugin.yaml"
 cd "$T"
-"$program" plugin inspect @NAME@
+"$program" plugin test "$(dirname "$manifest")" --with "@NAME@ world"  # against the contracts of the SDK
 [ "$("$program" @NAME@ world)" = "hello world" ]
 [ "$("$program" @NAME@ --shout world)" = "HELLO WORLD" ]

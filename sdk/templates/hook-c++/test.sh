@@ -8,7 +8,7 @@ export HOME=$T
 mkdir -p "$HOME/.singularity/plugins.d"
 echo "plugins: [{manifest: $manifest}]" >"$HOME/.singularity/plugins.d/plugin.yaml"
 cd "$T"
-"$program" plugin inspect @NAME@
+"$program" plugin test "$(dirname "$manifest")"  # against the contracts of the SDK
 mkdir good forbidden
 "$program" build --sandbox good.d good
 if "$program" build --sandbox forbidden.d forbidden 2>error.txt; then exit 1; fi

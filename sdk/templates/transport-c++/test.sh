@@ -8,5 +8,5 @@ export HOME=$T
 mkdir -p "$HOME/.singularity/plugins.d"
 echo "plugins: [{manifest: $manifest}]" >"$HOME/.singularity/plugins.d/plugin.yaml"
 cd "$T"
-"$program" plugin inspect @NAME@
+"$program" plugin test "$(dirname "$manifest")"  # against the contracts of the SDK
 "$program" plugin list | grep -q '^@NAME@ *transport'
