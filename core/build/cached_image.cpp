@@ -13,6 +13,7 @@
 #include "build/convert.hpp"
 #include "fetch/download.hpp"
 #include "fetch/waiting.hpp"
+#include "lookup/announce.hpp"
 #include "lookup/image_lookup.hpp"
 #include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
@@ -85,7 +86,7 @@ private:
         } catch (const Error& e) {
             return without_cache(id, e);
         }
-        make(source, place);
+        make(source, id, place);
         lookup_.cache().stored(place);
         log::info("Image cached as " + shown_name(plugins_.default_format()) + " at " + place);
         return {place, false};
@@ -104,7 +105,7 @@ private:
         const std::string path = directory + "/" + ImageLookup::file_name(id);
         try {
             OpenedSource source(plugins_.bootstrap(request_.scheme), request_, call_);
-            make(source, path);
+            make(source, id, path);
         } catch (...) {
             rmdir(directory.c_str());
             throw;
@@ -112,9 +113,9 @@ private:
         return {path, true};
     }
 
-    void make(OpenedSource& source, const std::string& place) {
+    void make(OpenedSource& source, const SourceIdentity& id, const std::string& place) {
         const FormatEntry format = plugins_.default_format();
-        if (source.kind() == SG_BLOB) return download_image(source, place);
+        if (source.kind() == SG_BLOB) return download_image(source, id, place);
         log::info("Converting OCI blobs to " + shown_name(format) + " format");
         ConvertOptions how = convert_options(settings_);
         convert(plugins_, source, request_, place, format, how, call_);
@@ -122,10 +123,11 @@ private:
     }
 
     // Kept as it comes: whatever can be run needs no conversion.
-    void download_image(OpenedSource& source, const std::string& place) {
+    void download_image(OpenedSource& source, const SourceIdentity& id, const std::string& place) {
         log::info("Downloading " + lookup_.shown());
         OutputFile file(place);
         download(source, file.fd(), place.substr(0, place.rfind('/')));
+        announce(plugins_, "fetched", request_, id.key, place);
         bool runnable = false;
         std::string why;
         try {

@@ -12,6 +12,7 @@
 #include "build/identity.hpp"
 #include "build/target.hpp"
 #include "config/settings.hpp"
+#include "lookup/announce.hpp"
 #include "lookup/cache_places.hpp"
 #include "image/config.hpp"
 #include "lookup/source_uri.hpp"
@@ -95,7 +96,10 @@ void write_layers(const Making& m, OpenedSource& source, Target& target) {
     MergeOptions options;
     options.threads = m.options.threads;
     Tree tree = merge_layers(layers.inputs, writer, m.options.limits, options, m.call);
-    if (source.fetch()) finish_fetch(m, *source.fetch(), layers, *facts.config);
+    if (source.fetch()) {
+        finish_fetch(m, *source.fetch(), layers, *facts.config);
+        announce(m.plugins, "fetched", m.request, layers.manifest.empty() ? std::string() : "sha256:" + digest);
+    }
     log::plain("Copying config sha256:" + sha256_hex(layers.config));
     log::plain("Writing manifest to image destination");
     log::plain("Storing signatures");
@@ -149,10 +153,10 @@ void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& t
     }
 }
 
-void notify(PluginHost& plugins, const char* name, const SourceRequest& request, const std::string& path) {
-    const std::string reference = request.scheme + ":" + without_secret(request.reference);
-    const sg_event event{name, reference.c_str(), "", path.c_str(), nullptr, 0};
-    plugins.notify(event);
+// The digest of a layered image, where it is known before all of it has been read.
+std::string key_of(OpenedSource& source) {
+    if (source.kind() != SG_LAYERS || source.manifest().empty()) return {};
+    return "sha256:" + sha256_hex(source.manifest());
 }
 
 }  // namespace
@@ -160,6 +164,7 @@ void notify(PluginHost& plugins, const char* name, const SourceRequest& request,
 void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
              const ConvertOptions& options, const sg_call* call) {
     OpenedSource source(plugins.bootstrap(request.scheme), request, call);
+    announce(plugins, "resolved", request, key_of(source));
     convert(plugins, source, request, target_path, format, options, call);
 }
 
@@ -167,7 +172,8 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
              const ConvertOptions& options, const sg_call* call) {
     const Making m{plugins, request, format, options, call};
     log::info("Starting build...");
-    notify(plugins, "before_build", request, target_path);
+    const std::string key = key_of(source);
+    announce(plugins, "before_build", request, key, target_path);
     Target target(target_path, format.directory);
     switch (source.kind()) {
         case SG_LAYERS: write_layers_of_good_blobs(m, source, target); break;
@@ -176,6 +182,7 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
             Spool spool(options.temporary);
             const auto stream = source.blob();
             spool.add(*stream);
+            announce(plugins, "fetched", request, key, target_path);
             write_copy(m, "/proc/self/fd/" + std::to_string(spool.fd()), target);
             break;
         }
@@ -189,7 +196,7 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     }
     if (call) call->cancel.poll();
     target.commit();
-    notify(plugins, "built", request, target_path);
+    announce(plugins, "built", request, key, target_path);
 }
 
 ConvertOptions convert_options(const Settings& settings) {

@@ -284,13 +284,17 @@ int launch(Given& g, const std::string& image_name, Session& session) {
         g.instance->start({launcher, launcher_used, what, shown_path, !kernel_mounts}, session);
         return 0;
     }
-    if (!spec.child) {
+    // Who becomes the container sees nothing of its end.
+    const bool awaited = session.plugins.listens("ended");
+    if (!spec.child && !awaited) {
         singularity::check([&](sg_error* e) { return launcher.become(&what, e); });
         throw Error(Code::internal, "the launcher returned without an error");
     }
     int32_t status = 0;
     singularity::check([&](sg_error* e) { return launcher.run(&what, &status, e); });
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    const int exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (awaited) session.plugins.notify({"ended", image_name.c_str(), "", shown_path.c_str(), nullptr, exit_status});
+    return exit_status;
 }
 
 }  // namespace

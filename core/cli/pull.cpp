@@ -8,6 +8,7 @@
 #include "base/unique_fd.hpp"
 #include "build/cached_image.hpp"
 #include "build/convert.hpp"
+#include "lookup/announce.hpp"
 #include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
@@ -44,10 +45,12 @@ std::string directory_of(const std::string& path) {
 }
 
 // A file is kept as it is, whatever it holds (seed-behaviour, row R13).
-void save(OpenedSource& source, const std::string& shown, const std::string& target) {
+void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& key, const std::string& shown,
+          const std::string& target) {
     log::info("Downloading " + shown);
     OutputFile file(target);
     download(source, file.fd(), directory_of(target));
+    announce(plugins, "fetched", request, key, target);
     const mode_t mask = umask(0);
     umask(mask);
     fchmod(file.fd(), 0777 & ~mask);
@@ -75,11 +78,13 @@ std::string fetch(const Options& o, Session& session, const sg_call& call) {
     if (session.settings.boolean("fetch.offline")) return pull_offline(o, session, call);
     const SourceRequest request = source_request(session.plugins, o.words.back(), o.arch, session.plugin_options());
     const sg_bootstrap_v1& source = session.plugins.bootstrap(request.scheme);
-    const std::string target = target_of(o, resolve_source(source, request, &call).name);
+    const SourceIdentity id = resolve_source(source, request, &call);
+    announce(session.plugins, "resolved", request, id.key);
+    const std::string target = target_of(o, id.name);
     refuse_existing(o, target);
     OpenedSource opened(source, request, &call);
     if (opened.kind() == SG_BLOB) {
-        save(opened, shown_uri(o.words.back()), target);
+        save(session.plugins, opened, request, id.key, shown_uri(o.words.back()), target);
         return target;
     }
     if (opened.kind() == SG_LAYERS) log::info("Converting OCI blobs to " + shown_name(session.plugins.default_format()) + " format");

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "lookup/announce.hpp"
 #include "lookup/source_uri.hpp"
 
 namespace sg {
@@ -37,6 +38,12 @@ std::string ImageLookup::reference_text() const {
 }
 
 SourceIdentity ImageLookup::identify(const sg_call* call) {
+    const SourceIdentity id = asked(call);
+    announce(plugins_, "resolved", request_, id.key);
+    return id;
+}
+
+SourceIdentity ImageLookup::asked(const sg_call* call) {
     const sg_bootstrap_v1& source = plugins_.bootstrap(request_.scheme);
     if (remote_ && settings_.boolean("fetch.offline")) {
         if (auto id = last_known()) return *id;

@@ -21,7 +21,7 @@ public:
     ImageLookup(PluginHost& plugins, const SourceRequest& request, std::string shown);
 
     // What the request means: asked of its source (one HEAD request at most), or remembered from the last time where no
-    // server can or may be asked. Throws what the source throws.
+    // server can or may be asked. Hooks hear of it ("resolved"). Throws what the source throws, and a veto.
     SourceIdentity identify(const sg_call* call);
     // The path of that image in the cache; nothing when it would have to be made, or has no place there.
     std::optional<std::string> find(const SourceIdentity& id);
@@ -38,6 +38,7 @@ public:
 
 private:
     std::string reference_text() const;
+    SourceIdentity asked(const sg_call* call);
     std::optional<SourceIdentity> last_known();
 
     PluginHost& plugins_;

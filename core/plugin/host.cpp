@@ -287,6 +287,12 @@ OpenedImage PluginHost::open_image(const std::string& path, bool writable) {
     return {std::move(entry), file, full};
 }
 
+bool PluginHost::listens(std::string_view event) const {
+    for (const auto& c : impl_->index.capabilities(CapabilityKind::hook))
+        if (std::find(c.words.begin(), c.words.end(), event) != c.words.end()) return true;
+    return false;
+}
+
 void PluginHost::notify(const sg_event& event) {
     for (const auto& c : impl_->index.capabilities(CapabilityKind::hook)) {
         if (std::find(c.words.begin(), c.words.end(), event.name) == c.words.end()) continue;
@@ -294,7 +300,8 @@ void PluginHost::notify(const sg_event& event) {
             const auto& hook = *static_cast<const sg_hook_v1*>(impl_->load(c.plugin).need(c.name, "hook", c.line));
             singularity::check([&](sg_error* e) { return hook.notify(&event, e); });
         } catch (const Error& e) {
-            if (e.code() == Code::veto || e.code() == Code::cancelled) throw;
+            const bool over = std::string_view(event.name) == "built" || std::string_view(event.name) == "ended";
+            if ((e.code() == Code::veto && !over) || e.code() == Code::cancelled) throw;
             log::warning("hook " + std::string(c.name) + ": " + e.message());
         }
     }

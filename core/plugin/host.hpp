@@ -96,7 +96,10 @@ public:
     // `path` may be relative. A missing file is Code::not_found, one that no format knows Code::invalid.
     OpenedImage open_image(const std::string& path, bool writable = false);
 
-    // Tells the hooks that listen to event.name. A veto is thrown; other failures are warnings.
+    // Whether a hook listens to that event; loads nothing.
+    bool listens(std::string_view event) const;
+    // Tells the hooks that listen to event.name. A veto is thrown, unless what it names is over (built, ended); other
+    // failures are warnings.
     void notify(const sg_event& event);
 
     // Loads a plugin's object and checks it and every declared table; throws what is wrong.

@@ -44,7 +44,7 @@ says-hello|prints on stdout
 never-cancels|does not end within 100 ms of a cancel
 leaks|leaks about [0-9]+ bytes with each round
 leaks-files|leaks a descriptor with each round
-overruns|crashes .* of 'A+
+overruns|crashes .*in resolve of '[xA%]
 hangs|hangs: no end within 30 s in resolve of ''
 exits|ends the process \(status 0\) in resolve of ''
 crash-at-end|crashes \(Aborted\) while the process ends

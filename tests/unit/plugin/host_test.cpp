@@ -171,6 +171,8 @@ BOOST_FIXTURE_TEST_CASE(a_hook_may_forbid_and_its_other_failures_are_warnings, W
     BOOST_TEST(holds(tell("before_run", "forbidden"), "not that one"));
     BOOST_TEST(tell("before_run", "broken") == "none");
     BOOST_TEST(tell("built", "forbidden") == "none");  // it does not listen to that
+    BOOST_TEST(host().listens("before_run"));
+    BOOST_TEST(!host().listens("built"));
 }
 
 #if !defined(__SANITIZE_ADDRESS__)

@@ -1,0 +1,15 @@
+#include "lookup/announce.hpp"
+
+#include "lookup/source_uri.hpp"
+
+namespace sg {
+
+void announce(PluginHost& plugins, const char* event, const SourceRequest& request, const std::string& key,
+              const std::string& path) {
+    if (!plugins.listens(event)) return;
+    const std::string reference = request.scheme + ":" + without_secret(request.reference);
+    const std::string digest = key.starts_with("sha256:") ? key : std::string();
+    plugins.notify({event, reference.c_str(), digest.c_str(), path.c_str(), nullptr, 0});
+}
+
+}  // namespace sg

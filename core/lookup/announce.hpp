@@ -1,0 +1,16 @@
+// Tells hooks what becomes of a request.
+#pragma once
+#include <string>
+
+#include "lookup/request.hpp"
+#include "plugin/host.hpp"
+
+namespace sg {
+
+// `key`: of the image, when it is known: a digest is handed on, another key is not. `path`: of the file that is made or
+// was fetched, or "". Throws Code::veto when a hook forbids what would come next. Nothing is worked out when no hook
+// listens.
+void announce(PluginHost& plugins, const char* event, const SourceRequest& request, const std::string& key,
+              const std::string& path = {});
+
+}  // namespace sg
