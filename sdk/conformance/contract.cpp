@@ -293,7 +293,11 @@ Read drain(Probe& probe, const std::string& step, sg_stream* stream, uint64_t li
             kept.release(kept.owner);
             kept = {};
         }
-        if (out.code != SG_OK || s.size == 0) break;
+        if (out.code != SG_OK) break;
+        if (s.size == 0) {  // the end may have an owner as well
+            if (s.owner && s.release) s.release(s.owner);
+            break;
+        }
         if (s.size > (uint64_t{1} << 30)) {
             if (s.data) probe.fail("gives a slice of " + std::to_string(s.size) + " bytes " + step);
         }

@@ -88,9 +88,6 @@ for words in "pull --no-https no.sif" "build --no-https no.sif" "exec --no-https
     expect_equal "$(events)" "resolved "
     expect_absent no.sif
 done
-grep -c 'GET /v2/lab/secret/blobs' "$T/open.log" >count || true
-[ "$(cat count)" = 0 ] || note "the config was read: $(cat count)"
-
 check "a veto by path stops a build and a run"
 forbid 'no.sif'
 run singularity build no.sif "oci:$IMAGES/tiny.oci"

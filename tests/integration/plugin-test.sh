@@ -44,7 +44,7 @@ says-hello|prints on stdout
 never-cancels|does not end within 100 ms of a cancel
 leaks|leaks about [0-9]+ bytes with each round
 leaks-files|leaks a descriptor with each round
-overruns|crashes .*in resolve of '[xA%]
+overruns|crashes .*in resolve of '
 hangs|hangs: no end within 30 s in resolve of ''
 exits|ends the process \(status 0\) in resolve of ''
 crash-at-end|crashes \(Aborted\) while the process ends
@@ -52,7 +52,7 @@ threads-share|wrong bytes when several threads read its layers|gives its layers
 wrong-digest|gives bytes that do not match their digest
 open-task|the progress task 'Copying' is never ended
 starts-threads|starts threads in start
-throws|an exception came over the boundary: nobody catches this
+throws|an exception came over the boundary
 lost-body|closes the request's body 0 times
 veto-crash|crashes \(Segmentation fault\) for 'before_run' with empty members
 EOT
@@ -115,7 +115,8 @@ samples() { # PLUGIN: words for --with
 while read -r manifest; do
     directory=$(dirname "$manifest")
     name=$(basename "$directory")
-    case $name in broken-*) continue ;; esac
+    # my-proxy stands in front of another transport, and the kit has none.
+    case $name in broken-* | my-proxy) continue ;; esac
     check "our plugin $name passes"
     with=()
     while read -r sample; do with+=(--with "$sample"); done < <(samples "$name")

@@ -36,6 +36,7 @@ private:
 class Text final : public Transport {
 public:
     std::unique_ptr<Response> send(const sg_request& request, const Host&) override {
+        const ForeignStream body(request.body);  // a transport closes what it is given to send
         if (std::string_view(request.method) != "GET") throw Error(Code::unsupported, "@NAME@: only GET is possible");
         const std::string url = request.url, text = url.substr(url.find(':') + 1);
         const uint64_t end = std::min<uint64_t>(request.range_end, text.size()), begin = std::min(request.range_begin, end);
