@@ -363,7 +363,7 @@ void check_bootstrap(Run& run, const Capability& c) {
     run.check(c.title() + ": leaks nothing", [&](Probe& probe) {
         const Loaded loaded(probe, run.subject);
         const auto& table = loaded.need<sg_bootstrap_v1>(probe, c.name, "bootstrap");
-        const Spec wrong(run, c, "nobody-has-this"), empty(run, c, ""), good(run, c, sample);
+        const Spec wrong(run, c, "/nowhere/at/all"), empty(run, c, ""), good(run, c, sample);
         leaks_nothing(probe, "resolve and open", [&] {
             for (const Spec* spec : {&wrong, &empty}) {
                 sg_identity id;

@@ -52,7 +52,7 @@ threads-share|wrong bytes when several threads read its layers|gives its layers
 wrong-digest|gives bytes that do not match their digest
 open-task|the progress task 'Copying' is never ended
 starts-threads|starts threads in start
-throws|an exception came over the boundary
+throws|an exception came over the boundary|crashes \(Aborted\) in resolve
 lost-body|closes the request's body 0 times
 veto-crash|crashes \(Segmentation fault\) for 'before_run' with empty members
 EOT
