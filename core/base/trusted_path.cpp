@@ -14,7 +14,7 @@ static std::string parent_of(const std::string& path) {
     return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
-std::string unsafe_way(const std::string& path, std::initializer_list<uint32_t> owners, Way way) {
+std::string unsafe_way(const std::string& path, const std::vector<uint32_t>& owners, Way way) {
     std::string at = parent_of(path);
     struct stat st {};
     if (stat(at.c_str(), &st) != 0) return {};

@@ -45,14 +45,16 @@ class Compiler {
 public:
     // With `problems`, failures are added there instead of thrown.
     explicit Compiler(std::vector<uint32_t> owners, std::vector<Error>* problems = nullptr)
-        : sources_(std::move(owners)), problems_(problems) {
+        : owners_(std::move(owners)), sources_(owners_), problems_(problems) {
         out_.keys = core_schema();
     }
 
     void run(const Installation& installation, const Home& home) {
         out_.stamp = index_stamp(installation, home);
         std::vector<ConfigFile> files;
-        const auto config = [&](const std::string& path, Layer layer) { attempt(layer, [&] { read_config(path, layer, files); }); };
+        const auto config = [&](const std::string& path, Layer layer) {
+            attempt(layer, [&] { read_config(path, layer, files); });
+        };
         const auto plugins = [&](const std::string& directory, const std::string& base, Layer layer) {
             const auto files_of_it = sources_.list(directory);
             attempt(layer, [&] {
@@ -92,12 +94,14 @@ public:
             for (const auto& f : files)
                 for (const auto& l : f.locks) attempt(Layer::site, [&] { lock(l); });
             // A site that forbids plugins of users has said so for good.
-            if (const model::Key* k = key("plugins.user"); k && k->values == std::vector<std::string>{"false"} && k->layer == Layer::site)
+            if (const model::Key* k = key("plugins.user");
+                k && k->values == std::vector<std::string>{"false"} && k->layer == Layer::site)
                 lock({k->name, k->file, k->line});
         }
     }
 
-    void manifests(const std::vector<std::string>& paths, const std::vector<std::pair<std::string, std::string>>& values) {
+    void manifests(const std::vector<std::string>& paths,
+                   const std::vector<std::pair<std::string, std::string>>& values) {
         for (const auto& path : paths) {
             Registration r;
             r.manifest = path;
@@ -209,8 +213,8 @@ private:
         std::vector<RawValue> config;
     };
 
-    static void check_directory(const std::string& directory) {
-        const std::string unsafe = unsafe_way(directory + "/file", {}, Way::whole);
+    void check_directory(const std::string& directory) const {
+        const std::string unsafe = unsafe_way(directory + "/file", owners_, Way::whole);
         if (!unsafe.empty())
             throw Error(Code::permission, "plugins registered in " + directory + " are not used, because of " + unsafe,
                         "Run: chmod go-w " + unsafe.substr(0, unsafe.find(',')));
@@ -225,7 +229,8 @@ private:
         } catch (const Error& e) {
             // What one package or user got wrong takes nothing from the others. Who may write to it is another matter.
             if (problems_ || e.code() == Code::permission) throw;
-            out_.warnings.push_back(e.message() + ": nothing in this file is registered" + (e.hint().empty() ? "" : ". " + e.hint()));
+            out_.warnings.push_back(e.message() + ": nothing in this file is registered" +
+                                    (e.hint().empty() ? "" : ". " + e.hint()));
             return;
         }
         if (layer == Layer::user && !forbidden_.empty()) return forbid(file, base);
@@ -285,23 +290,26 @@ private:
         const std::string path = manifest_path(r, base);
         const auto document = sources_.read(path);
         if (!document) throw Error(Code::not_found, path + ": no such manifest");
-        const std::string unsafe = unsafe_way(path, {}, Way::whole);
+        const std::string unsafe = unsafe_way(path, owners_, Way::whole);
         if (!unsafe.empty()) throw Error(Code::permission, path + ": is not used, because of " + unsafe);
         return parse_manifest(path, *document, out_.warnings);
     }
 
     std::vector<model::Plugin>::iterator named(const std::string& name) {
         // The last one of that name: earlier ones were replaced.
-        const auto at = std::find_if(out_.plugins.rbegin(), out_.plugins.rend(), [&](const auto& p) { return p.name == name; });
+        const auto at =
+            std::find_if(out_.plugins.rbegin(), out_.plugins.rend(), [&](const auto& p) { return p.name == name; });
         return at == out_.plugins.rend() ? out_.plugins.end() : std::next(at).base();
     }
 
-    std::vector<model::Plugin>::iterator load(const Registration& r, const std::string& base, const std::string& where) {
+    std::vector<model::Plugin>::iterator load(const Registration& r, const std::string& base,
+                                              const std::string& where) {
         model::Plugin p;
         try {
             p = read_manifest(r, base);
             if (p.abi > SG_ABI_VERSION)
-                p.why = "it needs plugin ABI " + std::to_string(p.abi) + "; this program has " + std::to_string(SG_ABI_VERSION);
+                p.why = "it needs plugin ABI " + std::to_string(p.abi) + "; this program has " +
+                        std::to_string(SG_ABI_VERSION);
         } catch (const Error& e) {
             if (r.optional && e.code() == Code::not_found) return out_.plugins.end();
             // The others go on working; the manifest's path stands for its unknown name.
@@ -393,9 +401,11 @@ private:
         std::vector<model::Place> places;
         if (k->type != ValueType::list) {
             if (v.is_list)
-                throw Error(Code::invalid, where + ": '" + v.key + "' takes one value of type " + type_name(k->type) + ", not a list");
+                throw Error(Code::invalid,
+                            where + ": '" + v.key + "' takes one value of type " + type_name(k->type) + ", not a list");
             if (v.is_null && k->type != ValueType::text)
-                throw Error(Code::invalid, where + ": '" + v.key + "' has no value; it is of type " + type_name(k->type));
+                throw Error(Code::invalid,
+                            where + ": '" + v.key + "' has no value; it is of type " + type_name(k->type));
             if (v.is_null) values = {""};
         }
         for (size_t i = 0; i < values.size(); ++i) {
@@ -445,11 +455,13 @@ private:
         k->lock_line = l.line;
     }
 
+    const std::vector<uint32_t>
+        owners_;  // who may have written what is read: root, the installation's owner, the caller
     YamlSources sources_;
     std::vector<Error>* problems_;
     model::Configuration out_;
     std::vector<Applied> registrations_;
-    std::string forbidden_;           // who keeps plugins of users out
+    std::string forbidden_;  // who keeps plugins of users out
     std::vector<Include> includes_;
     std::set<std::string> sleeping_;  // keys of plugins that are not active
 };
@@ -457,8 +469,8 @@ private:
 }  // namespace
 
 std::string index_stamp(const Installation& installation, const Home& home) {
-    return std::string(SG_VERSION) + "\n" + installation.executable + "\n" + installation.conf_dir + "\n" + installation.plugin_dir +
-           "\n" + (home.trusted ? home.config : std::string()) + "\n";
+    return std::string(SG_VERSION) + "\n" + installation.executable + "\n" + installation.conf_dir + "\n" +
+           installation.plugin_dir + "\n" + (home.trusted ? home.config : std::string()) + "\n";
 }
 
 model::Configuration compile_configuration(const Installation& installation, const Home& home) {
@@ -467,7 +479,8 @@ model::Configuration compile_configuration(const Installation& installation, con
     return compiler.take();
 }
 
-model::Configuration compile_what_can_be(const Installation& installation, const Home& home, std::vector<Error>& problems) {
+model::Configuration compile_what_can_be(const Installation& installation, const Home& home,
+                                         std::vector<Error>& problems) {
     Compiler compiler({0, installation.owner, static_cast<uint32_t>(geteuid())}, &problems);
     compiler.run(installation, home);
     return compiler.take();

@@ -151,5 +151,17 @@ subordinate() {
 }
 subordinate
 
+check "an installation of root's serves also where root's files seem to be nobody's, in a user namespace of one id"
+if user_namespaces; then
+    WHO=user run me unshare -U --map-root-user singularity plugin list
+    expect_rc 0
+    expect_out '^oci '
+    refuse_err 'belongs to another user'
+    WHO=user run me unshare -U --map-root-user singularity inspect "$I"
+    expect_rc 0
+else
+    note "no user namespaces here"
+fi
+
 expect_nothing_left
 finish
