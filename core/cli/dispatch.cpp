@@ -117,9 +117,23 @@ void GlobalOptions::apply() const {
     if (plain) log::set_colour(false);
 }
 
+namespace {
+
+// A message is one line; of a server's refusal, which may be several, U+2028 divides the lines. Elsewhere it may be of the
+// name of a file in an image, which must not make lines.
+std::string shown_message(const Error& error) {
+    std::string text = error.message();
+    static constexpr std::string_view separator = "\xe2\x80\xa8";
+    if (error.code() == Code::unauthorized)
+        for (size_t at; (at = text.find(separator)) != std::string::npos;) text.replace(at, separator.size(), "\n");
+    return text;
+}
+
+}  // namespace
+
 int report(const Error& error) {
     end_when_nobody_reads();
-    log::fatal(error.message() + (error.hint().empty() ? "" : "\n         " + error.hint()));
+    log::fatal(shown_message(error) + (error.hint().empty() ? "" : "\n         " + error.hint()));
     if (!error.detail().empty()) log::debug(error.detail());
     return exit_code(error.code());
 }

@@ -69,11 +69,13 @@ bool check_entry(Run& run) {
         probe.expect(!s.capabilities.empty(), "its manifest provides nothing");
         for (const auto& c : s.capabilities) {
             probe.step("in table, for " + c.title());
-            const void* table = loaded.find<void>(c.name, c.kind.c_str());
-            probe.expect(table,
-                         "its manifest provides " + c.title() + ", its object has no table '" + c.kind + "' 1 for it");
-            probe.expect(loaded.find<void>(c.name, c.kind.c_str()) == table,
-                         "gives another table of " + c.title() + " when it is asked again");
+            for (const std::string& name : c.tables()) {
+                const void* table = loaded.find<void>(c.name, name.c_str());
+                probe.expect(table,
+                             "its manifest provides " + c.title() + ", its object has no table '" + name + "' 1 for it");
+                probe.expect(loaded.find<void>(c.name, name.c_str()) == table,
+                             "gives another table of " + c.title() + " when it is asked again");
+            }
             if (c.kind != "bootstrap") continue;
             for (const auto& [trait, extra] :
                  {std::pair{"publishes", "publish"}, {"searches", "search"}, {"deletes", "delete"}}) {

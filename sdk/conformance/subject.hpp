@@ -17,6 +17,15 @@ struct Capability {
 
     bool has(const std::string& trait) const { return traits.count(trait) != 0; }
     std::string title() const { return kind + " " + name; }
+    // A hook that hears of nothing but the event "signers" is never notified: it is asked who signed an image (policy.h).
+    bool only_tells_signers() const { return kind == "hook" && traits.size() == 1 && has("signers"); }
+    // Those that the host needs of it, version 1 each.
+    std::vector<std::string> tables() const {
+        std::vector<std::string> out;
+        if (!only_tells_signers()) out.push_back(kind);
+        if (kind == "hook" && has("signers")) out.emplace_back("signers");
+        return out;
+    }
 };
 
 struct Key {

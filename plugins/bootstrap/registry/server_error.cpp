@@ -7,6 +7,8 @@
 #include "registry/challenge.hpp"
 
 namespace registry {
+
+static constexpr std::string_view line_separator = "\xe2\x80\xa8";
 namespace {
 
 namespace json = singularity::json;
@@ -89,10 +91,14 @@ std::string challenge_error(std::string_view header) {
 std::string error_text(unsigned status, std::string_view body, const std::string& also) {
     std::vector<std::string> errors = errors_in(body);
     if (!also.empty()) errors.insert(errors.begin(), also);
+    // An error's message is one line. U+2028, Unicode's line separator, marks the places where several of a server are shown
+    // apart (seed-behaviour, row R11); no text of the server's own may hold it.
+    for (std::string& e : errors)
+        for (size_t at; (at = e.find(line_separator)) != std::string::npos;) e.replace(at, line_separator.size(), " ");
     if (errors.size() == 1) return errors[0];
     if (!errors.empty()) {
         std::string out = "errors:";
-        for (const std::string& e : errors) out += "\n" + e;
+        for (const std::string& e : errors) out += std::string(line_separator) + e;
         return out;
     }
     const std::string plain = "the server answers with HTTP status " + status_text(status);

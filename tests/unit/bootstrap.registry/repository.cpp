@@ -129,8 +129,8 @@ BOOST_AUTO_TEST_CASE(a_denied_image_is_told_of_in_the_seed_s_words) {
     };
     Repository r = s.repository("ilumb/mylolcow");
     const Error e = error_of([&] { r.digest(s.host); });
-    BOOST_TEST(e.message() == "conveyor failed to get: Error reading manifest latest in docker.io/ilumb/mylolcow: errors:\n"
-                              "denied: requested access to the resource is denied\nunauthorized: authentication required");
+    BOOST_TEST(e.message() == "conveyor failed to get: Error reading manifest latest in docker.io/ilumb/mylolcow: errors:\u2028"
+                              "denied: requested access to the resource is denied\u2028unauthorized: authentication required");
     BOOST_TEST((e.code() == Code::unauthorized));
 }
 

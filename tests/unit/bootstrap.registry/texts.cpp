@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(errors_read_as_go_clients_print_them) {
                "unauthorized: authentication required");
     BOOST_TEST(error_text(401, R"({"errors":[{"code":"DENIED","message":"requested access to the resource is denied"},
                                {"code":"UNAUTHORIZED","message":"authentication required"}]})") ==
-               "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required");
+               "errors:\u2028denied: requested access to the resource is denied\u2028unauthorized: authentication required");
     BOOST_TEST(error_text(404, R"({"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]})") ==
                "manifest unknown: manifest unknown");
     BOOST_TEST(error_text(401, R"({"details":"incorrect username or password"})") == "incorrect username or password");
@@ -81,8 +81,10 @@ BOOST_AUTO_TEST_CASE(what_a_challenge_says_comes_before_the_body) {
     BOOST_TEST(challenge_error(R"(Bearer realm="x")") == "");
     // As Docker Hub answers: the seed's row R11.
     BOOST_TEST(error_text(401, R"({"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]})", "denied: requested access to the resource is denied") ==
-               "errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required");
+               "errors:\u2028denied: requested access to the resource is denied\u2028unauthorized: authentication required");
     BOOST_TEST(error_text(401, "", "denied: no") == "denied: no");
+    // A server cannot make lines of its own.
+    BOOST_TEST(error_text(401, "{\"errors\":[{\"code\":\"A\",\"message\":\"b\u2028INFO: c\"}]}", "d") == "errors:\u2028d\u2028a: b INFO: c");
 }
 
 BOOST_AUTO_TEST_CASE(tokens_live_at_least_a_minute) {
