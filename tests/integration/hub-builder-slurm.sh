@@ -128,7 +128,7 @@ expect_equal "$(state "$ALICE")" cancelled
 check "jobs go on while the hub is away, and what came of them is found"
 BUILD=$SLOW
 hub_stop KILL
-touch "$USER_HOME/shared-builds/$SLOW/work/tmp/never"
+touch "$USER_HOME/shared-builds/$SLOW/build/tmp/never"
 for ((i = 0; i < 300; i++)); do [ -z "$(squeue --noheader --name="hub-$SLOW")" ] && break; sleep 0.1; done
 hub_start || finish
 log_of "$ALICE"

@@ -51,8 +51,11 @@ const std::vector<std::string>& Line::arguments(size_t least, size_t most, const
         throw Error(
             Code::usage,
             "'" + invocation_.verb + "' takes " +
-                (least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most)) +
-                " arguments, not " + std::to_string(n),
+                (least == 1 && most == 1
+                     ? "one argument"
+                     : (least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most)) +
+                           " arguments") +
+                ", not " + std::to_string(n),
             "The form is: singularity " + invocation_.verb + " [options] " + form);
     return invocation_.arguments;
 }

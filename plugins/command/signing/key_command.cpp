@@ -119,7 +119,7 @@ std::string read_file(const std::string& path) {
 }
 
 int import_keys(const Line& line) {
-    const std::string path = line.file(line.only_argument("FILE"));
+    const std::string path = line.file(only_argument(line, "FILE"));
     KeyRing ring = KeyRing::of_user();
     const auto came = ring.add(read_file(path));
     if (came.empty()) throw Error(Code::invalid, path + " holds no new key");
@@ -129,7 +129,7 @@ int import_keys(const Line& line) {
 
 int export_key(const Line& line) {
     const auto& arguments = line.arguments();
-    const std::string path = line.file(line.only_argument("FILE"));
+    const std::string path = line.file(only_argument(line, "FILE"));
     const bool secret = line.flag("secret");
     KeyRing ring = KeyRing::of_user();
     const auto keys = ring.keys().list(secret);
@@ -159,7 +159,7 @@ int export_key(const Line& line) {
 }
 
 int remove(const Line& line) {
-    const std::string& id = line.only_argument("FINGERPRINT");
+    const std::string& id = only_argument(line, "FINGERPRINT");
     const bool both = line.flag("both"), secret = line.flag("secret");
     KeyRing ring = KeyRing::of_user();
     const KeyFacts key = need_key(ring.keys(), id);
@@ -171,7 +171,7 @@ int remove(const Line& line) {
 }
 
 int pull(const Line& line, const Host& host) {
-    const std::string& id = line.only_argument("FINGERPRINT");
+    const std::string& id = only_argument(line, "FINGERPRINT");
     if ((id.size() != 40 && id.size() != 16 && id.size() != 8) || id.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
         throw Error(Code::usage, "'" + id + "' is no fingerprint", "40 hexadecimal digits, or the last 16 or 8 of them; 'singularity key search TEXT' finds them");
     Keys candidate;
@@ -186,7 +186,7 @@ int pull(const Line& line, const Host& host) {
 
 int push(const Line& line, const Host& host) {
     KeyRing ring = KeyRing::of_user();
-    const KeyFacts key = need_key(ring.keys(), line.only_argument("FINGERPRINT"));
+    const KeyFacts key = need_key(ring.keys(), only_argument(line, "FINGERPRINT"));
     const auto server = key_servers(line.option("url"), host).front();
     server.push(ring.keys().exported(key.fingerprint, false, true), host);
     print("public key '" + key.fingerprint + "' pushed to server successfully\n");
@@ -203,7 +203,7 @@ std::string algorithm_name(const std::string& number) {
 }
 
 int search(const Line& line, const Host& host) {
-    const auto hits = key_servers(line.option("url"), host).front().search(line.only_argument("TEXT"), host);
+    const auto hits = key_servers(line.option("url"), host).front().search(only_argument(line, "TEXT"), host);
     print("Showing " + std::to_string(hits.size()) + " results\n\n");
     std::string out = "FINGERPRINT                               ALGORITHM  BITS  NAME/EMAIL\n";
     for (const auto& h : hits) {

@@ -63,7 +63,7 @@ int64_t signing_time() {
 
 int SignCommand::run(const singularity::Invocation& invocation, const Host& host) {
     const Line line(invocation);
-    const std::string& name = line.only_argument("IMAGE");
+    const std::string& name = only_argument(line, "IMAGE");
     const std::string pem = line.option("key");
     ForeignImage image(line.file(name), true);
     if (!image.has_parts()) throw Error(Code::unsupported, name + " is no SIF file: only those can be signed");

@@ -93,7 +93,7 @@ std::string as_json(const std::vector<Signer>& signers) {
 
 int VerifyCommand::run(const singularity::Invocation& invocation, const Host& host) {
     const Line line(invocation);
-    const std::string& name = line.only_argument("IMAGE");
+    const std::string& name = only_argument(line, "IMAGE");
     const Wanted wanted = wanted_of(line);
     const auto pem = pem_of(line);
     const bool json = line.flag("json");

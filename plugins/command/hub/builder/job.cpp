@@ -59,7 +59,7 @@ JobDirectory::JobDirectory(const BuilderOptions& options, const std::string& id)
 void JobDirectory::prepare(const JobInput& input) {
     make(options_.directory, 0700);
     make(path_, 0700);
-    for (const char* name : {"/work", "/work/tmp", "/work/cache", "/root", "/home"}) make(path_ + name, 0755);
+    for (const char* name : {"/build", "/build/tmp", "/build/cache", "/root", "/home"}) make(path_ + name, 0755);
     std::string settings;
     const auto set = [&](const char* name, const std::string& value) {
         settings += std::string(name) + "=" + quoted(value) + "\n";
@@ -88,10 +88,10 @@ void JobDirectory::prepare(const JobInput& input) {
                options_.internet ? "nameserver 10.0.2.3\n" : "");  // slirp4netns(1), not the host's
     write_file(path_ + "/job.sh", job_script, 0755);
     write_file(path_ + "/inside.sh", inside_script);
-    write_file(path_ + "/work/container.sh",
+    write_file(path_ + "/build/container.sh",
                "subordinate_ids=" + ids + " directory=" + quoted(input.directory.empty() ? "/build" : input.directory) +
                    "\n" + container_script);
-    write_file(path_ + "/work/definition", input.definition);
+    write_file(path_ + "/build/definition", input.definition);
     if (!input.context.empty() && ::link(input.context.c_str(), (path_ + "/context").c_str()) != 0) {
         if (errno != EXDEV && errno != EPERM && errno != EMLINK) fail("take over", input.context);
         const auto ran = run_program({"cp", "--", input.context, path_ + "/context"}, 600);
@@ -107,7 +107,7 @@ std::optional<int> JobDirectory::status() const {
 }
 
 File JobDirectory::result() const {
-    const std::string name = path_ + "/work/image.sif";
+    const std::string name = path_ + "/build/image.sif";
     File file(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat s {};
     if (file && (::fstat(file.fd(), &s) != 0 || !S_ISREG(s.st_mode))) return File();

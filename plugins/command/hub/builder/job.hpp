@@ -7,7 +7,7 @@
 //                 and the watch over time, memory and disk; when it ends, everything in there ends
 //   container.sh  in the container: unpacks the context, runs `singularity build`
 //
-// The container sees of the hub's machine: `work` as /build, its own changes (`root`, an overlay), /dev/fuse.
+// The container sees of the hub's machine: `build` as /build, its own changes (`root`, an overlay), /dev/fuse.
 #pragma once
 #include <optional>
 #include <string>

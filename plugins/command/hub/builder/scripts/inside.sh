@@ -15,7 +15,7 @@ fi
 fuse=
 [ ! -e /dev/fuse ] || fuse="--bind /dev/fuse"
 prlimit --nproc="$processes" ${address_space:+--as="$address_space"} "$program" exec $mapping --containall --no-home \
-    --no-mount tmp,cwd,sys,bind-paths --overlay "$PWD/root" --bind "$PWD/work:/build" --bind "$PWD/resolv.conf:/etc/resolv.conf" $fuse ${context:+--bind "$context:/context:ro"} \
+    --no-mount tmp,cwd,sys,bind-paths --overlay "$PWD/root" --bind "$PWD/build:/build" --bind "$PWD/resolv.conf:/etc/resolv.conf" $fuse ${context:+--bind "$context:/context:ro"} \
     --pwd /build "$image" /bin/sh /build/container.sh &
 container=$!
 
@@ -42,7 +42,7 @@ over() {
 (
     trap 'over "the build ended: it had all of the $processes processes that it may have"' EXIT
     while sleep 1; do
-        used=$(du -skx work root | awk '{ all += $1 } END { printf "%d", all }')
+        used=$(du -skx build root | awk '{ all += $1 } END { printf "%d", all }')
         [ "${used:-0}" -le $((disk / 1024)) ] || over "the build ended: it had more than $((disk / 1048576)) MiB on the disk"
     done
 ) &
