@@ -25,7 +25,9 @@ namespace {
 Url url_of(const SourceSpec& spec) {
     // "https:host/path" and "https://host/path" come here alike.
     std::string rest = spec.reference;
-    rest.erase(0, std::min(rest.find_first_not_of('/'), rest.size()));
+    if (rest.starts_with("//")) rest.erase(0, 2);
+    // "http:///path" names no host; its first folder is none either.
+    if (rest.starts_with('/')) throw Error(Code::invalid, "the URL " + spec.scheme + ":" + spec.reference + " names no host");
     return Url::parse(spec.scheme + "://" + rest);
 }
 

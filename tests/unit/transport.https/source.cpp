@@ -123,6 +123,12 @@ BOOST_AUTO_TEST_CASE(a_download_goes_on_in_the_middle_of_the_same_version) {
     BOOST_TEST((error_of([&] { whole.fetch(400); }).code() == Code::unsupported));
 }
 
+BOOST_AUTO_TEST_CASE(a_url_without_a_host_asks_nobody) {
+    for (const char* text : {"/nowhere/at/all", "///nowhere/at/all", "", "//"})
+        BOOST_CHECK_EXCEPTION(resolve(text), singularity::Error,
+                              [](const auto& e) { return std::string(e.what()).find("names no host") != std::string::npos; });
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_had_is_told) {
     const auto told = [](const std::string& target) { return error_of([&] { resolve(reference(target)); }); };
     BOOST_TEST((told("/do/status?code=404").code() == Code::not_found));
