@@ -1,10 +1,10 @@
 #include "reader.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-
-#include "files.hpp"
+#include <cstring>
 
 namespace tarball {
 
@@ -17,17 +17,6 @@ namespace {
 constexpr uint32_t piece = 128 << 10;
 constexpr size_t most_nodes = 16u << 20;
 constexpr size_t deepest = 4096;
-
-uint32_t type_bits(Type type) {
-    switch (type) {
-        case Type::directory: return S_IFDIR;
-        case Type::symlink: return S_IFLNK;
-        case Type::character: return S_IFCHR;
-        case Type::block: return S_IFBLK;
-        case Type::fifo: return S_IFIFO;
-        default: return S_IFREG;
-    }
-}
 
 // The parts of a name, without empty ones and ".".
 std::vector<std::string> parts_of(const std::string& name) {
@@ -44,15 +33,26 @@ std::vector<std::string> parts_of(const std::string& name) {
     return out;
 }
 
+std::string shown(const char* name) { return "'" + std::string(name).substr(0, 200) + "'"; }
+
 }  // namespace
 
 TarRoot::TarRoot(int fd, std::string path) : fd_(fd), path_(std::move(path)) {
     struct stat st {};
-    if (::fstat(fd, &st) != 0) throw Error(Code::io, path_ + ": " + std::strerror(errno));
+    if (::fstat(fd, &st) != 0 || ::lseek(fd, 0, SEEK_SET) != 0)
+        throw Error(Code::io, path_ + ": " + std::strerror(errno));
     add_node(S_IFDIR | 0755);
+    const Utf8Names names;
+    const Reading a(archive_read_new(), archive_read_free);
+    archive_read_support_format_tar(a.get());
     try {
-        EntryReader reader(fd, static_cast<uint64_t>(st.st_size));
-        while (auto entry = reader.next()) add(std::move(*entry));
+        check(a.get(), archive_read_open_fd(a.get(), fd, 64 << 10), Code::corrupt, "it cannot be read");
+        archive_entry* entry = nullptr;
+        for (int r; (r = archive_read_next_header(a.get(), &entry)) != ARCHIVE_EOF;) {
+            check(a.get(), r, Code::corrupt, "it is damaged");
+            // So many bytes were read up to here, without any that were only looked at.
+            add(entry, static_cast<uint64_t>(archive_filter_bytes(a.get(), 0)), static_cast<uint64_t>(st.st_size));
+        }
     } catch (const Error& e) {
         throw e.within(path_);
     }
@@ -122,45 +122,64 @@ uint64_t TarRoot::parent_of(const std::string& name, std::string& last) {
     return dir;
 }
 
-void TarRoot::add(Entry entry) {
-    std::string name;
-    const uint64_t dir = parent_of(entry.name, name);
-    if (entry.type == Type::hard_link) return add_hard_link(dir, name, entry);
+uint64_t TarRoot::find(const std::string& name) const {
+    uint64_t node = 0;
+    for (const std::string& part : parts_of(name)) {
+        const auto found = nodes_[node].children.find(part);
+        if (found == nodes_[node].children.end()) return SG_NO_NODE;
+        node = found->second;
+    }
+    return node;
+}
 
+void TarRoot::add(archive_entry* entry, uint64_t offset, uint64_t file_size) {
+    const char* given = archive_entry_pathname(entry);
+    if (!given) throw Error(Code::corrupt, "an entry has no name");
+    std::string name;
+    const uint64_t dir = parent_of(given, name);
+    if (const char* first = archive_entry_hardlink(entry)) {
+        const uint64_t target = find(first);
+        if (name.empty() || target == SG_NO_NODE || S_ISDIR(nodes_[target].attr.mode))
+            throw Error(Code::corrupt,
+                        shown(given) + " is a hard link to " + shown(first) + ", which is no file before it");
+        ++nodes_[target].attr.nlink;
+        return place(dir, name, target);
+    }
+    if (archive_entry_sparse_count(entry) > 0)
+        throw Error(Code::unsupported, "it holds sparse files", "Make it again without tar's option --sparse.");
+
+    const uint32_t type = archive_entry_filetype(entry);
     uint64_t node = 0;
     if (name.empty()) {
-        if (entry.type != Type::directory) throw Error(Code::corrupt, "the root of the tarball is no directory");
-    } else if (const auto found = nodes_[dir].children.find(name); entry.type == Type::directory &&
-                                                                   found != nodes_[dir].children.end() &&
-                                                                   S_ISDIR(nodes_[found->second].attr.mode)) {
-        node = found->second;  // listed after what is in it, or twice: it keeps its children
+        if (type != S_IFDIR) throw Error(Code::corrupt, "its root is no directory");
+    } else if (const uint64_t known = lookup(dir, name);
+               type == S_IFDIR && known != SG_NO_NODE && S_ISDIR(nodes_[known].attr.mode)) {
+        node = known;  // listed after what is in it, or twice: it keeps its children
     } else {
         node = add_node(0);
         place(dir, name, node);
     }
     Node& n = nodes_[node];
-    n.attr.mode = type_bits(entry.type) | entry.mode;
-    n.attr.uid = entry.uid, n.attr.gid = entry.gid, n.attr.mtime = entry.mtime;
-    n.attr.major = entry.major, n.attr.minor = entry.minor;
-    n.offset = entry.offset;
-    if (entry.type == Type::file) n.attr.size = entry.size;
-    if (entry.type == Type::symlink) n.attr.size = entry.link.size(), n.link = std::move(entry.link);
-    n.xattrs = std::move(entry.xattrs);
-    total_ += n.attr.size;
-}
-
-void TarRoot::add_hard_link(uint64_t dir, const std::string& name, const Entry& entry) {
-    uint64_t target = 0;
-    for (const std::string& part : parts_of(entry.link)) {
-        const auto found = nodes_[target].children.find(part);
-        target = found == nodes_[target].children.end() ? SG_NO_NODE : found->second;
-        if (target == SG_NO_NODE) break;
+    n.attr.mode = type | (archive_entry_mode(entry) & 07777);
+    n.attr.uid = static_cast<uint32_t>(archive_entry_uid(entry));
+    n.attr.gid = static_cast<uint32_t>(archive_entry_gid(entry));
+    n.attr.mtime = archive_entry_mtime(entry);
+    n.attr.major = static_cast<uint32_t>(archive_entry_rdevmajor(entry));
+    n.attr.minor = static_cast<uint32_t>(archive_entry_rdevminor(entry));
+    if (type == S_IFREG) {
+        n.offset = offset;
+        n.attr.size = static_cast<uint64_t>(archive_entry_size(entry));
+        if (offset > file_size || n.attr.size > file_size - offset)
+            throw Error(Code::corrupt, "it ends inside of " + shown(given));
     }
-    if (name.empty() || target == SG_NO_NODE || S_ISDIR(nodes_[target].attr.mode))
-        throw Error(Code::corrupt, "'" + entry.name.substr(0, 200) + "' is a hard link to '" +
-                                       entry.link.substr(0, 200) + "', which is no file before it");
-    ++nodes_[target].attr.nlink;
-    place(dir, name, target);
+    if (const char* target = type == S_IFLNK ? archive_entry_symlink(entry) : nullptr)
+        n.attr.size = std::strlen(n.link.assign(target).c_str());
+    archive_entry_xattr_reset(entry);
+    const char* key = nullptr;
+    const void* value = nullptr;
+    for (size_t size = 0; archive_entry_xattr_next(entry, &key, &value, &size) == ARCHIVE_OK;)
+        n.xattrs.emplace_back(key, std::string(static_cast<const char*>(value), size));
+    total_ += n.attr.size;
 }
 
 uint64_t TarRoot::lookup(uint64_t dir, std::string_view name) {
@@ -173,8 +192,8 @@ void TarRoot::list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* ar
     const auto& children = at(dir).children;
     if (cursor >= children.size()) return;
     for (auto it = std::next(children.begin(), static_cast<ptrdiff_t>(cursor)); it != children.end(); ++it)
-        if (visit(arg, it->first.data(), it->first.size(), it->second, at(it->second).attr.mode & S_IFMT, ++cursor) !=
-            0)
+        if (visit(arg, it->first.data(), it->first.size(), it->second, nodes_[it->second].attr.mode & S_IFMT,
+                  ++cursor) != 0)
             return;
 }
 
@@ -187,8 +206,14 @@ uint64_t TarRoot::read(uint64_t node, uint64_t offset, void* data, uint64_t capa
     const Node& n = at(node);
     if (!S_ISREG(n.attr.mode) || offset >= n.attr.size) return 0;
     const uint64_t want = std::min(capacity, n.attr.size - offset);
-    if (read_at(fd_, data, want, n.offset + offset) != want)
-        throw Error(Code::corrupt, path_ + " is shorter than it was");
+    for (uint64_t done = 0; done < want;) {
+        const ssize_t r =
+            ::pread(fd_, static_cast<char*>(data) + done, want - done, static_cast<off_t>(n.offset + offset + done));
+        if (r < 0 && errno == EINTR) continue;
+        if (r < 0) throw Error(Code::io, "cannot read " + path_ + ": " + std::strerror(errno));
+        if (r == 0) throw Error(Code::corrupt, path_ + " is shorter than it was");
+        done += static_cast<uint64_t>(r);
+    }
     return want;
 }
 

@@ -3,7 +3,7 @@
 #include <map>
 #include <singularity/format.hpp>
 
-#include "entry.hpp"
+#include "archive.hpp"
 
 namespace tarball {
 
@@ -34,13 +34,11 @@ private:
 
     const Node& at(uint64_t node) const;
     uint64_t add_node(uint32_t mode);
-    // The directory that holds the entry of this name, made where the tarball does not list it; `last` is the name in
-    // it,
-    // "" for the root itself.
+    // The directory above `name`, made where the tarball does not list it; `last` is the name in it, "" for the root.
     uint64_t parent_of(const std::string& name, std::string& last);
-    void add(Entry entry);
-    void add_hard_link(uint64_t dir, const std::string& name, const Entry& entry);
+    uint64_t find(const std::string& name) const;
     void place(uint64_t dir, const std::string& name, uint64_t node);
+    void add(archive_entry* entry, uint64_t offset, uint64_t file_size);
     // Archives of images are tarballs as well, and not meant to be run as they are.
     void refuse_archives() const;
 

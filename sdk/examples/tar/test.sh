@@ -72,7 +72,6 @@ for name in one two; do
     diff expected.txt got.txt
 done
 same "$("$program" exec one.tar /bin/cat "/$long/$long/file")" "a text"
-same "$(($(stat -c %s one.tar) % 10240))" 0
 "$program" build --tar again.tar pax.tar
 cmp one.tar again.tar
 
@@ -130,10 +129,10 @@ refused below.tar "is no directory"
 refused loop.tar "no file before it"
 refused nowhere.tar "no file before it"
 refused short.tar "ends inside of 'a'"
-refused root.tar "root of the tarball is no directory"
-refused huge.tar "too large"
-refused sparse.tar "sparse files"
-refused sum.tar "sum of a header"
+refused root.tar "its root is no directory"
+refused huge.tar "damaged|ends inside"
+refused sparse.tar "damaged|sparse files|cannot be in"
+refused sum.tar "damaged|an entry has no name"
 refused oci.tar "is an OCI archive"
 refused docker.tar "is a Docker archive"
 if "$program" build --tar --compress zstd no.tar pax.tar 2>output.txt; then exit 1; fi

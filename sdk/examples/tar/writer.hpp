@@ -4,7 +4,7 @@
 #include <map>
 #include <singularity/format.hpp>
 
-#include "entry.hpp"
+#include "archive.hpp"
 
 namespace tarball {
 
@@ -25,14 +25,13 @@ private:
         uint64_t offset, size;
     };
 
-    void write(const singularity::ForeignRoot& tree, uint64_t node, const std::string& name,
+    void write(archive* to, const singularity::ForeignRoot& tree, uint64_t node, const std::string& name,
                const singularity::Host& host);
-    void flush();
+    void copy(archive* to, const Content& content, const singularity::Host& host);
 
     int fd_, contents_;
     std::vector<Content> known_;  // by the id that `content` gave
-    uint64_t contents_size_ = 0, written_ = 0;
-    std::string waiting_;                          // headers that are not written yet
+    uint64_t contents_size_ = 0;
     std::map<uint64_t, std::string> first_names_;  // of files with several names, by inode
 };
 
