@@ -11,6 +11,16 @@ mapfile -t pages < <(find "$SG_SOURCE/README.md" "$SG_SOURCE/docs/user" "$SG_SOU
 run python3 "$SUPPORT/run_docs.py" --check "${pages[@]}"
 [ "$RC" = 0 ] || { fail "something is shown that does not exist"; told; }
 
+check "every option and configuration key that the prose names exists"
+mapfile -t helps < <(find "$SG_SOURCE/plugins" -name README.md | sort)
+run python3 "$SUPPORT/check_words.py" "${pages[@]}" "${helps[@]}"
+[ "$RC" = 0 ] || { fail "something is named that does not exist"; told; }
+printf 'The key `cache.nothing` and `--no-such-option`.\n' >wrong.md
+run python3 "$SUPPORT/check_words.py" wrong.md
+expect_rc 1
+expect_out 'wrong.md:1: there is no option --no-such-option'
+expect_out 'wrong.md:1: there is no key cache.nothing'
+
 check "links lead to files and headings that exist"
 run python3 - "$SG_SOURCE" <<'P'
 import os, re, subprocess, sys
