@@ -270,7 +270,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
         }
     }
     for (const auto& e : extra) images.push_back(e.for_launch(kernel_mounts));
-    const std::string shown_path = image.path();
+    const std::string shown_path = facts.path;  // also where it runs from what it was unpacked to
     std::vector<const char*> signers;
     if (policy.signers) {
         for (const auto& s : *policy.signers) signers.push_back(s.c_str());

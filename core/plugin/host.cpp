@@ -29,7 +29,10 @@ std::string absolute(const std::string& path) {
     // An open descriptor may lead to a file that has no name (any more).
     if (path.starts_with("/proc/self/fd/") && access(path.c_str(), R_OK) == 0) return path;
     if (realpath(path.c_str(), buffer)) return buffer;
-    throw_errno("cannot open", path);
+    const Error failure = system_error(errno, "cannot open", path);
+    if (failure.code() != Code::not_found || path.find('/') != std::string::npos) throw failure;
+    // Other engines take a bare name for an image of a registry.
+    throw Error(failure.code(), failure.message(), "An image that is not in this directory is named with its scheme: SCHEME://" + path + " ('singularity help' lists the schemes).");
 }
 
 std::vector<uint8_t> head_of(const std::string& path) {

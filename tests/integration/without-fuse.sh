@@ -24,6 +24,16 @@ expect_rc 42
 refuse_err 'Unpacking'
 expect_equal "$(ls "$UNPACKED" | wc -l)" 1
 
+check "it keeps its name: in the container's environment and in the list of instances"
+run me singularity exec "$I" sh -c 'echo "$SINGULARITY_NAME"; echo "$SINGULARITY_CONTAINER"'
+expect_out '^full\.sif$'
+expect_out "^$I$"
+ok me singularity instance start "$I" kept
+run me singularity instance list
+expect_out "$I"
+refuse_out 'unpacked'
+ok me singularity instance stop kept
+
 check "it is read-only, and --writable does not reach the cache"
 run me singularity exec "$I" sh -c 'echo x > /new'
 [ $RC != 0 ] || fail "the cached directory was written to"

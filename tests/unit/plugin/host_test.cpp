@@ -103,6 +103,8 @@ BOOST_FIXTURE_TEST_CASE(an_image_is_opened_by_the_format_that_knows_it, World) {
     BOOST_TEST(holds(failure([&] { host().open_image(write("other", "BAD!")); }), "no image that any registered format knows | Formats: flat."));
     BOOST_TEST(holds(failure([&] { host().open_image(write("empty", "")); }), "is empty"));
     BOOST_TEST(holds(failure([&] { host().open_image(at("none")); }), "cannot open " + at("none") + ": No such file"));
+    BOOST_TEST(!holds(failure([&] { host().open_image(at("none")); }), "SCHEME"));
+    BOOST_TEST(holds(failure([&] { host().open_image("bare-name-that-is-no-file"); }), "SCHEME://bare-name-that-is-no-file"));
     BOOST_TEST(holds(failure([&] { host().open_image("/dev/null"); }), "neither a file nor a directory"));
     BOOST_TEST(holds(failure([&] { host().open_image(path()); }), "no image"));
 }
