@@ -17,6 +17,7 @@
 #include "image/config.hpp"
 #include "lookup/source_uri.hpp"
 #include "image/oci_manifest.hpp"
+#include "metadata/inspect.hpp"
 #include "metadata/oci.hpp"
 #include "rootfs/copy.hpp"
 #include "rootfs/tree.hpp"
@@ -116,6 +117,7 @@ void write_copy(const Making& m, const std::string& path, Target& target) {
     BuildFacts facts = facts_of(m);
     facts.arch = *info.arch ? info.arch : m.request.arch;
     facts.time = result_time("");
+    facts.kept_config = read_part(image, "json", "oci-config.json", m.call).value_or("");
     const Metadata metadata = Metadata::for_base(facts, root);
     ImageWriter writer = open_writer(m, target, identity_of(path), facts.arch, facts.time);
     say_creating(m.format);

@@ -107,6 +107,7 @@ private:
         BuildFacts facts;
         for (const definition::Key& key : stage.header) facts.header.emplace_back(key.name, key.value);
         facts.config = base.config;
+        facts.kept_config = base.kept_config;
         facts.arch = base.arch;
         facts.time = result_time(base.layers ? base.config->created : "");
         // Commands that ran today make an image of today.

@@ -73,6 +73,7 @@ void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
     base.arch = *info.arch ? info.arch : base.request.arch;
     base.image = std::make_unique<OpenedImage>(std::move(image));
     if (base.is_new) base.config = recorded_config(*base.image, call);
+    else base.kept_config = read_part(*base.image, "json", "oci-config.json", call).value_or("");
     if (!base.identity.empty()) return;
     base.identity = identity_of(base.image->path());
 }

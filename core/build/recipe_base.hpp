@@ -38,6 +38,7 @@ struct RecipeBase {
     bool recipe = false, empty = false;
 
     std::optional<ImageConfig> config;  // of an OCI image
+    std::string kept_config;            // what an `image` that is not new has recorded of the image that it was made from
     bool is_new = false;                // `image` was converted from layers, now or by an earlier build
     std::string arch, identity;         // identity: equal texts, equal bytes (as far as that can be told cheaply)
 };

@@ -213,6 +213,7 @@ std::vector<Metadata::Part> Metadata::parts() const {
     if (!facts_.deffile.empty()) out.push_back({"deffile", "", facts_.deffile});
     out.push_back({"json", "inspect-metadata.json", attributes_json(attributes_)});
     if (facts_.config) out.push_back({"json", "oci-config.json", facts_.config->config});
+    else if (!facts_.kept_config.empty()) out.push_back({"json", "oci-config.json", facts_.kept_config});
     return out;
 }
 

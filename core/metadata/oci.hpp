@@ -27,6 +27,7 @@ namespace sg {
 struct BuildFacts {
     std::vector<std::pair<std::string, std::string>> header;  // words of the definition's header: bootstrap, from, ...
     std::optional<ImageConfig> config;                        // of an OCI image
+    std::string kept_config;                                  // without `config`: what the base has recorded of its own, as it is
     std::string arch;                                         // Go's name
     std::optional<int64_t> time;                              // seconds since 1970 UTC
     std::string version;                                      // of the product

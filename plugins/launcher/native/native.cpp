@@ -12,70 +12,17 @@
 
 #include <singularity/launcher.hpp>
 
-#include "action.hpp"
-#include "environment.hpp"
 #include "first_process.hpp"
 #include "instance.hpp"
 #include "namespaces.hpp"
+#include "payload.hpp"
 #include "privileges.hpp"
 #include "report.hpp"
 #include "rootfs.hpp"
 #include "spec.hpp"
-#include "wrapper.hpp"
 
 namespace native {
 namespace {
-
-const singularity::Host host_log;
-
-// A program started with a closed descriptor 0, 1 or 2 would get our files there.
-void open_standard_descriptors() {
-    for (int fd = 0; fd < 3; ++fd) {
-        if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-        const int null = ::open("/dev/null", O_RDWR);
-        if (null >= 0 && null != fd) {
-            ::dup2(null, fd);
-            ::close(null);
-        }
-    }
-}
-
-void enter_directory(const Spec& spec, Variables& variables) {
-    std::string now = spec.cwd;
-    if (::chdir(spec.cwd.c_str()) != 0) {
-        const int reason = errno;
-        if (spec.cwd_required) throw system_error(reason, "cannot enter the directory", spec.cwd + " in the container");
-        now.clear();
-        for (const auto& other : spec.cwd_fallback) {
-            if (::chdir(other.c_str()) != 0) continue;
-            now = other;
-            break;
-        }
-        if (now.empty()) {
-            if (::chdir("/") != 0) fail("cannot enter /");
-            now.assign(1, '/');
-        }
-        host_log.warn(system_error(reason, "cannot enter the directory", spec.cwd + " in the container").message() + ", using " + now);
-    }
-    variables["PWD"] = now;
-}
-
-// From inside all namespaces to the payload.
-[[noreturn]] void become_payload(const Spec& spec, Privileges& privileges) {
-    privileges.apply(spec);
-    ContainerEnvironment environment;
-    Variables nothing;
-    enter_directory(spec, nothing);  // before the scripts, as they may look around
-    environment = container_environment(spec);
-    if (environment.exited && !spec.instance.title.empty())  // nobody waits for the status of a service
-        throw Error(Code::invalid, "the image's environment scripts ended the start with status " + std::to_string(environment.status),
-                    "what they said is in " + spec.instance.err);
-    if (environment.exited) ::_exit(environment.status);
-    environment.variables["PWD"] = nothing["PWD"];
-    CommandLine command = command_for(spec, environment.variables);
-    wrap(spec, command);
-    execute(command, environment.variables, spec.images[0].arch);
-}
 
 // The user namespace, and what must be there before the mount namespace.
 void enter_and_prepare(const Spec& spec, Rootfs& rootfs, pid_t lives) {
@@ -125,7 +72,8 @@ public:
         rootfs.build();
         rootfs.enter();
         rootfs.start_container_programs();
-        become_payload(spec, privileges);
+        privileges.apply(spec);
+        become_payload(spec);
     }
 
     int run(const sg_launch& launch) override {
@@ -143,7 +91,10 @@ public:
         open_standard_descriptors();
         Privileges privileges;
         privileges.prepare(spec);
-        join_instance(directory, [&] { become_payload(spec, privileges); });
+        join_instance(directory, [&] {
+            privileges.apply(spec);
+            become_payload(spec);
+        });
     }
     void signal(const std::string& directory, int number) override { signal_instance(directory, number); }
     std::string state(const std::string& directory) override { return instance_state(directory); }
@@ -212,7 +163,8 @@ private:
         const auto payload = [&] {
             or_send_error(errors, [&] {
                 rootfs.start_container_programs();
-                become_payload(spec, privileges);
+                privileges.apply(spec);
+                become_payload(spec);
             });
         };
         if (service) be_service(*service, errors, payload);

@@ -311,11 +311,36 @@ bool Rootfs::mount_fuse(const Mount& m, int target) {
     return true;
 }
 
+// A directory of the image that can be written to: an overlay of its own, so that nothing is copied.
+bool Rootfs::mount_volume(int target, std::string& warning) {
+    struct stat s;
+    if (::fstat(target, &s) != 0) return false;
+    const std::string name = "volume" + std::to_string(counter_++), upper = name + "/upper", work = name + "/work";
+    make_directory(session_.fd.get(), name, 0755);
+    make_directory(session_.fd.get(), upper, 0755);
+    make_directory(session_.fd.get(), work, 0700);
+    (void)!::fchownat(session_.fd.get(), upper.c_str(), s.st_uid, s.st_gid, 0);
+    if (::fchmodat(session_.fd.get(), upper.c_str(), s.st_mode & 07777, 0) != 0) fail("cannot set the mode of", upper);
+    const std::string options = "lowerdir=" + fd_path(target) + ",upperdir=" + session_.path + "/" + upper + ",workdir=" + session_.path + "/" + work;
+    // An overlay clones the mount below it, which an unbindable one refuses (build()).
+    const bool shown = ::mount(nullptr, root_path_.c_str(), nullptr, MS_PRIVATE, nullptr) == 0 &&
+                       mount_new("overlay", target, MS_NOSUID | MS_NODEV, options + (spec_.user ? ",userxattr" : ""));
+    const int reason = errno;
+    if (::mount(nullptr, root_path_.c_str(), nullptr, MS_UNBINDABLE, nullptr) != 0) fail("cannot set the propagation of", root_path_);
+    if (shown) return true;
+    warning = "an empty directory is shown, as the kernel lays no overlay here: " + system_error(reason, "overlay").message();
+    Flags flags;
+    flags.no_suid = flags.no_dev = true;
+    return bind(session_.path + "/" + upper, target, flags, warning);
+}
+
 bool Rootfs::apply_at(const Mount& m, int target, std::string& warning) {
+    if (m.only_place) return true;
     Flags flags{m.recursive, m.read_only, m.no_suid, m.no_dev, m.no_exec};
     if (m.type == "bind") return bind(m.source, target, flags, warning);
     if (m.type == "image") return bind_of_image(m, target, flags, warning);
     if (m.type == "fuse") return mount_fuse(m, target);
+    if (m.type == "volume") return mount_volume(target, warning);
     if (m.type == "generated") {
         const std::string source = generated(m, root_.get());
         return source.empty() || bind(source, target, flags, warning);
@@ -426,6 +451,11 @@ void Rootfs::build() {
         if (::mount(nullptr, path.c_str(), nullptr, MS_UNBINDABLE, nullptr) != 0) fail("cannot set the propagation of", path);
     for (const auto& m : spec_.mounts) apply(m);
     ::umask(mask);
+}
+
+const std::string& Rootfs::hand_over() {
+    if (::mount(nullptr, root_path_.c_str(), nullptr, MS_PRIVATE, nullptr) != 0) fail("cannot set the propagation of", root_path_);
+    return root_path_;
 }
 
 void Rootfs::enter() {

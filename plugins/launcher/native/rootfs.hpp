@@ -27,6 +27,11 @@ public:
     void prepare();
     void build();
     void enter();
+    // In place of enter(), for a program that makes this tree the container's root by itself: its path. May be bound.
+    const std::string& hand_over();
+    int root() const { return root_.get(); }              // after build()
+    const Session& session() const { return session_; }  // after build()
+    std::vector<ContainerProgram>& container_programs() { return container_programs_; }
     // Those of --fusemount that run in the container, after enter().
     void start_container_programs() { native::start_container_programs(std::move(container_programs_)); }
 
@@ -47,6 +52,7 @@ private:
     bool mount_fuse(const Mount& mount, int target);
     bool bind_of_image(const Mount& mount, int target, const Flags& flags, std::string& warning) const;
     std::string staged(const Mount& mount);
+    bool mount_volume(int target, std::string& warning);
     std::string generated(const Mount& mount, int root);
     bool cover_top(const Mount& mount);
 

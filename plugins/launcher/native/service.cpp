@@ -77,7 +77,7 @@ public:
             siginfo_t info;
             const int signal = ::sigwaitinfo(&set, &info);
             if (signal <= 0 || signal == SIGCHLD || signal == SIGURG) continue;
-            if (ends_programs(signal)) stopping_ = signal;
+            if (ends_programs(signal) || signal == service_.stop_signal) stopping_ = signal;
             if (child_ > 0) {
                 // Its group, as a script's commands are to hear of it too.
                 if (::kill(-child_, signal) != 0) ::kill(child_, signal);

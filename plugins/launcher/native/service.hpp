@@ -12,6 +12,7 @@ struct Service {
     std::string title;       // what process lists show as its command line
     Fd in, out, err;         // the standard streams of everything in it
     bool own_processes = true;  // it is the first process of a PID namespace
+    int stop_signal = 0;        // one more that ends it, beside SIGINT, SIGTERM and SIGQUIT
 };
 
 // Before the first process is made: a session of its own, no terminal, no signals of the caller's job.

@@ -17,7 +17,8 @@ struct Mount {
     // "bind"; "proc", "sysfs", "tmpfs", "mqueue"; "session": an empty directory of the session's
     // memory; "generated": a file that this launcher makes (source "passwd" or "group") or that
     // `content` gives; "dev": a /dev of our own; "image": `source` inside the image number `image`;
-    // "fuse": what `command` serves; "files": a directory of files of the host
+    // "fuse": what `command` serves; "files": a directory of files of the host; "volume": the
+    // directory that is there, changes of which are kept in the session's memory
     std::string type;
     std::string source;
     std::string content;
@@ -36,6 +37,7 @@ struct Mount {
     bool daemon = false;               // it goes to the background by itself
     bool terminals = true;             // "dev": with a /dev/pts of its own
     Missing missing = Missing::fail;  // the destination is not there and cannot be made
+    bool only_place = false;           // somebody else mounts there: only the destination must be (never in a LaunchSpec)
 };
 
 struct Mapping {
