@@ -41,6 +41,7 @@ travels() {
     login "$ALICE"
     run me singularity push --description "fortune and cow of $WHO" "$T/signed.sif" "library://$name:v1,latest"
     expect_rc 0
+    expect_err '^INFO:    The signatures of .*signed\.sif were not checked'
     expect_err '^INFO:    Now uploading signed.sif to the library$'
     expect_err '^INFO:    Setting tag v1$'
     expect_err '^INFO:    Setting tag latest$'

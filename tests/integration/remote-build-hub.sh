@@ -1,23 +1,29 @@
-# `build --remote` with a hub of ours that builds: from the definition to an image that runs here.
+# `build --remote` with a hub of ours that builds, behind nginx: from the definition to an image that runs here.
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/builder.sh"
+. "$SUPPORT/hub_nginx.sh"
+need_tool nginx openssl
 singularity plugin list | grep -q '^remote-build ' || skip "this build has no remote-build"
 
 builder_image "$USER_HOME/builder.sif" || { fail "the builder image"; finish; }
 configure "executor: local" "image: $USER_HOME/builder.sif" "time: 120" "memory: 4000000000" "disk: 2000000000" "processes: 400"
 add_user alice
 TOKEN=$(token_of alice)
-hub_start || finish
+mkdir "$T/certs" && bash "$SUPPORT/certificates.sh" "$T/certs"
+export SSL_CERT_FILE=$T/certs/ca.crt CURL_CA_BUNDLE=$T/certs/ca.crt
+PROXY=$(free_port)
+hub_start --behind-proxy --url "https://localhost:$PROXY" || finish
+nginx_before "${URL##*:}" "$PROXY" "$T/certs"
+URL=https://localhost:$PROXY
 mkdir -p "$HOME/.singularity"
 cat >"$HOME/.singularity/remote.yaml" <<YAML
 Active: site
 Remotes:
   site:
-    URI: ${URL#http://}
+    URI: ${URL#https://}
     Token: $TOKEN
     System: false
     Exclusive: false
-    Insecure: true
 YAML
 chmod 600 "$HOME/.singularity/remote.yaml"
 LIMIT=200
@@ -91,4 +97,5 @@ expect_failure
 expect_err '401'
 expect_err 'remote login'
 hub_stop
+kill "$NGINX"
 finish

@@ -60,9 +60,9 @@ configure() {
 }
 
 D=$USER_HOME/hub
-hub_start() {
+hub_start() { # [OPTION...]
     : >"$T/hub.out"
-    "${HUB_WORDS[@]}" singularity hub serve --data "$D" --listen 127.0.0.1:0 >"$T/hub.out" 2>"$T/hub.err" &
+    "${HUB_WORDS[@]}" singularity hub serve --data "$D" --listen 127.0.0.1:0 "$@" >"$T/hub.out" 2>"$T/hub.err" </dev/null &
     HUB=$!
     for _ in $(seq 200); do
         URL=$(sed -n 's/^The hub listens on //p' "$T/hub.out")

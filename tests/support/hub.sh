@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # hub.sh: a hub of a test's own.
 
-# start_hub DIR: serves DIR on a free port; HUB is its process, URL its address, PORT its port.
+# start_hub DIR [OPTION...]: serves DIR on a free port, or LISTEN_PORT; HUB is its process, URL its address, PORT its port.
 start_hub() {
+    local data=$1
+    shift
     : >"$T/serve.out" # what an earlier one said
-    singularity hub serve --data "$1" --listen 127.0.0.1:0 >"$T/serve.out" 2>"$T/serve.err" &
+    singularity hub serve --data "$data" --listen "127.0.0.1:${LISTEN_PORT:-0}" "$@" >"$T/serve.out" 2>"$T/serve.err" </dev/null &
     HUB=$!
     for _ in $(seq 400); do
         URL=$(sed -n 's/^The hub listens on //p' "$T/serve.out")

@@ -11,14 +11,24 @@
 #   viewers TOKEN BUILD COUNT        so many at once: how many got the same whole log and the close 1000
 #   frames TOKEN BUILD HEX           sends these bytes after the handshake; the code of the server's close
 #   upgrade TOKEN BUILD NAME=VALUE.. the status of a handshake with other headers
-import base64, hashlib, http.client, json, os, selectors, socket, struct, sys, time, urllib.parse
+import base64, hashlib, http.client, json, os, selectors, socket, ssl, struct, sys, time, urllib.parse
 
 base = urllib.parse.urlparse(sys.argv[1])
 command, args = sys.argv[2], sys.argv[3:]
 
 
+tls = ssl.create_default_context() if base.scheme == "https" else None  # SSL_CERT_FILE names the authority
+
+
 def connect():
+    if tls:
+        return http.client.HTTPSConnection(base.hostname, base.port, timeout=60, context=tls)
     return http.client.HTTPConnection(base.hostname, base.port, timeout=60)
+
+
+def connection(timeout=None):
+    s = socket.create_connection((base.hostname, base.port), timeout=timeout)
+    return tls.wrap_socket(s, server_hostname=base.hostname) if tls else s
 
 
 def call(token, method, path, body=None, headers={}):
@@ -47,7 +57,7 @@ def image(token, name, data):
 
 
 def websocket(token, build, headers={}):
-    s = socket.create_connection((base.hostname, base.port), timeout=120)
+    s = connection(120)
     key = base64.b64encode(os.urandom(16)).decode()
     head = {"Host": base.netloc, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13"}
     if token != "-":
@@ -170,11 +180,15 @@ elif command == "get":
 elif command == "cut":
     data = open(args[2], "rb").read()
     _, i = image(args[0], args[1], data)
-    s = socket.create_connection((base.hostname, base.port))
+    s = connection()
     head = f"POST /v1/imagefile/{i} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {args[0]}\r\nContent-Length: {len(data)}\r\n\r\n"
     s.sendall(head.encode() + data[:1000])
-    s.shutdown(socket.SHUT_WR)
-    print(s.recv(4096).split(b" ")[1].decode())
+    if tls:  # Python ends TLS as a whole
+        s.close()
+        print("gone")
+    else:
+        s.shutdown(socket.SHUT_WR)
+        print(s.recv(4096).split(b" ")[1].decode())
 elif command == "addkey":
     status, text = call(args[0], "POST", "/pks/add", urllib.parse.urlencode({"keytext": open(args[1]).read()}), {"Content-Type": "application/x-www-form-urlencoded"})
     print(status, text.decode(errors="replace"))

@@ -1,7 +1,10 @@
 #include "hub/commands.hpp"
 
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <iostream>
@@ -9,6 +12,7 @@
 #include "hub/builder/builder.hpp"
 #include "hub/builder/logs.hpp"
 #include "hub/service.hpp"
+#include "hub/store/lock.hpp"
 
 namespace hub {
 
@@ -45,6 +49,40 @@ const std::string& only_argument(const Invocation& line) {
     return line.arguments.front();
 }
 
+int again_fd = -1;
+
+// SIGHUP asks a daemon to read its files again; at a terminal it means that the terminal has gone, and ends the hub.
+int watch_hangups() {
+    if (::isatty(STDIN_FILENO) == 1) return -1;
+    again_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+        const int before = errno;
+        const uint64_t one = 1;
+        (void)!::write(again_fd, &one, sizeof one);
+        errno = before;
+    };
+    action.sa_flags = SA_RESTART;
+    if (again_fd >= 0) ::sigaction(SIGHUP, &action, nullptr);
+    return again_fd;
+}
+
+std::unique_ptr<TlsFront> tls_of(const Invocation& line, const ServerOptions& options) {
+    const auto file = [&](const char* name) {
+        const std::string path = option(line, name);
+        return path.empty() || path[0] == '/' ? path : line.directory + "/" + path;
+    };
+    TlsOptions tls;
+    tls.certificate = file("tls-cert");
+    tls.key = file("tls-key");
+    if (tls.certificate.empty() && tls.key.empty()) return nullptr;
+    if (tls.certificate.empty() || tls.key.empty()) throw Error(Code::usage, std::string("--tls-") + (tls.key.empty() ? "cert needs --tls-key" : "key needs --tls-cert") + ": the two files of one certificate");
+    if (options.behind_proxy) throw Error(Code::usage, "--behind-proxy and --tls-cert exclude each other: behind a proxy, the proxy speaks TLS");
+    tls.handshake_seconds = options.idle_seconds;
+    tls.stall_seconds = options.stall_seconds;
+    return std::make_unique<TlsFront>(tls);
+}
+
 int serve(const Invocation& line, const Host& host) {
     ServerOptions options;
     const std::string listen = option(line, "listen", "127.0.0.1:8080");
@@ -57,7 +95,11 @@ int serve(const Invocation& line, const Host& host) {
     options.url = option(line, "url");
     options.behind_proxy = option(line, "behind-proxy") == "true";
     ::signal(SIGPIPE, SIG_IGN);
-    Service service(data_directory(line));
+    const std::string data = data_directory(line);
+    const auto tls = tls_of(line, options);
+    options.tls = tls.get();
+    const DirectoryLock lock(data);
+    Service service(data);
     options.access_log = service.data + "/access.json";
     const auto building = BuilderOptions::read(host, service.data);
     if (building.kind != BuilderOptions::Kind::none && !building.subordinate_ids())
@@ -76,8 +118,9 @@ int serve(const Invocation& line, const Host& host) {
         service.builds = true;
     }
     Server server(router, service.accounts, options, service.counts);
-    std::cout << "The hub listens on http://" << options.host << ":" << server.port() << std::endl;
-    server.run(host.cancel_fd());
+    const int hangups = watch_hangups();  // before it says that it is there
+    std::cout << "The hub listens on " << (tls ? "https://" : "http://") << options.host << ":" << server.port() << std::endl;
+    server.run(host.cancel_fd(), hangups);
     return 0;
 }
 

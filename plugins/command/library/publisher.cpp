@@ -174,6 +174,9 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
             throw Error(Code::veto, "\"" + path + "\": image is not signed",
                         "Sign it (singularity sign " + path + "), or push it as it is with --allow-unsigned.");
         host.warn("Skipping container verification");
+    } else {
+        // The keys are another plugin's; who pulls it looks for himself.
+        host.info("The signatures of " + path + " were not checked (singularity verify " + path + ")");
     }
     const Client client = client_for(reference, to.option("library"), to.option("no-https") == "true", host);
     if (client.service().token().empty())

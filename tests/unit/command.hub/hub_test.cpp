@@ -1,5 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
+#include <sqlite3.h>
+
 #include <cstdlib>
 #include <filesystem>
 
@@ -127,4 +129,47 @@ BOOST_AUTO_TEST_CASE(garbage_collection_keeps_running_uploads_and_what_images_ha
     BOOST_TEST(!f.service.blobs->open(lost));
     BOOST_TEST((f.service.blobs->list_uploads() == std::vector<std::string>{"running"}));
     BOOST_TEST(find_damage(f.service).size() == 1U);  // the kept file is empty, and so has another hash
+}
+
+BOOST_AUTO_TEST_CASE(a_database_of_the_first_version_becomes_the_newest_with_all_that_it_holds) {
+    Directory directory;
+    const std::string file = directory.path + "/hub.db";
+    sqlite3* raw = nullptr;
+    BOOST_REQUIRE(sqlite3_open(file.c_str(), &raw) == SQLITE_OK);
+    const auto run = [&](const std::string& sql) { BOOST_REQUIRE_MESSAGE(sqlite3_exec(raw, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK, sqlite3_errmsg(raw)); };
+    run(schema_versions()[0]);
+    run("PRAGMA user_version = 1;"
+        "INSERT INTO users(name, password, admin, created) VALUES('alice', 'scrypt$x$y', 1, 5);"
+        "INSERT INTO entities VALUES('e', 'alice', '', 5);"
+        "INSERT INTO collections VALUES('c', 'e', 'default', '', 1, 5);"
+        "INSERT INTO containers(id, collection, name, description, private, created) VALUES('n', 'c', 'cow', 'says moo', 0, 5);"
+        "INSERT INTO images(id, container, hash, description, uploaded, created) VALUES('i', 'n', 'sha256.aa', '', 1, 5);"
+        "INSERT INTO tags VALUES('n', 'amd64', 'v1', 'i', 5);"
+        "INSERT INTO search(rowid, container, text) VALUES(1, 'n', 'alice/default/cow says moo');");
+    sqlite3_close(raw);
+    Database db(file);
+    BOOST_TEST(static_cast<size_t>(db.query("PRAGMA user_version").at(0).number(0)) == schema_versions().size());
+    BOOST_TEST(db.query("SELECT image FROM tags WHERE tag = 'v1'").at(0).text(0) == "i");
+    BOOST_TEST(db.query("SELECT owner FROM containers").at(0).text(0) == "0");
+    BOOST_TEST(db.query("SELECT container FROM search WHERE search MATCH '\"says\"'").size() == 1U);
+    db.change("INSERT INTO contexts(id, user, digest, size, expires) VALUES('x', 1, 'd', 1, 1)");
+    BOOST_TEST(db.query("SELECT claims FROM contexts").at(0).number(0) == 1);
+    BOOST_TEST(db.damage().empty());
+}
+
+// A database in the field has run them: what once stood here stays, and more comes behind.
+BOOST_AUTO_TEST_CASE(versions_of_the_schema_that_were_published_are_as_they_were) {
+    static const std::vector<std::string> published = {
+        "1327ea3d904b8e03736761a661097e28d2ca59ec299c87233b7af33dac9d69ae",
+        "343d60ff296fc56bb6851e888f438593d8a6ee6e0c0b9026e4d55bee7bfd568d"
+    };
+    BOOST_REQUIRE(schema_versions().size() >= published.size());
+    for (size_t i = 0; i < published.size(); ++i) BOOST_TEST(sha256_hex(schema_versions()[i]) == published[i], "version " << i + 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_database_of_a_later_version_is_left_alone) {
+    Directory directory;
+    const std::string file = directory.path + "/hub.db";
+    { Database(file).query("PRAGMA user_version = 1000"); }
+    BOOST_CHECK_EXCEPTION(Database{file}, singularity::Error, [](const auto& e) { return e.message().find("later version") != std::string::npos; });
 }

@@ -1,7 +1,6 @@
 // /api/session, /api/tokens, /api/users: what the pages of the hub use (README.md).
-#include <map>
-
 #include "hub/server/json_text.hpp"
+#include "hub/server/rate_limit.hpp"
 #include "hub/service.hpp"
 
 #include <singularity/json.hpp>
@@ -9,27 +8,6 @@
 namespace hub {
 
 namespace {
-
-// At most ten failed logins in five minutes for an address, and for a name.
-class LoginLimit {
-public:
-    bool full(const std::string& who) {
-        const std::scoped_lock lock(mutex_);
-        const auto it = failures_.find(who);
-        return it != failures_.end() && it->second.first >= 10 && it->second.second > now() - 300;
-    }
-    void failed(const std::string& who) {
-        const std::scoped_lock lock(mutex_);
-        if (failures_.size() > 10000) failures_.clear();
-        auto& [count, since] = failures_[who];
-        if (since <= now() - 300) count = 0, since = now();
-        ++count;
-    }
-
-private:
-    std::mutex mutex_;
-    std::map<std::string, std::pair<int, int64_t>> failures_;
-};
 
 std::string session_json(const Identity& identity) {
     return JsonObject().add("user", identity.name).add("admin", identity.admin).add("scopes", scope_text(identity.scopes)).add("csrf", identity.csrf).text();
@@ -43,7 +21,7 @@ std::string cookie(const Request& request, const std::string& value, int64_t age
 
 void add_account_routes(Service& service, Router& router) {
     auto& accounts = service.accounts;
-    const auto limit = std::make_shared<LoginLimit>();
+    const auto limit = std::make_shared<RateLimit>(10, 300);  // failed logins, for an address and for a name
     router.add("GET", "/api/session", Access::open, [](Request& request, Reply& reply) {
         reply.data(request.identity ? session_json(request.identity) : "null");
     });
@@ -55,8 +33,8 @@ void add_account_routes(Service& service, Router& router) {
         if (limit->full(request.client) || limit->full(by_name)) throw HttpError{429, "too many failed logins: wait five minutes"};
         auto identity = accounts.login(name, body.root()["password"].text());
         if (!identity) {
-            limit->failed(request.client);
-            limit->failed(by_name);
+            limit->take(request.client);
+            limit->take(by_name);
             throw HttpError{401, "the user is unknown or the password is wrong"};
         }
         reply.http.set("Set-Cookie", cookie(request, accounts.begin_session(*identity), 12 * 3600));

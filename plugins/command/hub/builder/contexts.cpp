@@ -38,22 +38,23 @@ std::string Contexts::begin(int64_t user, const std::string& digest, int64_t siz
     std::string id;
     bool there = false;
     db.transaction([&] {
-        // One that is on its way gets a file of its own each time: its writer may still be at work.
         const auto rows = db.query("SELECT id, uploaded FROM contexts WHERE user = ? AND digest = ?", {user, digest});
         there = !rows.empty() && rows[0].flag(1);
-        if (there)
-            return (void)db.change("UPDATE contexts SET expires = ? WHERE id = ?", {now() + lifetime, rows[0].text(0)});
-        const int64_t used =
-            db.query("SELECT COALESCE(SUM(size), 0) FROM contexts WHERE user = ?", {user}).at(0).number(0);
-        if (used + size > 4 * most_)
-            throw HttpError{413, "your build contexts have " + std::to_string(used) + " bytes: delete some"};
-        id = random_hex(12);
-        if (!rows.empty()) {
-            ::unlink(file(rows[0].text(0)).c_str());
-            db.change("DELETE FROM contexts WHERE id = ?", {rows[0].text(0)});
-        }
-        db.change("INSERT INTO contexts(id, user, digest, size, expires) VALUES(?, ?, ?, ?, ?)",
-                  {id, user, digest, size, now() + lifetime});
+        const int64_t others =
+            db.query("SELECT COALESCE(SUM(size), 0) FROM contexts WHERE user = ? AND digest <> ?", {user, digest})
+                .at(0)
+                .number(0);
+        if (!there && others + size > 4 * most_)
+            throw HttpError{413, "your build contexts have " + std::to_string(others) + " bytes: delete some"};
+        id = rows.empty() ? random_hex(12) : rows[0].text(0);
+        if (rows.empty())
+            db.change("INSERT INTO contexts(id, user, digest, size, expires) VALUES(?, ?, ?, ?, ?)",
+                      {id, user, digest, size, now() + lifetime});
+        else
+            db.change(
+                "UPDATE contexts SET expires = ?, claims = claims + 1, size = CASE WHEN uploaded THEN size ELSE ? "
+                "END WHERE id = ?",
+                {now() + lifetime, size, id});
     });
     return there ? "" : base + "/upload-context/" + sealed(service_.secret, "context." + id);
 }
@@ -63,8 +64,8 @@ void Contexts::receive(const std::string& sealed_name, Request& request) {
     if (!name || !name->starts_with("context.")) throw HttpError{403, "this is no upload address of this hub"};
     const std::string id = name->substr(8);
     auto& db = service_.database;
-    const auto rows = db.query("SELECT digest, size, uploaded FROM contexts WHERE id = ? AND expires > ?", {id, now()});
-    if (rows.empty() || rows[0].flag(2)) throw HttpError{404, "the upload has ended"};
+    const auto rows = db.query("SELECT digest, size FROM contexts WHERE id = ? AND expires > ?", {id, now()});
+    if (rows.empty()) throw HttpError{404, "the upload has ended"};
     // Written beside, so that of two at once neither changes what the other has checked.
     const std::string beside = file(id) + "." + random_hex(6);
     try {
@@ -77,7 +78,8 @@ void Contexts::receive(const std::string& sealed_name, Request& request) {
         if ("sha256." + hash != rows[0].text(0))
             throw HttpError{400, "the uploaded bytes have the hash sha256." + hash + ", not " + rows[0].text(0)};
         db.transaction([&] {
-            if (db.change("UPDATE contexts SET uploaded = 1 WHERE id = ?", {id}) == 0)
+            // Another may have sent the same bytes meanwhile; a job may have its hands on that file.
+            if (db.change("UPDATE contexts SET uploaded = 1, size = ? WHERE id = ?", {rows[0].number(1), id}) == 0)
                 throw HttpError{404, "the upload has ended"};
             if (::rename(beside.c_str(), file(id).c_str()) != 0)
                 throw Error(Code::io, "cannot keep '" + file(id) + "': " + std::strerror(errno));
@@ -89,14 +91,16 @@ void Contexts::receive(const std::string& sealed_name, Request& request) {
 }
 
 bool Contexts::remove(int64_t user, const std::string& digest) {
+    auto& db = service_.database;
     bool found = false;
-    service_.database.transaction([&] {
-        for (const auto& r :
-             service_.database.query("SELECT id FROM contexts WHERE user = ? AND digest = ?", {user, digest})) {
-            ::unlink(file(r.text(0)).c_str());
-            service_.database.change("DELETE FROM contexts WHERE id = ?", {r.text(0)});
-            found = true;
-        }
+    db.transaction([&] {
+        const auto rows = db.query("SELECT id, claims FROM contexts WHERE user = ? AND digest = ?", {user, digest});
+        found = !rows.empty();
+        if (!found) return;
+        const std::string& id = rows[0].text(0);
+        if (rows[0].number(1) > 1) return (void)db.change("UPDATE contexts SET claims = claims - 1 WHERE id = ?", {id});
+        ::unlink(file(id).c_str());
+        db.change("DELETE FROM contexts WHERE id = ?", {id});
     });
     return found;
 }
@@ -112,8 +116,9 @@ void Contexts::sweep() {
     auto& db = service_.database;
     for (const auto& r : db.query("SELECT id FROM contexts WHERE expires < ?", {now()}))
         db.transaction([&] {
-            ::unlink(file(r.text(0)).c_str());
-            db.change("DELETE FROM contexts WHERE id = ?", {r.text(0)});
+            // Somebody may just have claimed it again.
+            if (db.change("DELETE FROM contexts WHERE id = ? AND expires < ?", {r.text(0), now()}) > 0)
+                ::unlink(file(r.text(0)).c_str());
         });
     // Of uploads that were broken off.
     for (const auto& entry : std::filesystem::directory_iterator(directory_)) {

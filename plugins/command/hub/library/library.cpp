@@ -200,9 +200,13 @@ std::vector<std::string> Library::tags_of(const std::string& image) {
 }
 
 void Library::finish(const ImageRow& i, const Container& c, const std::string& upload, const std::string& hash) {
+    // The file first: on a full disk the database can be changed only when it has gone.
     const auto drop = [&] {
-        db_.change("DELETE FROM uploads WHERE id = ?", {upload});
         service_.blobs->remove_upload(upload);
+        try {
+            db_.change("DELETE FROM uploads WHERE id = ?", {upload});
+        } catch (const Error&) {  // it ends with its time
+        }
     };
     try {
         if ("sha256." + hash != i.hash) throw HttpError{400, "the uploaded bytes have the hash sha256." + hash + ", not the image's " + i.hash};
@@ -267,8 +271,17 @@ std::string Library::search_json(const Identity& who, const std::string& text, c
     quoted += "\"";
     JsonArray found_containers, found_images;
     const bool reads = who.may(scope_read);
-    for (const auto& c : containers("JOIN search ON search.rowid = containers.rowid WHERE search MATCH ? AND (NOT (containers.private OR collections.private) OR entities.name = ? OR ?) LIMIT 200",
-                                    {quoted, reads ? who.name : "", int64_t{reads && who.admin}})) {
+    const std::string visible = "(NOT (containers.private OR collections.private) OR entities.name = ? OR ?) LIMIT 200";
+    const std::string name = reads ? who.name : "";
+    const int64_t all = reads && who.admin;
+    std::vector<Container> found;
+    // Who types a path from its beginning means that one. Its letters stand in every other path, too, so that the index
+    // of texts would be slow.
+    if (const size_t slash = text.find('/'); slash != std::string::npos)
+        found = containers("WHERE entities.name = ? AND instr(entities.name || '/' || collections.name || '/' || containers.name, ?) = 1 AND " + visible,
+                           {text.substr(0, slash), text, name, all});
+    if (found.empty()) found = containers("JOIN search ON search.rowid = containers.rowid WHERE search MATCH ? AND " + visible, {quoted, name, all});
+    for (const auto& c : found) {
         bool any = false;
         for (const auto& i : images("WHERE container = ? AND uploaded = 1 AND (arch = ? OR ? = '') AND signed >= ? AND id IN (SELECT image FROM tags WHERE tags.container = images.container)",
                                     {c.id, arch, arch, int64_t{only_signed}})) {

@@ -1,5 +1,6 @@
 #include "hub/library/uploads.hpp"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
@@ -20,6 +21,17 @@ namespace {
 
 constexpr int64_t lifetime = 24 * 3600, usual_part = 64 << 20, kept_free = 64 << 20;
 
+void write_all(int fd, const char* bytes, size_t size, int64_t at) {
+    while (size > 0) {
+        const ssize_t n = ::pwrite(fd, bytes, size, static_cast<off_t>(at));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw Error(errno == ENOSPC || errno == EDQUOT ? Code::no_space : Code::io, std::string("cannot keep an upload: ") + std::strerror(errno));
+        bytes += n;
+        size -= static_cast<size_t>(n);
+        at += n;
+    }
+}
+
 }  // namespace
 
 std::string body_to_file(Request& request, int fd, int64_t at, int64_t size) {
@@ -28,21 +40,24 @@ std::string body_to_file(Request& request, int fd, int64_t at, int64_t size) {
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(), EVP_MD_CTX_free);
     EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr);
     std::vector<char> buffer(256 << 10);
+    static const std::vector<char> zeros(buffer.size());
     auto& in = request.http.stream();
-    int64_t done = 0;
+    int64_t done = 0, end = -1;  // end: of a hole that the file does not reach over yet
     while (done < size) {
         in.read(buffer.data(), static_cast<std::streamsize>(std::min<int64_t>(static_cast<int64_t>(buffer.size()), size - done)));
         const auto n = in.gcount();
         if (n <= 0) throw HttpError{400, "the body ends early"};
         EVP_DigestUpdate(hash.get(), buffer.data(), static_cast<size_t>(n));
-        for (std::streamsize k = 0; k < n;) {
-            const ssize_t w = ::pwrite(fd, buffer.data() + k, static_cast<size_t>(n - k), static_cast<off_t>(at + done + k));
-            if (w < 0 && errno == EINTR) continue;
-            if (w < 0) throw Error(errno == ENOSPC || errno == EDQUOT ? Code::no_space : Code::io, std::string("cannot keep an upload: ") + std::strerror(errno));
-            k += w;
+        if (n == static_cast<std::streamsize>(buffer.size()) && std::memcmp(buffer.data(), zeros.data(), buffer.size()) == 0 &&
+            ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at + done), static_cast<off_t>(n)) == 0) {
+            end = at + done + n;  // a hole stays a hole
+        } else {
+            write_all(fd, buffer.data(), static_cast<size_t>(n), at + done);
+            end = -1;
         }
         done += n;
     }
+    if (end > 0) write_all(fd, "", 1, end - 1);  // not by ftruncate(2): another part may lie behind
     if (::fdatasync(fd) != 0) throw Error(Code::io, std::string("cannot keep an upload: ") + std::strerror(errno));
     unsigned char out[32];
     EVP_DigestFinal_ex(hash.get(), out, nullptr);
@@ -108,10 +123,19 @@ void Uploads::receive_whole(const ImageRow& image, const Container& container, R
         const File file = service_.blobs->open_upload(begun.id);
         hash = body_to_file(request, file.fd(), 0, begun.part_size);
     } catch (...) {
-        abort(image, begun.id);
+        drop(begun.id);
         throw;
     }
     library_.finish(image, container, begun.id, hash);
+}
+
+// The file first: on a full disk the database can be changed only when it has gone. What stays of the row is garbage.
+void Uploads::drop(const std::string& upload) {
+    service_.blobs->remove_upload(upload);
+    try {
+        service_.database.change("DELETE FROM uploads WHERE id = ?", {upload});
+    } catch (const Error&) {
+    }
 }
 
 void Uploads::complete(const ImageRow& image, const Container& container, const std::string& upload, const std::map<int64_t, std::string>& tokens) {

@@ -32,6 +32,7 @@ public:
     std::string newest_of(const ImageRow& image);  // throws HttpError 404
 
 private:
+    void drop(const std::string& upload);
     // Writers of an upload; while it is completed there is none, for what is hashed must not change after.
     struct Use {
         Uploads& uploads;

@@ -1,11 +1,13 @@
 #include "hub/server/router.hpp"
 
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <istream>
 #include <optional>
 #include <ostream>
@@ -135,14 +137,42 @@ std::map<std::string, std::string> query_parts(std::string_view raw) {
     return out;
 }
 
+namespace {
+
+// A body that is read by a thread holds that thread, and anybody may send one where no token is asked for.
+std::atomic<int> strangers{0};
+constexpr int most_strangers = 32;
+
+struct Stranger {
+    explicit Stranger(bool counts) : counts_(counts) {
+        if (!counts_ || ++strangers <= most_strangers) return;
+        --strangers;
+        throw HttpError{503, "too many requests at a time: try again"};
+    }
+    Stranger(const Stranger&) = delete;
+    ~Stranger() {
+        if (counts_) --strangers;
+    }
+
+private:
+    bool counts_;
+};
+
+}  // namespace
+
 std::string Request::body(size_t limit) {
     if (http.hasContentLength() && http.getContentLength64() > static_cast<int64_t>(limit)) throw HttpError{413, "the body is larger than " + std::to_string(limit) + " bytes"};
+    const Stranger stranger(!identity);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(body_seconds);
     std::string out;
     char buffer[16 << 10];
     auto& in = http.stream();
-    while (in.read(buffer, sizeof buffer) || in.gcount() > 0) {
-        out.append(buffer, static_cast<size_t>(in.gcount()));
+    // What has come is taken at once: read() would wait for a whole buffer, however slowly it fills.
+    while (in.peek() != std::char_traits<char>::eof()) {
+        const auto n = in.readsome(buffer, sizeof buffer);
+        out.append(buffer, static_cast<size_t>(n));
         if (out.size() > limit) throw HttpError{413, "the body is larger than " + std::to_string(limit) + " bytes"};
+        if (std::chrono::steady_clock::now() > until) throw HttpError{408, "the body takes too long"};
     }
     if (http.hasContentLength() && static_cast<int64_t>(out.size()) < http.getContentLength64()) throw HttpError{400, "the body ends early"};
     return out;
@@ -200,18 +230,13 @@ void Reply::file(int fd, uint64_t size, const std::string& type, const Request& 
     http.setContentLength64(static_cast<int64_t>(end - at));
     http.send().flush();
     if (head_) return;
-    auto& socket = static_cast<Poco::Net::HTTPServerRequestImpl&>(const_cast<Poco::Net::HTTPServerRequest&>(request.http)).socket();
-    const int to = static_cast<int>(socket.impl()->sockfd());
-    while (at < end) {
-        auto offset = static_cast<off_t>(at);
-        const ssize_t n = ::sendfile(to, fd, &offset, static_cast<size_t>(std::min<uint64_t>(end - at, 1 << 20)));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {  // the client has gone or does not read, or the file is shorter than it was: the length tells it
-            http.setKeepAlive(false);
-            throw Poco::Net::ConnectionAbortedException("the download was broken off");
-        }
-        at += static_cast<uint64_t>(n);
-    }
+    if (at == end) return;
+    rest_ = {::fcntl(fd, F_DUPFD_CLOEXEC, 3), static_cast<off_t>(at), static_cast<off_t>(end)};
+    if (rest_.fd < 0) throw Poco::Net::ConnectionAbortedException("too many open files");
+}
+
+Reply::~Reply() {
+    if (rest_.fd >= 0) ::close(rest_.fd);
 }
 
 int Reply::upgrade(const Request& request, const std::string& text) {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hub/accounts/accounts.hpp"
@@ -35,8 +36,10 @@ struct Request {
     std::string base;                        // "https://hub.example.com", as the client sees it
     Identity identity;
     std::string cookie;                      // of the browser's session, or ""
+    int body_seconds = 30;
 
-    // The body, at most `limit` bytes (413 otherwise).
+    // The body, at most `limit` bytes (413 otherwise), all of it within body_seconds (408). Of requests without an
+    // identity 32 at a time are read (503): each keeps a thread.
     std::string body(size_t limit = 1 << 20);
     const std::string& parameter(const std::string& name) const;  // "" when it is missing
 };
@@ -44,20 +47,30 @@ struct Request {
 class Reply {
 public:
     explicit Reply(Poco::Net::HTTPServerResponse& response, bool head) : http(response), head_(head) {}
+    Reply(const Reply&) = delete;
+    ~Reply();
     Poco::Net::HTTPServerResponse& http;  // headers may be set before one of these is called
 
     void data(const std::string& json, int status = 200);  // {"data": JSON}
     void error(int status, const std::string& message);    // {"error": {"code", "message"}}
     void send(int status, const std::string& type, std::string_view body);
     void empty(int status);
-    // The file or what "Range" asks of it, by sendfile(2). The whole `size` bytes must be there.
+    // The file or what "Range" asks of it, by sendfile(2), for the most part after the handler has returned. The whole
+    // `size` bytes must be there.
     void file(int fd, uint64_t size, const std::string& type, const Request& request);
     // The connection's socket, which is the caller's from now on, after `text` was sent on it: for other protocols than HTTP.
     int upgrade(const Request& request, const std::string& text);
     bool upgraded() const { return upgraded_; }
+    // What file() has left to be sent: a descriptor that is the caller's from now on, and from where to where.
+    struct Rest {
+        int fd = -1;
+        off_t at = 0, end = 0;
+    };
+    Rest take_rest() { return std::exchange(rest_, {}); }
 
 private:
     bool head_, upgraded_ = false;
+    Rest rest_;
 };
 
 // Who may call a route; others get 401 (nobody) or 403.

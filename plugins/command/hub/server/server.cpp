@@ -1,6 +1,8 @@
 #include "hub/server/server.hpp"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -23,6 +25,7 @@
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/StreamSocketImpl.h>
 
+#include "hub/server/file_sender.hpp"
 #include "hub/server/json_text.hpp"
 
 #include <singularity/error.hpp>
@@ -43,10 +46,33 @@ public:
     bool has_more() const { return const_cast<Session*>(this)->buffered() > 0; }
 };
 
+// The plain end of a connection that TLS carries; to all above it the client's address is what it was.
+class RelayedSocket : public Poco::Net::StreamSocketImpl {
+public:
+    RelayedSocket(int fd, Poco::Net::SocketAddress client, Poco::Net::SocketAddress own) : StreamSocketImpl(fd), client_(std::move(client)), own_(std::move(own)) {}
+    Poco::Net::SocketAddress peerAddress() override { return client_; }
+    Poco::Net::SocketAddress address() override { return own_; }
+
+private:
+    Poco::Net::SocketAddress client_, own_;
+};
+
+// What the log says of a request; a file is sent when the request itself has gone.
+struct Entry {
+    std::string client, user, method, path, agent;
+    Clock::time_point begin;
+};
+
 struct Connection {
     Poco::Net::StreamSocket socket;
     std::unique_ptr<Session> session;
     Clock::time_point until;
+    bool ending = false;  // nothing is to be answered any more, only the client to be waited for
+    // The file that is to be sent now, and what is known of its request.
+    Reply::Rest rest;
+    Entry entry;
+    int status = 0;
+    bool keep = false;
     int fd() const { return static_cast<int>(socket.impl()->sockfd()); }
 };
 
@@ -73,7 +99,7 @@ struct Server::Inside {
     ServerCounts& counts;
     Poco::Net::ServerSocket listener;
     Poco::Net::HTTPServerParams::Ptr params = new Poco::Net::HTTPServerParams;
-    int epoll = -1, wake = -1, log = -1;
+    int epoll = -1, wake = -1, log = -1, spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     size_t most_connections = 512;
     std::unordered_map<int, std::unique_ptr<Connection>> waiting;  // of the waiting thread alone
 
@@ -81,11 +107,14 @@ struct Server::Inside {
     std::condition_variable work, idle;
     std::deque<std::unique_ptr<Connection>> ready, answered;
     unsigned threads = 0, free_threads = 0;
+    size_t sending = 0;  // files
     bool stopping = false;
+    std::unique_ptr<FileSender> sender;
 
     Inside(const Router& r, Accounts& a, ServerOptions o, ServerCounts& c) : router(r), accounts(a), options(std::move(o)), counts(c) {}
     ~Inside() {
-        for (const int fd : {epoll, wake, log})
+        if (options.tls) options.tls->give_to({});
+        for (const int fd : {epoll, wake, log, spare})
             if (fd >= 0) ::close(fd);
     }
 
@@ -102,20 +131,54 @@ struct Server::Inside {
             files.rlim_cur = std::min<rlim_t>(files.rlim_max, 65536);
             ::setrlimit(RLIMIT_NOFILE, &files);
             most_connections = files.rlim_cur > 2048 ? files.rlim_cur - 1024 : files.rlim_cur / 2;
+            if (options.tls) most_connections /= 3;  // the client's socket and a pair
         }
         params->setKeepAlive(true);
         params->setMaxKeepAliveRequests(0);
         params->setTimeout(Poco::Timespan(options.stall_seconds, 0));
         params->setKeepAliveTimeout(Poco::Timespan(0, 0));
+        sender = std::make_unique<FileSender>(options.stall_seconds);
         epoll = ::epoll_create1(EPOLL_CLOEXEC);
         wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (epoll < 0 || wake < 0) throw Error(Code::io, std::string("cannot wait for connections: ") + std::strerror(errno));
         watch(wake, EPOLLIN);
         watch(static_cast<int>(listener.impl()->sockfd()), EPOLLIN);
-        if (!options.access_log.empty()) {
-            log = ::open(options.access_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-            if (log < 0) throw Error(Code::io, "cannot open the log '" + options.access_log + "': " + std::strerror(errno));
+        log = open_log();
+        if (options.tls)
+            options.tls->give_to([this](int fd, const Poco::Net::SocketAddress& client) {
+                auto c = connected(new RelayedSocket(fd, client, listener.address()));
+                if (!c) return;
+                const std::scoped_lock lock(mutex);
+                if (stopping) return;
+                answered.push_back(std::move(c));
+                nudge();
+            });
+    }
+
+    int open_log() const {
+        if (options.access_log.empty()) return -1;
+        const int fd = ::open(options.access_log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (fd < 0) throw Error(Code::io, "cannot open the log '" + options.access_log + "': " + std::strerror(errno));
+        return fd;
+    }
+
+    void again(int again_fd) {
+        uint64_t count = 0;
+        (void)!::read(again_fd, &count, sizeof count);
+        try {
+            if (const int fd = open_log(); fd >= 0) {
+                ::dup3(fd, log, O_CLOEXEC);  // threads that write to it need not be told
+                ::close(fd);
+            }
+            if (options.tls) options.tls->reload();
+        } catch (const Error& e) {
+            std::cerr << "WARNING: SIGHUP: " << e.message() << ": what there was is used on\n";
         }
+    }
+
+    void nudge() const {
+        const uint64_t one = 1;
+        (void)!::write(wake, &one, sizeof one);
     }
 
     void watch(int fd, uint32_t events) const {
@@ -128,20 +191,50 @@ struct Server::Inside {
     void accept_all() {
         for (;;) {
             const int fd = ::accept4(static_cast<int>(listener.impl()->sockfd()), nullptr, nullptr, SOCK_CLOEXEC);
+            if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+                // Who is not let in must be sent away, or the listener would be ready for ever.
+                ::close(spare);
+                const int away = ::accept(static_cast<int>(listener.impl()->sockfd()), nullptr, nullptr);
+                if (away >= 0) ::close(away);
+                spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+                if (away >= 0) continue;
+            }
             if (fd < 0) return;
-            auto c = std::make_unique<Connection>();
-            c->socket = Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(fd));
-            if (waiting.size() >= most_connections) continue;  // closed with it
-            try {
-                c->socket.setNoDelay(true);
-                c->socket.setSendTimeout(Poco::Timespan(options.stall_seconds, 0));
-                c->session = std::make_unique<Session>(c->socket, params);
-            } catch (const Poco::Exception&) {
+            if (options.tls) {
+                hand_to_tls(fd);
                 continue;
             }
+            auto c = connected(new Poco::Net::StreamSocketImpl(fd));
+            if (!c || waiting.size() >= most_connections) continue;  // closed with it
             ++counts.connections;
             wait_for(std::move(c));
         }
+    }
+
+    std::unique_ptr<Connection> connected(Poco::Net::StreamSocketImpl* socket) const {
+        auto c = std::make_unique<Connection>();
+        c->socket = Poco::Net::StreamSocket(socket);
+        try {
+            if (!options.tls) c->socket.setNoDelay(true);
+            c->socket.setSendTimeout(Poco::Timespan(options.stall_seconds, 0));
+            c->session = std::make_unique<Session>(c->socket, params);
+            return c;
+        } catch (const Poco::Exception&) {
+            return nullptr;
+        }
+    }
+
+    void hand_to_tls(int fd) {
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        const int one = 1;
+        if (options.tls->count() >= most_connections || ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0 ||
+            ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0) {
+            ::close(fd);
+            return;
+        }
+        ++counts.connections;
+        options.tls->take(fd, Poco::Net::SocketAddress(reinterpret_cast<sockaddr*>(&address), size));
     }
 
     void wait_for(std::unique_ptr<Connection> c) {
@@ -156,7 +249,8 @@ struct Server::Inside {
         waiting.erase(fd);
     }
 
-    void arrived(int fd) {
+    // `ended`: no more will come.
+    void arrived(int fd, bool ended) {
         const auto it = waiting.find(fd);
         if (it == waiting.end()) return;
         char head[largest_head];
@@ -165,7 +259,7 @@ struct Server::Inside {
         if (n <= 0) return forget(fd);
         const std::string_view text(head, static_cast<size_t>(n));
         if (text.find("\r\n\r\n") == std::string_view::npos && text.find("\n\n") == std::string_view::npos) {
-            if (text.size() < largest_head) return;
+            if (text.size() < largest_head) return ended ? forget(fd) : void();
             static constexpr std::string_view refusal = "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             (void)::send(fd, refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             return forget(fd);
@@ -174,6 +268,10 @@ struct Server::Inside {
         auto c = std::move(it->second);
         waiting.erase(it);
         const std::scoped_lock lock(mutex);
+        to_answer(std::move(c));
+    }
+
+    void to_answer(std::unique_ptr<Connection> c) {  // under the lock
         ready.push_back(std::move(c));
         if (free_threads >= ready.size()) return work.notify_one();
         if (threads >= options.threads) return;
@@ -195,40 +293,70 @@ struct Server::Inside {
             ready.pop_front();
             lock.unlock();
             ++counts.busy;
-            const bool keep = answer(*c);
+            c = answer(std::move(c));
             --counts.busy;
             lock.lock();
-            if (keep && !stopping) {
-                answered.push_back(std::move(c));
-                const uint64_t one = 1;
-                (void)!::write(wake, &one, sizeof one);
-            }
+            if (c && !stopping) give_back(std::move(c));
         }
         --threads;
         idle.notify_all();
     }
 
-    enum class After { keep, close, gone };
+    void give_back(std::unique_ptr<Connection> c) {  // under the lock
+        answered.push_back(std::move(c));
+        nudge();
+    }
 
-    // Whether the connection can be used again.
-    bool answer(Connection& c) {
+    enum class After { keep, close, gone, send };
+
+    // The connection, when it can be used again.
+    std::unique_ptr<Connection> answer(std::unique_ptr<Connection> c) {
         try {
             do {
-                const After after = answer_one(c);
-                if (after == After::gone) return false;  // its socket has another owner
+                const After after = c->ending ? After::close : answer_one(*c);
+                if (after == After::gone) return nullptr;  // its socket has another owner
+                if (after == After::send) return send_file(std::move(c)), nullptr;
                 if (after == After::close) {
                     // Closing with unread bytes would reset the connection, and the client would lose the answer.
-                    c.socket.shutdownSend();
+                    c->socket.shutdownSend();
                     char rest[4096];
-                    c.socket.setReceiveTimeout(Poco::Timespan(1, 0));
-                    for (int i = 0; i < 256 && c.socket.receiveBytes(rest, sizeof rest) > 0; ++i) {}
-                    return false;
+                    c->socket.setReceiveTimeout(Poco::Timespan(1, 0));
+                    for (int i = 0; i < 256 && c->socket.receiveBytes(rest, sizeof rest) > 0; ++i) {
+                    }
+                    return nullptr;
                 }
-            } while (c.session->has_more());
-            return true;
+            } while (c->session->has_more());
+            return c;
         } catch (const std::exception&) {  // the connection broke
-            return false;
+            return nullptr;
         }
+    }
+
+    void send_file(std::unique_ptr<Connection> c) {
+        SendJob job;
+        job.socket = c->fd();
+        job.file = c->rest.fd;
+        job.at = c->rest.at;
+        job.end = c->rest.end;
+        const auto size = static_cast<uint64_t>(job.end - job.at);
+        // A std::function can be copied, and so must be what it holds.
+        const auto held = std::make_shared<std::unique_ptr<Connection>>(std::move(c));
+        job.done = [this, held, size](bool whole) {
+            auto connection = std::move(*held);
+            if (whole) counts.bytes += size;
+            note(connection->entry, whole ? connection->status : 499, size);
+            const std::scoped_lock lock(mutex);
+            --sending;
+            if (stopping || !whole) return idle.notify_all();
+            connection->ending = !connection->keep;
+            if (connection->keep && !connection->session->has_more()) return give_back(std::move(connection));
+            to_answer(std::move(connection));
+        };
+        {
+            const std::scoped_lock lock(mutex);
+            ++sending;
+        }
+        sender->add(std::move(job));
     }
 
     After answer_one(Connection& c) {
@@ -246,7 +374,7 @@ struct Server::Inside {
         response.setKeepAlive(http->getKeepAlive());
         response.setDate(Poco::Timestamp());
         Reply reply(response, http->getMethod() == "HEAD");
-        Request request{*http, {}, {}, {}, {}, {}, {}, {}};
+        Request request{*http, {}, {}, {}, {}, {}, {}, {}, options.stall_seconds};
         const Router::Route* route = nullptr;
         int status = 0;
         std::string problem;
@@ -279,9 +407,11 @@ struct Server::Inside {
             broken = true;
         }
         if (status == 0) status = response.getStatus();
+        ++counts.requests;
+        const Entry entry{request.client, request.identity.name, http->getMethod(), route && route->secret ? route->pattern : request.path.substr(0, 1024), http->get("User-Agent", "").substr(0, 200), begin};
+        const auto size = response.hasContentLength() ? static_cast<uint64_t>(response.getContentLength64()) : 0;
         if (reply.upgraded()) {
-            ++counts.requests;
-            note(request, route, status, response, begin);
+            note(entry, status, size);
             return After::gone;
         }
         // A body that the handler did not need would be read as the next request.
@@ -290,11 +420,16 @@ struct Server::Inside {
             for (int i = 0; i < 16 && http->stream().read(rest, sizeof rest); ++i) {}
             if (!http->stream().eof()) response.setKeepAlive(false);
         }
-        ++counts.requests;
+        const bool keep = !broken && response.sent() && response.getKeepAlive() && http->getKeepAlive() && !http->getChunkedTransferEncoding();
+        if (c.rest = reply.take_rest(); c.rest.fd >= 0 && !broken) {
+            c.entry = entry, c.status = status, c.keep = keep;
+            return After::send;
+        }
+        if (c.rest.fd >= 0) ::close(c.rest.fd);
         if (status >= 500) ++counts.failures;
-        if (!broken && response.hasContentLength()) counts.bytes += static_cast<uint64_t>(response.getContentLength64());
-        note(request, route, broken ? 499 : status, response, begin);
-        return !broken && response.sent() && response.getKeepAlive() && http->getKeepAlive() && !http->getChunkedTransferEncoding() ? After::keep : After::close;
+        if (!broken) counts.bytes += size;
+        note(entry, broken ? 499 : status, size);
+        return keep ? After::keep : After::close;
     }
 
     const Router::Route& prepare(Request& request, Reply& reply) {
@@ -306,7 +441,7 @@ struct Server::Inside {
         if (request.path.empty()) request.path = "/";
         request.query = query_parts(std::string_view(uri).substr(std::min(question + 1, uri.size())));
         request.client = http.clientAddress().host().toString();
-        std::string scheme = "http";
+        std::string scheme = options.tls ? "https" : "http";
         if (options.behind_proxy) {
             // The proxy appends what it saw, so the last is the one to believe.
             const std::string forwarded = http.get("X-Forwarded-For", "");
@@ -347,19 +482,17 @@ struct Server::Inside {
         if (route.access == Access::admin && !request.identity.admin) throw HttpError{403, "only an administrator may do this"};
     }
 
-    void note(const Request& request, const Router::Route* route, int status, const Poco::Net::HTTPResponse& response, Clock::time_point begin) {
+    void note(const Entry& e, int status, uint64_t bytes) const {
         if (log < 0) return;
-        const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
-        const std::string line = JsonObject()
-                                     .add("time", now()).add("client", request.client).add("user", request.identity.name)
-                                     .add("method", request.http.getMethod()).add("path", route && route->secret ? route->pattern : request.path.substr(0, 1024))
-                                     .add("status", status).add("bytes", static_cast<int64_t>(response.hasContentLength() ? response.getContentLength64() : 0))
-                                     .add("ms", ms).add("agent", request.http.get("User-Agent", "").substr(0, 200)).text() + "\n";
+        const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - e.begin).count();
+        const std::string line = JsonObject().add("time", now()).add("client", e.client).add("user", e.user).add("method", e.method).add("path", e.path).add("status", status)
+                                     .add("bytes", bytes).add("ms", ms).add("agent", e.agent).text() + "\n";
         (void)!::write(log, line.data(), line.size());
     }
 
-    void run(int stop_fd) {
-        if (stop_fd >= 0) watch(stop_fd, EPOLLIN);
+    void run(int stop_fd, int again_fd) {
+        for (const int fd : {stop_fd, again_fd})
+            if (fd >= 0) watch(fd, EPOLLIN);
         auto next_sweep = Clock::now() + std::chrono::seconds(1);
         const int listening = static_cast<int>(listener.impl()->sockfd());
         for (;;) {
@@ -368,9 +501,10 @@ struct Server::Inside {
             for (int i = 0; i < n; ++i) {
                 const int fd = events[i].data.fd;
                 if (fd == stop_fd) return stop();
-                if (fd == listening) accept_all();
+                if (fd == again_fd) again(fd);
+                else if (fd == listening) accept_all();
                 else if (fd == wake) take_back();
-                else arrived(fd);
+                else arrived(fd, events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
             }
             if (Clock::now() < next_sweep) continue;
             next_sweep = Clock::now() + std::chrono::seconds(1);
@@ -395,7 +529,7 @@ struct Server::Inside {
         std::unique_lock lock(mutex);
         stopping = true;
         work.notify_all();
-        if (!idle.wait_for(lock, std::chrono::seconds(30), [&] { return threads == 0; })) {
+        if (!idle.wait_for(lock, std::chrono::seconds(30), [&] { return threads == 0 && sending == 0; })) {
             std::cerr << "WARNING: requests that took longer than 30 seconds were broken off\n";
             ::_exit(0);  // their threads use what would be destroyed; what was acknowledged is on the disk
         }
@@ -408,6 +542,6 @@ Server::Server(const Router& router, Accounts& accounts, ServerOptions options, 
 }
 Server::~Server() = default;
 uint16_t Server::port() const { return inside_->listener.address().port(); }
-void Server::run(int stop_fd) { inside_->run(stop_fd); }
+void Server::run(int stop_fd, int again_fd) { inside_->run(stop_fd, again_fd); }
 
 }  // namespace hub

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "hub/server/router.hpp"
+#include "hub/server/tls.hpp"
 
 namespace hub {
 
@@ -17,6 +18,7 @@ struct ServerOptions {
     bool behind_proxy = false;   // believe X-Forwarded-For and X-Forwarded-Proto
     std::string url;             // as clients see the hub; "": from the Host header
     std::string access_log;      // a file; "": none
+    TlsFront* tls = nullptr;     // outlives the server
 };
 
 struct ServerCounts {
@@ -32,8 +34,9 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     uint16_t port() const;
-    // Until `stop_fd` is readable; then answers what has begun (for at most 30 s) and returns.
-    void run(int stop_fd);
+    // Until `stop_fd` is readable; then answers what has begun (for at most 30 s) and returns. What is written to
+    // `again_fd` (-1: none) has it open the access log again, and TLS's files read again.
+    void run(int stop_fd, int again_fd = -1);
 
 private:
     struct Inside;

@@ -14,8 +14,13 @@ using singularity::Error;
 
 namespace {
 
-struct Finalize {
-    void operator()(sqlite3_stmt* s) const { sqlite3_finalize(s); }
+constexpr size_t most_statements = 256;  // the texts are ours, so they are few
+
+struct Reset {
+    void operator()(sqlite3_stmt* s) const {
+        sqlite3_reset(s);
+        sqlite3_clear_bindings(s);
+    }
 };
 
 [[noreturn]] void fail(sqlite3* db, const std::string& file) {
@@ -50,12 +55,27 @@ Database::Database(const std::string& file) : file_(file) {
         query("PRAGMA foreign_keys = ON");
         migrate();
     } catch (...) {
+        for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
         sqlite3_close(db_);
         throw;
     }
 }
 
-Database::~Database() { sqlite3_close(db_); }
+Database::~Database() {
+    for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+    sqlite3_close(db_);
+}
+
+sqlite3_stmt* Database::prepared(const std::string& sql) {
+    if (const auto it = statements_.find(sql); it != statements_.end()) return it->second;
+    if (statements_.size() >= most_statements) {
+        for (const auto& [text, statement] : statements_) sqlite3_finalize(statement);
+        statements_.clear();
+    }
+    sqlite3_stmt* raw = nullptr;
+    if (sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT, &raw, nullptr) != SQLITE_OK) fail(db_, file_);
+    return statements_[sql] = raw;
+}
 
 void Database::migrate() {
     transaction([&] {
@@ -72,9 +92,8 @@ void Database::migrate() {
 
 std::vector<Row> Database::query(const std::string& sql, const std::vector<Value>& values) {
     const std::scoped_lock lock(mutex_);
-    sqlite3_stmt* raw = nullptr;
-    if (sqlite3_prepare_v2(db_, sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK) fail(db_, file_);
-    const std::unique_ptr<sqlite3_stmt, Finalize> statement(raw);
+    sqlite3_stmt* raw = prepared(sql);
+    const std::unique_ptr<sqlite3_stmt, Reset> statement(raw);
     int at = 0;
     for (const auto& value : values) {
         ++at;

@@ -4,10 +4,12 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 namespace hub {
 
@@ -43,10 +45,12 @@ public:
 
 private:
     void migrate();
+    sqlite3_stmt* prepared(const std::string& sql);
     std::recursive_mutex mutex_;
     sqlite3* db_ = nullptr;
     std::string file_;
     int depth_ = 0;
+    std::unordered_map<std::string, sqlite3_stmt*> statements_;  // compiled once: that takes longer than most of them run
 };
 
 // The schema, one script per version; what stands here once is never changed, only followed by more (schema.cpp).

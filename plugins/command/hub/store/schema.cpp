@@ -48,6 +48,10 @@ const std::vector<const char*>& schema_versions() {
             submitted INTEGER NOT NULL, started INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0);
         CREATE INDEX builds_by_state ON builds(state);
         CREATE INDEX builds_by_user ON builds(user, submitted);
+    )",
+                                                     // How many builds count on a context: equal ones are kept once.
+                                                     R"(
+        ALTER TABLE contexts ADD COLUMN claims INTEGER NOT NULL DEFAULT 1;
     )"};
     return versions;
 }
