@@ -89,6 +89,92 @@ both_keys() {
 }
 each_user both_keys
 
+# sif_of VOLUME SIF: as Apptainer's `build --encrypt` of root leaves it: the volume is the primary partition, of type 5.
+sif_of() {
+    rm -f "$2"
+    ok singularity sif new "$2"
+    ok singularity sif add --datatype 4 --partfs 5 --parttype 2 --partarch amd64 "$2" "$1"
+}
+luks_volumes() {
+    if [ "$WHO" = user ] && [ $FUSE_FOR_USERS = no ]; then note "no /dev/fuse for users here"; return; fi
+    check "volumes of LUKS2, which Apptainer makes as root, are read by anybody with the key"
+    local kdf
+    for kdf in argon2id argon2i pbkdf2; do
+        run me env SINGULARITY_ENCRYPTION_PASSPHRASE=secret singularity exec "$T/w/$kdf.sif" cat /arch
+        expect_rc 0
+        expect_equal "$OUT" amd64 "$kdf"
+        run me env SINGULARITY_ENCRYPTION_PASSPHRASE=Secret singularity exec "$T/w/$kdf.sif" cat /arch
+        expect_failure
+        expect_err "$kdf\\.sif.*the passphrase or key is not the right one"
+    done
+    run me singularity exec "$T/w/pbkdf2.sif" cat /arch
+    expect_failure
+    expect_err 'is encrypted with a passphrase'
+    check "one whose first header is damaged has a second"
+    run me env SINGULARITY_ENCRYPTION_PASSPHRASE=secret singularity exec "$T/w/broken-first.sif" cat /arch
+    expect_rc 0
+    expect_equal "$OUT" amd64
+    check "one for an RSA key: 64 random bytes are its passphrase"
+    run me singularity exec --pem-path "$T/w/private.pem" "$T/w/rsa.sif" cat /arch
+    expect_rc 0
+    expect_equal "$OUT" amd64
+    run me singularity exec --pem-path "$T/w/other.pem" "$T/w/rsa.sif" cat /arch
+    expect_failure
+    check "what it holds can be taken into an image of our own"
+    run me env SINGULARITY_ENCRYPTION_PASSPHRASE=secret singularity build --sandbox tree.luks "$T/w/pbkdf2.sif"
+    expect_rc 0
+    expect_equal "$(cat tree.luks/arch)" amd64
+    rm -rf tree.luks
+}
+if [ -e "/usr/lib/$(uname -m)-linux-gnu/libargon2.so.1" ] && command -v python3 >/dev/null; then
+    singularity sif dump "$(singularity sif list plain.sif | awk -F'|' '/Squashfs/ {print $1 + 0}')" plain.sif >inner.sqfs
+    printf secret >secret
+    # Every byte may be in it, and NUL.
+    { head -c 30 /dev/urandom; printf '\0\n'; head -c 32 /dev/urandom; } >random
+    for kdf in argon2id argon2i pbkdf2; do
+        ok python3 "$SUPPORT/luks.py" inner.sqfs $kdf.luks secret $kdf
+        if [ $kdf != argon2i ] && command -v cryptsetup >/dev/null; then
+            check "cryptsetup takes what the test makes for its own"
+            ok cryptsetup open --test-passphrase --key-file secret $kdf.luks
+        fi
+        sif_of $kdf.luks $kdf.sif
+    done
+    ok python3 "$SUPPORT/luks.py" inner.sqfs broken.luks secret pbkdf2 4096 broken-first
+    sif_of broken.luks broken-first.sif
+    ok python3 "$SUPPORT/luks.py" inner.sqfs rsa.luks random pbkdf2 4096
+    sif_of rsa.luks rsa.sif
+    openssl rsa -in private.pem -pubout -out spki.pem 2>/dev/null
+    # The key goes in one piece; 0x0482 and the length begin a DER octet string of 256 bytes.
+    { printf '\4\202\1\0'; openssl pkeyutl -encrypt -pubin -inkey spki.pem -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256 -in random; } >message.der
+    { echo '-----BEGIN MESSAGE-----'; base64 -w 64 message.der; echo '-----END MESSAGE-----'; } >message.pem
+    ok singularity sif add --datatype message --message-format 2 --message-type 512 --link 1 rsa.sif message.pem
+    chmod 644 ./*.sif
+    rm -f ./*.luks inner.sqfs
+    each_user luks_volumes
+    check "a hostile header ends with a message, and asks for no machine's whole memory"
+    for change in 's/"memory":1024/"memory":9999999999/' 's/"time":4/"time":999999999/' 's/aes-xts-plain64","sector/aes-cbc-essiv64","sector/' 's/"stripes":4000/"stripes":9999/' 's/"offset":"32768"/"offset":"999999999999"/' 's/"dynamic"/"99999999999999"/'; do
+        python3 - argon2id.sif hostile.sif "$change" <<'P'
+import hashlib, re, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+_, old, new, _ = sys.argv[3].split("/")
+at = data.find(b"LUKS\xba\xbe")
+for start, magic in ((at, b"LUKS"), (at + 16384, b"SKUL")):
+    assert data[start : start + 4] == magic
+    text = bytes(data[start + 4096 : start + 16384]).rstrip(b"\0")
+    assert old.encode() in text, (old, text)
+    data[start + 4096 : start + 16384] = text.replace(old.encode(), new.encode()).ljust(12288, b"\0")
+    data[start + 448 : start + 512] = bytes(64)
+    data[start + 448 : start + 480] = hashlib.sha256(data[start : start + 16384]).digest()
+open(sys.argv[2], "wb").write(data)
+P
+        run with_passphrase secret singularity exec hostile.sif true
+        expect_failure
+        expect_err 'hostile\.sif'
+    done
+else
+    note "no libargon2 or python3: volumes of LUKS2 are not tried"
+fi
+
 check "what cannot be encrypted is refused before anything is made"
 run with_passphrase secret singularity build --encrypt --sandbox sandbox plain.sif
 expect_rc 1

@@ -161,15 +161,16 @@ Secret password_of(const Container& container, const Descriptor& partition, cons
                         "Give its private key: --pem-path FILE, or SINGULARITY_ENCRYPTION_PEM_DATA.");
         Secret out;
         out.text.resize(1024);
+        uint64_t size = 0;
         try {
             singularity::check([&](sg_error* e) {
                 return cipher().unwrap(pem.text.c_str(), text_of(container, *d, longest_message).c_str(),
-                                       out.text.data(), out.text.size(), e);
+                                       out.text.data(), out.text.size(), &size, e);
             });
         } catch (const Error& e) {
             throw e.within(what + " with the key of " + from);
         }
-        out.text.resize(std::strlen(out.text.c_str()));
+        out.text.resize(static_cast<size_t>(size));
         return out;
     }
     Secret out = passphrase(false);
@@ -230,13 +231,66 @@ private:
     uint64_t size_ = 0;
 };
 
+// The data of a LUKS volume, decrypted sector by sector.
+class Volume final : public squashfs::ByteSource {
+public:
+    Volume(const Container& container, const Descriptor& partition, const std::string& passphrase)
+        : container_(container), at_(static_cast<uint64_t>(partition.offset)) {
+        sif_volume* volume = nullptr;
+        singularity::check([&](sg_error* e) {
+            return cipher().luks_open(
+                [](void* self, uint64_t offset, void* data, uint64_t n) -> int32_t {
+                    try {
+                        static_cast<const Volume*>(self)->get(offset, static_cast<uint8_t*>(data), n);
+                        return 0;
+                    } catch (const Error&) {
+                        return 1;
+                    }
+                },
+                this, static_cast<uint64_t>(partition.size), passphrase.data(), passphrase.size(), &volume, &facts_, e);
+        });
+        volume_.reset(volume);
+    }
+    uint64_t size() const { return facts_.size; }
+
+    void read(uint64_t offset, void* out, size_t n) const override {
+        auto* to = static_cast<uint8_t*>(out);
+        std::vector<uint8_t> sectors;
+        while (n > 0) {
+            const uint64_t first = offset / facts_.sector, skip = offset % facts_.sector, all = facts_.size / facts_.sector;
+            if (first >= all) throw Error(Code::corrupt, "the encrypted image is cut short");
+            const uint64_t wanted = (skip + n + facts_.sector - 1) / facts_.sector;
+            const uint64_t count = std::min({most_at_once / facts_.sector, wanted, all - first});
+            sectors.resize(static_cast<size_t>(count * facts_.sector));
+            get(facts_.offset + first * facts_.sector, sectors.data(), sectors.size());
+            singularity::check([&](sg_error* e) { return cipher().luks_decrypt(volume_.get(), first, sectors.data(), sectors.size(), e); });
+            const size_t part = static_cast<size_t>(std::min<uint64_t>(n, sectors.size() - skip));
+            std::memcpy(to, sectors.data() + skip, part);
+            to += part, offset += part, n -= part;
+        }
+    }
+
+private:
+    static constexpr uint64_t most_at_once = 128 << 10;  // bytes
+    struct Closer {
+        void operator()(sif_volume* volume) const { cipher().luks_close(volume); }
+    };
+
+    void get(uint64_t offset, uint8_t* out, uint64_t n) const {
+        read_exactly(container_.fd(), at_ + offset, {out, static_cast<size_t>(n)}, container_.path());
+    }
+
+    const Container& container_;
+    const uint64_t at_;
+    sif_volume_facts facts_{};
+    std::unique_ptr<sif_volume, Closer> volume_;
+};
+
 // Forwards to the inner image, and keeps alive what that reads from.
 class Decrypted final : public singularity::Root {
 public:
-    Decrypted(std::unique_ptr<singularity::Root> outer, std::unique_ptr<Plain> plain)
-        : outer_(std::move(outer)),
-          plain_(std::move(plain)),
-          inner_(squashfs::open_squashfs(*plain_, plain_->size())) {}
+    Decrypted(std::unique_ptr<singularity::Root> outer, std::unique_ptr<squashfs::ByteSource> plain, uint64_t size)
+        : outer_(std::move(outer)), plain_(std::move(plain)), inner_(squashfs::open_squashfs(*plain_, size)) {}
     uint64_t root() override { return inner_->root(); }
     sg_attr stat(uint64_t node) override { return inner_->stat(node); }
     uint64_t lookup(uint64_t dir, std::string_view name) override { return inner_->lookup(dir, name); }
@@ -256,7 +310,7 @@ public:
 
 private:
     const std::unique_ptr<singularity::Root> outer_;
-    const std::unique_ptr<Plain> plain_;
+    const std::unique_ptr<squashfs::ByteSource> plain_;
     const std::unique_ptr<singularity::Root> inner_;
 };
 
@@ -289,10 +343,13 @@ struct Outer {
 
 std::unique_ptr<singularity::Root> open_encrypted(const Container& container, const Descriptor& partition,
                                                   const std::string& what) {
-    if (partition.fs_type() != fs::gocryptfs_squashfs)
-        throw Error(Code::unsupported, what + " is encrypted with LUKS, which only the kernel's device mapper reads",
-                    "Build it again with --encrypt: the new image can be read by everybody who has the key.");
     try {
+        if (partition.fs_type() == fs::encrypted_squashfs) {
+            const Secret password = password_of(container, partition, what);
+            auto volume = std::make_unique<Volume>(container, partition, password.text);
+            const uint64_t size = volume->size();
+            return std::make_unique<Decrypted>(nullptr, std::move(volume), size);
+        }
         std::unique_ptr<singularity::Root> outer = squashfs::open_squashfs(
             container.fd(), static_cast<uint64_t>(partition.offset), static_cast<uint64_t>(partition.size));
         const Outer files(*outer);
@@ -309,7 +366,8 @@ std::unique_ptr<singularity::Root> open_encrypted(const Container& container, co
         Known::all().add(conf, password.text);
         const uint64_t stored = outer->stat(files.image).size;
         auto plain = std::make_unique<Plain>(*outer, files.image, stored, std::move(key));
-        return std::make_unique<Decrypted>(std::move(outer), std::move(plain));
+        const uint64_t size = plain->size();
+        return std::make_unique<Decrypted>(std::move(outer), std::move(plain), size);
     } catch (const Error& e) {
         if (e.message().rfind(what, 0) == 0) throw;
         throw e.within(what);

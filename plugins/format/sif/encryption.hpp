@@ -1,6 +1,6 @@
-// Partitions that hold an encrypted squashfs (SIF fact sheet, section 9, file system type 6): a small squashfs around
-// two files, gocryptfs.conf and the encrypted image. It is read and written here itself: no helper program, no second
-// mount, for root and users alike.
+// Partitions that hold an encrypted squashfs (SIF fact sheet, section 9). File system type 6 is a small squashfs around two
+// files, gocryptfs.conf and the encrypted image; type 5, which Apptainer writes as root, is a LUKS2 volume. Both are read here
+// itself, the first is written too: no helper program, no device mapper, no second mount, for root and users alike.
 #pragma once
 #include <family/compression.hpp>
 #include <memory>
@@ -14,8 +14,8 @@ namespace sif {
 // The root file system of an encrypted partition. The key: for an image with an RSA-encrypted key (a "message" object
 // that is linked to the partition) the private key of the setting encryption.pem_path or of
 // SINGULARITY_ENCRYPTION_PEM_DATA; else the passphrase of SINGULARITY_ENCRYPTION_PASSPHRASE, or with the setting
-// encryption.ask of who sits at the terminal. Code::permission without the right one, Code::unsupported for LUKS (type
-// 5), Code::corrupt.
+// encryption.ask of who sits at the terminal. Code::permission without the right one, Code::unsupported for a LUKS
+// volume with features that those tools do not use, Code::corrupt.
 std::unique_ptr<singularity::Root> open_encrypted(const Container& container, const Descriptor& partition,
                                                   const std::string& what);
 

@@ -22,9 +22,15 @@
 #include <singularity/error.hpp>
 #include <vector>
 
+#include "sif/cipher/luks.hpp"
+
 struct sif_key {
     std::array<uint8_t, 32> content{};  // of AES-256-GCM
     ~sif_key() { OPENSSL_cleanse(content.data(), content.size()); }
+};
+
+struct sif_volume : luks::Volume {
+    using luks::Volume::Volume;
 };
 
 namespace {
@@ -416,7 +422,7 @@ int32_t wrap(const char* pem, const char* password, char* message, uint64_t capa
     });
 }
 
-int32_t unwrap(const char* pem, const char* message, char* password, uint64_t capacity, sg_error* err) {
+int32_t unwrap(const char* pem, const char* message, char* password, uint64_t capacity, uint64_t* size_out, sg_error* err) {
     return singularity::guard(err, [&] {
         const Owned<BIO, BIO_free_all> in(BIO_new_mem_buf(message, static_cast<int>(std::strlen(message))));
         char *name = nullptr, *header = nullptr;
@@ -447,13 +453,30 @@ int32_t unwrap(const char* pem, const char* message, char* password, uint64_t ca
             OPENSSL_cleanse(piece.data(), piece.size());
         }
         put(out, password, capacity);
+        *size_out = out.size();
         OPENSSL_cleanse(out.data(), out.size());
     });
 }
 
 void close_key(sif_key* key) { delete key; }
 
-const sif_cipher_v1 table = {open, make, close_key, decrypt, encrypt, random_password, wrap, unwrap};
+int32_t luks_open(sif_read_fn read, void* arg, uint64_t size, const char* password, uint64_t password_size, sif_volume** out, sif_volume_facts* facts,
+                  sg_error* err) {
+    return singularity::guard(err, [&] {
+        const auto get = [&](uint64_t offset, void* data, uint64_t n) {
+            if (read(arg, offset, data, n) != 0) throw Error(Code::corrupt, "the encrypted image is cut short");
+        };
+        auto volume = std::make_unique<sif_volume>(get, size, std::string_view(password, static_cast<size_t>(password_size)));
+        *facts = {volume->offset(), volume->size(), volume->sector()};
+        *out = volume.release();
+    });
+}
+void luks_close(sif_volume* volume) { delete volume; }
+int32_t luks_decrypt(const sif_volume* volume, uint64_t first, uint8_t* data, uint64_t size, sg_error* err) {
+    return singularity::guard(err, [&] { volume->decrypt(first, data, size); });
+}
+
+const sif_cipher_v1 table = {open, make, close_key, decrypt, encrypt, random_password, wrap, unwrap, luks_open, luks_close, luks_decrypt};
 
 }  // namespace
 

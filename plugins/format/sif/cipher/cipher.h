@@ -19,6 +19,15 @@ extern "C" {
 #define SIF_CIPHER_HEADER 18u
 
 typedef struct sif_key sif_key;
+typedef struct sif_volume sif_volume;
+
+/* Where the data of a volume is, in bytes, and what it is divided into. */
+typedef struct sif_volume_facts {
+    uint64_t offset, size;
+    uint32_t sector;
+} sif_volume_facts;
+
+typedef int32_t (*sif_read_fn)(void *arg, uint64_t offset, void *data, uint64_t size);
 
 typedef struct sif_cipher_v1 {
     /* From the text of gocryptfs.conf and the password. SG_EPERMISSION: it is the wrong one; SG_EUNSUPPORTED: a feature that
@@ -39,9 +48,17 @@ typedef struct sif_cipher_v1 {
     /* A random password of 32 hexadecimal digits, NUL-ended. */
     int32_t (*random_password)(char out[33], sg_error *err);
     /* RSA-OAEP with SHA-256 in pieces, a DER OCTET STRING, PEM "MESSAGE" (SIF fact sheet, section 9), with the key of a
-     * PEM text. unwrap: SG_EPERMISSION when the key is not the right one. NUL-ended. */
+     * PEM text. unwrap: SG_EPERMISSION when the key is not the right one; any bytes, `size` of them, and a NUL. */
     int32_t (*wrap)(const char *pem, const char *password, char *message, uint64_t capacity, sg_error *err);
-    int32_t (*unwrap)(const char *pem, const char *message, char *password, uint64_t capacity, sg_error *err);
+    int32_t (*unwrap)(const char *pem, const char *message, char *password, uint64_t capacity, uint64_t *size, sg_error *err);
+
+    /* A LUKS2 volume of `size` bytes (sif/cipher/luks.hpp has the errors); `read` gets bytes of it, and answers 0 or a code that is
+     * handed on. */
+    int32_t (*luks_open)(sif_read_fn read, void *arg, uint64_t size, const char *password, uint64_t password_size, sif_volume **out,
+                         sif_volume_facts *facts, sg_error *err);
+    void (*luks_close)(sif_volume *volume);
+    /* Whole sectors of its data, number `first` and following, in place. Any thread. */
+    int32_t (*luks_decrypt)(const sif_volume *volume, uint64_t first, uint8_t *data, uint64_t size, sg_error *err);
 } sif_cipher_v1;
 
 typedef const sif_cipher_v1 *(*sif_cipher_fn)(void);
