@@ -39,6 +39,7 @@ void GpuOptions::declare(Arguments& arguments) {
     arguments.flag("--nvccli", nvccli_, "As --nv, which needs no nvidia-container-cli").variable("NVCCLI").group(group);
     arguments.flag("--rocm", rocm_, "AMD GPUs: their devices, libraries and programs of the host").variable("ROCM").group(group);
     arguments.flag("--no-rocm", no_rocm_, "None, although the configuration says so").variable("ROCM_OFF,NO_ROCM").group(group);
+    arguments.flag("--compat32", compat32_, "With --nv or --rocm: also their libraries of 32 bits").variable("COMPAT32").group(group);
     arguments.list("--device", devices_, "Devices by CDI: VENDOR/CLASS=NAME, as nvidia.com/gpu=0").variable("DEVICE").shown_as("LIST").group(group);
     arguments.list("--cdi-dirs", directories_, "Where CDI files lie (/etc/cdi, /var/run/cdi)").variable("CDI_DIRS").shown_as("LIST").group(group);
     arguments.list("--containlibs", libraries_, "Libraries of the host to show in /.singularity.d/libs").variable("CONTAINLIBS").shown_as("LIST").group(group);
@@ -59,7 +60,7 @@ void GpuOptions::settle(runtime::LaunchOptions& launch, Session& session) const 
     runtime::GpuHost host;
     if (const char* path = std::getenv("PATH")) host.path = path;
     const auto find = [&](const char* what, const char* list, auto&& find_devices) {
-        runtime::find_gpu_files(runtime::read_gpu_list(session.installation.conf_dir + "/" + list), host, files);
+        runtime::find_gpu_files(runtime::read_gpu_list(session.installation.conf_dir + "/" + list), host, files, compat32_);
         find_devices();
         if (files.libraries.empty() && files.files.empty() && files.devices.empty())
             files.warnings.push_back(std::string("Could not find any ") + what + " files on this host!");

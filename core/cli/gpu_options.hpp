@@ -15,7 +15,7 @@ public:
     void settle(runtime::LaunchOptions& launch, Session& session) const;
 
 private:
-    bool nv_ = false, nvccli_ = false, rocm_ = false, no_nv_ = false, no_rocm_ = false;
+    bool nv_ = false, nvccli_ = false, rocm_ = false, no_nv_ = false, no_rocm_ = false, compat32_ = false;
     std::vector<std::string> devices_, directories_, libraries_;
 };
 

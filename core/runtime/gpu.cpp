@@ -49,7 +49,7 @@ std::string real_path(const std::string& path) {
 
 class Libraries {
 public:
-    Libraries(const GpuHost& host, HostFiles& to) : host_(host), to_(to) {
+    Libraries(const GpuHost& host, HostFiles& to, bool also_32) : host_(host), to_(to), also_32_(also_32) {
         for (const auto& path : to.libraries) names_.insert(base_name(path));
     }
 
@@ -59,19 +59,30 @@ public:
 
     void find(const std::string& entry) {
         if (entry[0] == '/') {
-            if (!is_own_elf(entry)) return;
-            add(entry);
+            if (!add_by_kind(entry)) return;
             // The names under which programs look for it.
             const std::string target = real_path(entry), directory = directory_of(entry);
             for (const auto& name : names_in(directory))
-                if (name.find(".so") != std::string::npos && real_path(directory + "/" + name) == target) add(directory + "/" + name);
+                if (name.find(".so") != std::string::npos && real_path(directory + "/" + name) == target) add_by_kind(directory + "/" + name);
             return;
         }
         for (const auto& library : cache())
-            if (library.name.starts_with(entry) && !names_.contains(base_name(library.path)) && is_own_elf(library.path)) add(library.path);
+            if (library.name.starts_with(entry)) add_by_kind(library.path);
     }
 
 private:
+    bool add_by_kind(const std::string& path) {
+        const std::string name = base_name(path);
+        if (names_.contains(name) && (!also_32_ || names_32_.contains(name))) return true;
+        if (is_own_elf(path)) {
+            add(path);
+            return true;
+        }
+        if (!also_32_ || !is_32_bit_elf(path)) return false;
+        if (names_32_.insert(name).second) to_.files.push_back({path, "/.singularity.d/libs32/" + name, false, true});
+        return true;
+    }
+
     const std::vector<CachedLibrary>& cache() {
         if (!cache_) {
             try {
@@ -86,7 +97,8 @@ private:
 
     const GpuHost& host_;
     HostFiles& to_;
-    std::set<std::string> names_;
+    const bool also_32_;
+    std::set<std::string> names_, names_32_;
     std::optional<std::vector<CachedLibrary>> cache_;
 };
 
@@ -135,8 +147,8 @@ std::vector<std::string> read_gpu_list(const std::string& path) {
     return out;
 }
 
-void find_gpu_files(const std::vector<std::string>& entries, const GpuHost& host, HostFiles& to) {
-    Libraries libraries(host, to);
+void find_gpu_files(const std::vector<std::string>& entries, const GpuHost& host, HostFiles& to, bool also_32) {
+    Libraries libraries(host, to, also_32);
     // In a container that has them already, they are nowhere else.
     for (const auto& name : names_in(host.outer_libraries)) libraries.add(host.outer_libraries + "/" + name);
     for (const auto& entry : entries) {

@@ -24,8 +24,9 @@ struct GpuHost {
 //   else                  a program of $PATH, at /usr/bin/NAME
 std::vector<std::string> read_gpu_list(const std::string& path);
 
-// Adds what there is of `entries`. Libraries for another machine or word size than this program's are left out.
-void find_gpu_files(const std::vector<std::string>& entries, const GpuHost& host, HostFiles& to);
+// Adds what there is of `entries`. Libraries for another machine or word size than this program's are left out, but
+// with `also_32` those for programs of 32 bits, which the same machine runs as well, come to /.singularity.d/libs32.
+void find_gpu_files(const std::vector<std::string>& entries, const GpuHost& host, HostFiles& to, bool also_32 = false);
 
 // `visible`: NVIDIA_VISIBLE_DEVICES: numbers or UUIDs by commas, "none", else all.
 void find_nvidia_devices(const std::string& visible, const GpuHost& host, HostFiles& to);

@@ -76,4 +76,18 @@ bool is_own_elf(const std::string& path) {
     return std::memcmp(theirs, ours, 6) == 0 && std::memcmp(theirs + 18, ours + 18, 2) == 0;
 }
 
+bool is_32_bit_elf(const std::string& path) {
+#if defined(__x86_64__)
+    constexpr Elf32_Half machine = EM_386;
+#elif defined(__aarch64__)
+    constexpr Elf32_Half machine = EM_ARM;
+#else
+    constexpr Elf32_Half machine = EM_NONE;
+#endif
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    Elf32_Ehdr header;
+    return fd && ::read(fd.get(), &header, sizeof header) == sizeof header && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+           header.e_ident[EI_CLASS] == ELFCLASS32 && header.e_ident[EI_DATA] == ELFDATA2LSB && machine != EM_NONE && header.e_machine == machine;
+}
+
 }  // namespace sg::runtime

@@ -17,5 +17,7 @@ std::vector<CachedLibrary> read_library_cache(const std::string& path);  // empt
 
 // An ELF file for the machine and the word size of this program.
 bool is_own_elf(const std::string& path);
+// One of 32 bits that this machine runs beside its own of 64: i386 on x86-64, ARM on aarch64.
+bool is_32_bit_elf(const std::string& path);
 
 }  // namespace sg::runtime

@@ -78,6 +78,8 @@ private:
                 settings_.need_unlocked(key, "--no-mount " + std::string(word));
         }
         if (options_.no_home && settings_.boolean("mount.home")) settings_.need_unlocked("mount.home", "--no-home");
+        for (const auto& [key, path] : {std::pair{"files.passwd", "/etc/passwd"}, {"files.group", "/etc/group"}, {"files.resolv_conf", "/etc/resolv.conf"}})
+            if (off(path) && settings_.boolean(key)) settings_.need_unlocked(key, std::string("--no-mount ") + path);
         if (off("bind-paths")) settings_.need_unlocked("bind.paths", "--no-mount bind-paths");
         for (const auto& text : settings_.list("bind.paths"))
             for (const auto& b : parse_binds(text))
@@ -320,7 +322,7 @@ private:
     void files() {
         if (!(facts_.container_uid == 0 && options_.writable)) {
             for (const auto& [key, name] : {std::pair{"files.passwd", "passwd"}, {"files.group", "group"}}) {
-                if (!settings_.boolean(key)) continue;
+                if (!settings_.boolean(key) || off(std::string("/etc/") + name)) continue;
                 generated(name, std::string("/etc/") + name);
                 plan_.mounts.back().create = false;  // an image without the file stays without
                 plan_.mounts.back().missing = "skip";
@@ -330,7 +332,7 @@ private:
             std::string text;
             for (const auto& server : options_.dns) text += "nameserver " + server + "\n";
             generated("resolv.conf", "/etc/resolv.conf", text);
-        } else if (settings_.boolean("files.resolv_conf") && kind_of("/etc/resolv.conf") == Kind::file) {
+        } else if (settings_.boolean("files.resolv_conf") && !off("/etc/resolv.conf") && kind_of("/etc/resolv.conf") == Kind::file) {
             Mount& m = bind("files", "/etc/resolv.conf", "/etc/resolv.conf");
             m.missing = "warn";
             m.replace_link = true;

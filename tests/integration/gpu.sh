@@ -14,8 +14,13 @@ library() { echo 'int x;' | gcc -shared -fPIC -x c -o "$1" -Wl,-soname,"$(basena
 for name in libcuda.so.1 libnvidia-ml.so.1 libdrm_amdgpu.so.1 libunrelated.so.1; do library "$D/lib/$name"; done
 ln -s libcuda.so.1 "$D/lib/libcuda.so"
 # One of another word size, which comes first in the cache's order.
-cp "$D/lib/libcuda.so.1" "$D/lib32/libcuda32.so.1"
-printf '\x01' | dd of="$D/lib32/libcuda32.so.1" bs=1 seek=4 conv=notrunc status=none
+if ! echo 'int x;' | gcc -m32 -nostdlib -shared -fPIC -x c -o "$D/lib32/libcuda32.so.1" -Wl,-soname,libcuda.so.1 - 2>/dev/null; then
+    cp "$D/lib/libcuda.so.1" "$D/lib32/libcuda32.so.1"
+    printf '\x01' | dd of="$D/lib32/libcuda32.so.1" bs=1 seek=4 conv=notrunc status=none
+    NO_32_BITS=yes
+else
+    ln -s libcuda32.so.1 "$D/lib32/libcuda.so.1" # the name that the cache has of it
+fi
 printf '#!/bin/sh\necho smi\n' >"$D/bin/nvidia-smi"
 chmod 755 "$D/bin/nvidia-smi"
 printf '%s\n' "$D/lib" "$D/lib32" >"$T/ld.so.conf"
@@ -52,6 +57,17 @@ nv() {
     check "without it there is nothing of it"
     run me env "PATH=$PATH" singularity exec "$I" ls -A /.singularity.d/libs
     expect_equal "$OUT" ""
+    if [ -z "${NO_32_BITS:-}" ]; then
+        check "--compat32 shows those of 32 bits in a directory of their own"
+        run me singularity exec --nv --compat32 "$I" /bin/sh -c 'ls /.singularity.d/libs32; echo $LD_LIBRARY_PATH'
+        expect_rc 0
+        expect_out '^libcuda.so.1$'
+        refuse_out 'nvidia-ml'
+        expect_out ':?/\.singularity\.d/libs:/\.singularity\.d/libs32$'
+        run me singularity exec --nv "$I" /bin/sh -c 'ls /.singularity.d/libs32 2>&1; echo $LD_LIBRARY_PATH'
+        expect_out 'libs32: No such'
+        refuse_out ':/.singularity.d/libs32'
+    fi
     check "--contain shows its devices, as NVIDIA_VISIBLE_DEVICES says"
     run me singularity exec --contain "$I" ls /dev
     refuse_out nvidia

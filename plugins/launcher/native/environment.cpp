@@ -254,6 +254,15 @@ Variables restore(const Variables& host, const Outcome& outcome) {
     return out;
 }
 
+// Images name the directory of the host's driver libraries in LD_LIBRARY_PATH, and know none for those of 32 bits.
+void add_32_bit_libraries(const Spec& spec, Variables& variables) {
+    constexpr std::string_view directory = "/.singularity.d/libs32";
+    const auto below = [&](const Mount& m) { return m.destination.starts_with(directory) && m.destination.size() > directory.size() && m.destination[directory.size()] == '/'; };
+    if (std::none_of(spec.mounts.begin(), spec.mounts.end(), below)) return;
+    std::string& path = variables["LD_LIBRARY_PATH"];
+    path += (path.empty() ? "" : ":") + std::string(directory);
+}
+
 ContainerEnvironment container_environment(const Spec& spec) {
     const Variables host = split_environment(spec.environment);
     const std::vector<std::string> scripts = find_scripts();
@@ -275,7 +284,7 @@ ContainerEnvironment container_environment(const Spec& spec) {
     ContainerEnvironment out;
     out.exited = outcome.exited;
     out.status = outcome.status;
-    if (!out.exited) out.variables = restore(host, outcome);
+    if (!out.exited) out.variables = restore(host, outcome), add_32_bit_libraries(spec, out.variables);
     return out;
 }
 

@@ -87,6 +87,40 @@ BOOST_AUTO_TEST_CASE(libraries_are_found_by_the_beginning_of_their_names_and_onl
     BOOST_TEST(has(found.libraries, s / "lib/libnvidia-ml.so.1"));
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+BOOST_AUTO_TEST_CASE(libraries_of_32_bits_come_when_they_are_asked_for_to_a_directory_of_their_own) {
+    const Scratch s;
+    std::string narrow(64, '\0');
+    narrow.replace(0, 7, "\177ELF\1\1\1");
+#if defined(__x86_64__)
+    narrow[18] = 3;  // EM_386
+#else
+    narrow[18] = 40;  // EM_ARM
+#endif
+    s.write("lib/libcuda.so.1", elf(true));
+    s.write("lib32/libcuda.so.1", narrow);
+    s.write("lib32/libcut.so.1", narrow.substr(0, 30));
+    narrow[18] = 8;  // of another machine
+    s.write("lib32/libmips.so.1", narrow);
+    GpuHost host;
+    host.library_cache = s.write("cache", cache_of({{"libcuda.so.1", s / "lib32/libcuda.so.1"},
+                                                    {"libcuda.so.1", s / "lib/libcuda.so.1"},
+                                                    {"libmips.so.1", s / "lib32/libmips.so.1"},
+                                                    {"libcut.so.1", s / "lib32/libcut.so.1"}}));
+    host.outer_libraries = s / "none";
+    const std::vector<std::string> entries = {"libcuda.so", "libmips.so", "libcut.so"};
+    HostFiles without, with;
+    find_gpu_files(entries, host, without);
+    BOOST_TEST(without.files.empty());
+    find_gpu_files(entries, host, with, true);
+    BOOST_TEST(with.libraries == without.libraries, boost::test_tools::per_element());
+    BOOST_REQUIRE(with.files.size() == 1u);
+    BOOST_TEST(with.files[0].source == s / "lib32/libcuda.so.1");
+    BOOST_TEST(with.files[0].destination == "/.singularity.d/libs32/libcuda.so.1");
+    BOOST_TEST(with.files[0].read_only);
+}
+#endif
+
 BOOST_AUTO_TEST_CASE(an_absolute_library_brings_its_links) {
     const Scratch s;
     s.write("d/libx.so.1.2", elf(true));

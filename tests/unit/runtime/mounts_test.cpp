@@ -146,6 +146,20 @@ BOOST_FIXTURE_TEST_CASE(no_mount_words_and_paths_leave_mounts_out, Fixture) {
     BOOST_TEST(p.warnings.size() == 1u);
 }
 
+BOOST_FIXTURE_TEST_CASE(files_made_to_fit_the_host_can_be_left_out_by_their_paths, Fixture) {
+    for (const std::string path : {"/etc/passwd", "/etc/group", "/etc/resolv.conf"}) {
+        options.no_mount = {};
+        const bool there = at(plan(), path) != nullptr;
+        BOOST_TEST((there || path == "/etc/resolv.conf"), path << " is not mounted at all");  // a machine may have no resolv.conf
+        options.no_mount = {path};
+        const auto p = plan();
+        BOOST_TEST(at(p, path) == nullptr, path << " is mounted");
+        BOOST_TEST(p.warnings.empty());
+    }
+    options.dns = {"192.0.2.1"};  // asked for by name
+    BOOST_TEST(at(plan(), "/etc/resolv.conf") != nullptr);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_process_namespace_gets_its_own_proc, Fixture) {
     options.pid = true;
     BOOST_TEST(at(plan(), "/proc")->type == "proc");
