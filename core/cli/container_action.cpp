@@ -33,7 +33,7 @@ using runtime::LaunchOptions;
 
 struct Given {
     LaunchOptions launch;
-    std::vector<std::string> binds, mounts, overlays, fuse_mounts, security, env, env_files, no_env, no_mount, scratch;
+    std::vector<std::string> binds, mounts, overlays, fuse_mounts, security, env, env_files, no_env, no_mount, scratch, network_args;
     std::string home, cwd, dns, timeout, network, arch;
     bool contain_all = false, compat = false, no_umask = false, dry_run = false, underlay = false, no_pid = false;
     GpuOptions gpu;
@@ -41,49 +41,6 @@ struct Given {
     std::shared_ptr<InstanceStart> instance;  // of `instance start`
     std::string instance_name;
 };
-
-// An option that is part of the product but not there yet: using it says so.
-struct Later {
-    const char* names;
-    bool takes_value;
-    const char* variables;
-    const char* what;
-};
-constexpr Later later_options[] = {
-    {"--network-args", true, "NETWORK_ARGS", "networks"},
-};
-
-[[noreturn]] void refuse_later(const Later& l, const std::string& how) {
-    throw Error(Code::unsupported, how + ": " + l.what + " are not there yet in this version");
-}
-
-// They are not declared: each option costs a start its share.
-void refuse_later_option(const std::string& word) {
-    if (word.size() < 2 || word[0] != '-') return;
-    const std::string name = word[1] == '-' ? word.substr(0, word.find('=')) : word.substr(0, 2);
-    for (const auto& l : later_options) {
-        const std::string_view names = l.names;
-        const size_t comma = names.find(',');
-        if (names.substr(comma + 1) == name || (comma != std::string_view::npos && names.substr(0, comma) == name))
-            refuse_later(l, std::string(names.substr(comma == std::string_view::npos ? 0 : comma + 1)));
-    }
-}
-
-void refuse_later_variables() {
-    for (const auto& l : later_options)
-        for (std::string_view rest = l.variables; !rest.empty();) {
-            const size_t comma = std::min(rest.find(','), rest.size());
-            for (const char* prefix : {"SINGULARITY_", "APPTAINER_"}) {
-                const std::string name = prefix + std::string(rest.substr(0, comma));
-                const char* value = std::getenv(name.c_str());
-                if (!value || !*value) continue;
-                const std::string_view text = value;
-                if (!l.takes_value && (text == "0" || text == "f" || text == "false" || text == "FALSE" || text == "False" || text == "no")) continue;
-                refuse_later(l, name);
-            }
-            rest.remove_prefix(std::min(comma + 1, rest.size()));
-        }
-}
 
 // Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike Argument::variable(), the text
 // stays whole: commas may be escaped.
@@ -124,9 +81,28 @@ unsigned seconds(const std::string& text) {
     return static_cast<unsigned>(unit == "m" ? n * 60 : n);
 }
 
+void settle_networks(Given& g) {
+    LaunchOptions& l = g.launch;
+    l.networks = comma_list({g.network});
+    l.network_arguments = comma_list(g.network_args);
+    if (!l.network_namespace.empty()) {
+        if (l.net || !l.networks.empty()) log::warning("Ignoring --net and --network, as --netns-path names the network namespace");
+        l.net = false;
+        l.networks.clear();
+        return;
+    }
+    if (!l.networks.empty() && !l.net) {
+        log::info("Setting --net (required by --network)");
+        l.net = true;
+    }
+    if (l.net && l.networks.empty()) l.networks = {"bridge"};
+    const bool none = std::find(l.networks.begin(), l.networks.end(), "none") != l.networks.end();
+    if (none && l.networks.size() > 1) throw Error(Code::usage, "--network " + g.network + ": 'none' excludes other networks");
+    if (none) l.networks.clear();
+}
+
 // Options to settings of the launch, once all are parsed.
 void settle(Given& g) {
-    refuse_later_variables();
     LaunchOptions& l = g.launch;
     if (g.compat) {
         g.contain_all = l.no_init = g.no_umask = l.no_eval = true;
@@ -160,9 +136,7 @@ void settle(Given& g) {
     if (!g.cwd.empty()) l.cwd = g.cwd;
     if (!g.timeout.empty()) l.script_timeout = seconds(g.timeout);
     if (l.writable && g.launch.writable_tmpfs) l.writable_tmpfs = false, log::warning("Ignoring --writable-tmpfs, as --writable is given");
-    if (l.net && g.network != "none")
-        throw Error(Code::unsupported, "--net: only --network none is there yet in this version", "without --net the container uses the host's network");
-    if (!l.net && !g.network.empty() && g.network != "none") throw Error(Code::unsupported, "--network " + g.network + ": networks are not there yet in this version");
+    settle_networks(g);
 }
 
 bool is_uri(const std::string& text, Session& session) {
@@ -329,8 +303,9 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.flag("-i,--ipc", l.ipc, "An IPC namespace").variable("IPC,UNSHARE_IPC");
     arguments.flag("--uts", l.uts, "A UTS namespace").variable("UTS,UNSHARE_UTS");
     arguments.text("--hostname", l.hostname, "Host name in the container").variable("HOSTNAME");
-    arguments.flag("-n,--net", l.net, "A network namespace (with --network none)").variable("NET,UNSHARE_NET");
-    arguments.text("--network", g->network, "none: only the loopback device").variable("NETWORK");
+    arguments.flag("-n,--net", l.net, "A network namespace that joins networks (root), or none").variable("NET,UNSHARE_NET");
+    arguments.text("--network", g->network, "CNI networks to join, divided by commas (bridge); none: only a loopback device").shown_as("LIST").variable("NETWORK");
+    arguments.list("--network-args", g->network_args, "[NETWORK:]NAME=VALUE[;...] for a network, as portmap=8080:80/tcp").shown_as("LIST").variable("NETWORK_ARGS");
     arguments.text("--dns", g->dns, "Name servers for /etc/resolv.conf").variable("DNS");
     arguments.text("--netns-path", l.network_namespace, "A network namespace to join (root)").variable("NETNS_PATH");
     arguments.flag("-f,--fakeroot", l.fakeroot, "Be root in the container").variable("FAKEROOT");
@@ -363,7 +338,6 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
     g->gpu.declare(arguments);
     g->resources.declare(arguments);
-    arguments.unknown_option(refuse_later_option);
 
     return [g, &arguments](Session& session) {
         const std::vector<std::string>& rest = arguments.rest();

@@ -49,6 +49,8 @@ bool instance_runs(Session& session, Instance& instance) {
     if (d.HasParseError() || !d.IsObject() || !d.HasMember("status") || !d["status"].IsString())
         throw Error(Code::internal, "the launcher " + instance.launcher + " gives no state of " + instance.name);
     if (d.HasMember("pid") && d["pid"].IsInt()) instance.pid = d["pid"].GetInt();
+    if (d.HasMember("annotations") && d["annotations"].IsObject())
+        if (const auto ip = d["annotations"].FindMember("singularity.ip"); ip != d["annotations"].MemberEnd() && ip->value.IsString()) instance.ip = ip->value.GetString();
     return std::string_view(d["status"].GetString()) != "stopped";
 }
 

@@ -52,6 +52,8 @@ int join_instance(runtime::LaunchOptions options, const std::string& image, bool
     options.overlays.clear();
     options.scratch.clear();
     options.network_namespace.clear();
+    options.networks.clear();
+    options.network_arguments.clear();
     options.no_mount.clear();
     options.writable = options.writable_tmpfs = options.pid = options.net = false;
     options.hostname.clear();

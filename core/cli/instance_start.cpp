@@ -43,8 +43,9 @@ void InstanceStart::start(const What& what, Session& session) {
     i.user_namespace = what.user_namespace;
     int32_t pid = 0;
     singularity::check([&](sg_error* e) { return what.table.start(&what.launch, i.directory.c_str(), &pid, e); });
-    i.pid = pid;
     try {
+        (void)instance_runs(session, i);  // its address
+        i.pid = pid;
         all_->write(i);
         if (!pid_file.empty()) write_pid(pid_file, pid);
     } catch (...) {

@@ -39,7 +39,6 @@ struct Directive {
 };
 constexpr char no_setuid[] = "it governs the program that runs with root's rights; there is none here";
 constexpr char no_loops[] = "the kernel hands out loop devices as they are needed";
-constexpr char no_networks[] = "networks beside 'none' are not there yet";
 constexpr char own_code[] = "that program is not used: its work is done by our own code";
 constexpr char own_namespaces[] = "a user's own namespaces need no leave of this program; the kernel's settings (user.max_*_namespaces) limit them";
 constexpr Directive directives[] = {
@@ -84,12 +83,12 @@ constexpr Directive directives[] = {
     {"sif fuse", nullptr, "images of users are always served by FUSE", nullptr},
     {"tmp sandbox", nullptr, "an image is unpacked only where FUSE cannot be had, and into the cache", nullptr},
     {"oci mode", nullptr, "there is one way of running images", "no"},
-    {"allow net users", nullptr, no_networks, ""},
-    {"allow net groups", nullptr, no_networks, ""},
-    {"allow net networks", nullptr, no_networks, ""},
-    {"allow netns paths", nullptr, no_networks, ""},
-    {"cni configuration path", nullptr, no_networks, nullptr},
-    {"cni plugin path", nullptr, no_networks, nullptr},
+    {"allow net users", nullptr, no_setuid, ""},
+    {"allow net groups", nullptr, no_setuid, ""},
+    {"allow net networks", nullptr, no_setuid, ""},
+    {"allow netns paths", nullptr, no_setuid, ""},
+    {"cni configuration path", "cni.configuration_path", nullptr, nullptr},
+    {"cni plugin path", "cni.plugin_path", nullptr, nullptr},
     {"always use nv", "gpu.nv", nullptr, nullptr},
     {"always use rocm", "gpu.rocm", nullptr, nullptr},
     {"use nvidia-container-cli", nullptr, "GPUs are found without that program", nullptr},

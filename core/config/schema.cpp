@@ -109,6 +109,9 @@ const std::vector<model::Key>& core_schema() {
         boolean("gpu.nv", false, "Show NVIDIA GPUs in every container, as --nv does (etc/singularity/nvliblist.conf)."),
         boolean("gpu.rocm", false, "Show AMD GPUs in every container, as --rocm does (etc/singularity/rocmliblist.conf)."),
 
+        text("cni.configuration_path", "", "Directory of the CNI network configurations for --network; empty: 'network' beside singularity.yaml."),
+        list("cni.plugin_path", {"/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"}, "Directories that CNI plugins are looked for in."),
+
         integer("session.size", 64, "MiB of memory that a container's temporary file systems may take."),
         list("policy.sources.allow", {}, "Schemes of the sources that images may come from; empty: all."),
         list("policy.sources.deny", {}, "Schemes of sources that no image may come from."),

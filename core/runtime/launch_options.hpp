@@ -41,6 +41,7 @@ struct LaunchOptions {
     bool user_namespace = false, pid = false, ipc = false, uts = false, net = false, no_init = false;
     std::string hostname;
     std::string network_namespace;  // --netns-path
+    std::vector<std::string> networks, network_arguments;  // of CNI; no networks: a loopback device alone
     bool fakeroot = false, ignore_subuid = false, ignore_fakeroot_command = false;
     bool no_privileges = false, keep_privileges = false, allow_setuid = false;
     std::string add_capabilities, drop_capabilities;  // lists of names

@@ -279,6 +279,14 @@ void write_container(D& d, const Inputs& in) {
             // Root's memory file systems are bounded by the machine's memory alone.
             d.number("bytes", in.machine.user.uid == 0 ? 0 : static_cast<uint64_t>(in.settings.integer("session.size")) << 20);
         });
+        if (!in.options.networks.empty())
+            d.object("networks", [&] {
+                d.texts("names", in.options.networks);
+                d.texts("args", in.options.network_arguments);
+                const std::string configuration = in.settings.text("cni.configuration_path");
+                d.text("configuration", configuration.empty() ? in.machine.conf_directory + "/network" : configuration);
+                d.texts("plugins", in.settings.list("cni.plugin_path"));
+            });
         d.text("layer", layer(in));
         if (in.options.instance)
             d.object("instance", [&] {
@@ -352,7 +360,7 @@ void write(Writer& w, const Inputs& in) {
 
 Machine this_machine(const std::string& prefix, const std::string& plugin_directory, const std::string& conf_directory) {
     Machine m;
-    m.capability_file = conf_directory + "/capability.json";
+    m.conf_directory = conf_directory;
     m.user = current_user();
     m.cwd = working_directory();
     m.root = is_real_root();
@@ -387,9 +395,18 @@ static void check_layers(const LaunchOptions& options, const Settings& settings,
         throw Error(Code::permission, "overlays are not allowed: overlay.enable is no in " + settings.origin("overlay.enable").where);
 }
 
+// Plugins change the machine's own network.
+static void check_networks(const LaunchOptions& options, const Machine& machine) {
+    if (!options.networks.empty() && !machine.root)
+        throw Error(Code::permission, "--network " + options.networks.front() + ": network requires root; ordinary users can only use --network=none",
+                    "without --net the container has the host's network");
+    if (!options.network_arguments.empty() && options.networks.empty()) throw Error(Code::usage, "--network-args: there is no network to hand it to", "--network NAME names one");
+}
+
 LaunchSpec make_launch_spec(const LaunchOptions& options, const Settings& settings, const ImageFacts& image, const Machine& machine, bool pretty) {
     check_layers(options, settings, image);
-    const Identity identity = container_identity(options, settings, machine.user, machine.root, machine.capability_file);
+    check_networks(options, machine);
+    const Identity identity = container_identity(options, settings, machine.user, machine.root, machine.conf_directory + "/capability.json");
     const auto overlays = std::count_if(image.extra.begin(), image.extra.end(), [](const ExtraFacts& e) { return e.role == "overlay"; });
     const MountFacts facts{whose_home(identity, machine), machine.cwd, identity.user_namespace, identity.user.uid, static_cast<uint32_t>(1 + overlays),
                            identity.fakeroot ? &*identity.fakeroot : nullptr};
@@ -405,7 +422,7 @@ LaunchSpec make_launch_spec(const LaunchOptions& options, const Settings& settin
     site.locked = [&](const std::string& where) { settings.need_unlocked("environment.set", where); };
     const Environment environment = container_environment(options, known, machine.environment, site);
     LaunchSpec out;
-    out.child = options.pid || options.resources.any();
+    out.child = options.pid || options.resources.any() || !options.networks.empty();
     out.notes = identity.notes;
     out.warnings = plan.warnings;
     out.warnings.insert(out.warnings.end(), environment.warnings.begin(), environment.warnings.end());

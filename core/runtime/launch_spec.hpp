@@ -29,7 +29,7 @@ struct Machine {  // what the caller's process is; see this_machine()
     std::string cwd;
     bool root = false;  // uid 0 with the rights to mount
     std::vector<std::string> session_places;
-    std::string capability_file;  // "capability.json" of the installation
+    std::string conf_directory;  // of the installation: capability.json, network/
     const char* const* environment = nullptr;
 };
 

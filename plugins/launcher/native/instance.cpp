@@ -105,7 +105,7 @@ void enter_root(const Fd& root) {
 
 }  // namespace
 
-pid_t start_instance(const std::string& directory, const Spec& spec, const std::function<void(int, int, Service&)>& contain) {
+pid_t start_instance(const std::string& directory, const Spec& spec, Network& network, const std::function<void(int, int, Service&)>& contain) {
     Service service;
     service.title = spec.instance.title;
     service.own_processes = spec.pid;
@@ -146,6 +146,8 @@ pid_t start_instance(const std::string& directory, const Spec& spec, const std::
     who.own_processes = spec.pid;
     who.groups = group.directories();
     who.limited = spec.resources.any;
+    who.network = network.record();
+    who.address = network.address();
     try {
         write_identity(directory, who);
     } catch (...) {
@@ -153,6 +155,7 @@ pid_t start_instance(const std::string& directory, const Spec& spec, const std::
         throw;
     }
     group.keep();
+    network.hand_to(first);
     return first;
 }
 
@@ -207,10 +210,11 @@ void signal_instance(const std::string& directory, int signal) {
 std::string instance_state(const std::string& directory) {
     pid_t pid = 0;
     Life life = Life::dead;
+    std::string address;
     try {
         const Identity who = read_identity(directory);
         life = life_of(who);
-        if (life == Life::running) pid = who.pid;
+        if (life == Life::running) pid = who.pid, address = who.address;
     } catch (const Error& e) {
         if (e.code() != Code::not_found && e.code() != Code::corrupt && e.code() != Code::limit) throw;
     }
@@ -222,6 +226,11 @@ std::string instance_state(const std::string& directory) {
     w.Key("status"), w.String(life == Life::dead ? "stopped" : "running");
     w.Key("pid"), w.Int(pid);
     w.Key("bundle"), w.String(directory);
+    if (!address.empty()) {
+        w.Key("annotations"), w.StartObject();
+        w.Key("singularity.ip"), w.String(address);
+        w.EndObject();
+    }
     w.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -231,6 +240,7 @@ void forget_instance(const std::string& directory) {
         const Identity who = read_identity(directory);
         if (life_of(who) != Life::dead) throw Error(Code::invalid, "the instance '" + name_of(directory) + "' is running", "stop it first");
         remove_groups(who.groups);
+        finish_network(who.network);
     } catch (const Error& e) {
         if (e.code() == Code::invalid) throw;  // all else is no reason to keep it
     }

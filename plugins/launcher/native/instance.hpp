@@ -4,14 +4,15 @@
 #include <functional>
 #include <string>
 
+#include "network.hpp"
 #include "service.hpp"
 #include "spec.hpp"
 
 namespace native {
 
 // `contain(errors, reports, service)` makes the container in the process that it is called in (a child) and never
-// returns. Answers the first process, once the program in it was started.
-pid_t start_instance(const std::string& directory, const Spec& spec, const std::function<void(int errors, int reports, Service& service)>& contain);
+// returns. Answers the first process, once the program in it was started; `network` lives as long as that.
+pid_t start_instance(const std::string& directory, const Spec& spec, Network& network, const std::function<void(int errors, int reports, Service& service)>& contain);
 
 // Enters the namespaces and the root of the running container, then calls `payload`, which does not return but
 // throws. Does not return either: the caller's process waits for the one inside and ends as it does.

@@ -73,6 +73,8 @@ void write_identity(const std::string& directory, const Identity& who) {
     w.StartArray();
     for (const auto& g : who.groups) w.String(g);
     w.EndArray();
+    if (!who.network.empty()) w.Key("network"), w.String(who.network);
+    if (!who.address.empty()) w.Key("address"), w.String(who.address);
     w.EndObject();
     const std::string path = file_in(directory), part = path + ".part";
     (void)::unlink(part.c_str());
@@ -99,6 +101,8 @@ Identity read_identity(const std::string& directory) {
     if (d.HasMember("groups") && d["groups"].IsArray())
         for (const auto& g : d["groups"].GetArray())
             if (g.IsString()) out.groups.emplace_back(g.GetString());
+    for (const auto& [name, to] : {std::pair{"network", &out.network}, {"address", &out.address}})
+        if (d.HasMember(name) && d[name].IsString()) *to = d[name].GetString();
     return out;
 }
 

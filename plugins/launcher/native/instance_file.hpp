@@ -18,6 +18,8 @@ struct Identity {
     std::string boot;                    // /proc/sys/kernel/random/boot_id
     unsigned long long pid_namespace = 0;  // inode of the namespace in which `pid` counts
     std::vector<std::string> groups;     // directories of control groups to remove after it
+    std::string network;                 // what its networks' keeper owes (finish_network), "" = nothing
+    std::string address;                 // in its first network
     bool limited = false;                // it has control groups of its own
     bool own_processes = true;           // it is the first process of a PID namespace of its own
 };

@@ -93,7 +93,7 @@ bool can_mount_in_kernel() {
 }
 
 int namespace_flags(const Spec& spec) {
-    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net && spec.network_path.empty() ? CLONE_NEWNET : 0);
+    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net && spec.network_path.empty() && spec.networks.names.empty() ? CLONE_NEWNET : 0);
 }
 
 void join_network(const Spec& spec) {

@@ -13,7 +13,8 @@ bool can_mount_in_kernel();
 // CLONE_NEW* flags beside the user and PID namespaces.
 int namespace_flags(const Spec& spec);
 void unshare_rest(int flags);
-void join_network(const Spec& spec);  // an existing one, when the spec names it
+// An existing one, when the spec names it. With a user namespace this comes before that, as only root of the machine may.
+void join_network(const Spec& spec);
 void bring_up_loopback();  // in a new network namespace; a failure is not fatal
 
 }  // namespace native

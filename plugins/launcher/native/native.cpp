@@ -15,6 +15,7 @@
 #include "first_process.hpp"
 #include "instance.hpp"
 #include "namespaces.hpp"
+#include "network.hpp"
 #include "payload.hpp"
 #include "privileges.hpp"
 #include "report.hpp"
@@ -31,7 +32,7 @@ void enter_and_prepare(const Spec& spec, Rootfs& rootfs, pid_t lives) {
 }
 
 void set_up_namespaces_inside(const Spec& spec) {
-    if (spec.net && spec.network_path.empty()) bring_up_loopback();
+    if (spec.net && spec.network_path.empty() && spec.networks.names.empty()) bring_up_loopback();
     if (spec.uts && !spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) != 0)
         fail("cannot set the host name", spec.hostname);
 }
@@ -56,8 +57,8 @@ public:
     void become(const sg_launch& launch) override {
         const Spec spec = parse_spec(launch.spec);
         open_standard_descriptors();
-        // A PID namespace begins with a new process, and somebody has to take a control group away.
-        if (spec.pid || spec.resources.any) {
+        // A PID namespace begins with a new process, and somebody has to take control groups and networks away.
+        if (spec.pid || spec.resources.any || !spec.networks.names.empty()) {
             const int status = run_spec(spec, launch);
             if (WIFSIGNALED(status)) ::_exit(128 + WTERMSIG(status));
             ::_exit(WEXITSTATUS(status));
@@ -65,9 +66,9 @@ public:
         Rootfs rootfs(spec, launch);
         Privileges privileges;
         privileges.prepare(spec);
+        join_network(spec);
         enter_and_prepare(spec, rootfs, ::getpid());
         unshare_rest(namespace_flags(spec));
-        join_network(spec);
         set_up_namespaces_inside(spec);
         rootfs.build();
         rootfs.enter();
@@ -84,7 +85,9 @@ public:
 
     int start(const sg_launch& launch, const std::string& directory) override {
         const Spec spec = parse_spec(launch.spec);
-        return start_instance(directory, spec, [&](int errors, int reports, Service& service) { contain(spec, launch, errors, reports, -1, &service); });
+        Network network(spec);
+        return start_instance(directory, spec, network,
+                              [&](int errors, int reports, Service& service) { contain(spec, launch, network, errors, reports, -1, &service); });
     }
     void join(const sg_launch& launch, const std::string& directory) override {
         const Spec spec = parse_spec(launch.spec);
@@ -102,6 +105,7 @@ public:
 
 private:
     static int run_spec(const Spec& spec, const sg_launch& launch) {
+        Network network(spec);  // first: its process gets none of what follows
         Pipe errors, reports, alive;
         ControlGroup group(spec.resources);
         Waiter waiter;
@@ -115,7 +119,7 @@ private:
             die_with_parent(alive.reader.get());
             or_send_error(errors.writer.get(), [&] {
                 group.enter();
-                contain(spec, launch, errors.writer.get(), reports.writer.get(), alive.reader.get(), nullptr);
+                contain(spec, launch, network, errors.writer.get(), reports.writer.get(), alive.reader.get(), nullptr);
             });
         }
         errors.writer.reset();
@@ -139,10 +143,12 @@ private:
     }
 
     // In the child: all steps up to the payload. A service lives on without its starter.
-    [[noreturn]] static void contain(const Spec& spec, const sg_launch& launch, int errors, int reports, int alive, Service* service) {
+    [[noreturn]] static void contain(const Spec& spec, const sg_launch& launch, const Network& network, int errors, int reports, int alive, Service* service) {
         Rootfs rootfs(spec, launch);
         Privileges privileges;
         privileges.prepare(spec);
+        join_network(spec);
+        network.join();
         enter_and_prepare(spec, rootfs, ::getppid());  // who waits for the container
         if (spec.pid) {
             if (::unshare(CLONE_NEWPID) != 0) fail("cannot create a PID namespace");
@@ -156,7 +162,6 @@ private:
             if (!service) die_with_parent(alive);
         }
         unshare_rest(namespace_flags(spec));
-        join_network(spec);
         set_up_namespaces_inside(spec);
         rootfs.build();
         rootfs.enter();

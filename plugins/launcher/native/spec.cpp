@@ -166,6 +166,9 @@ void read_container(const Value& c, Spec& spec) {
     }
     if (const Value* instance = member(c, "instance"))
         spec.instance = {text(*instance, "title"), text(*instance, "out"), text(*instance, "err")};
+    if (const Value* networks = member(c, "networks"))
+        spec.networks = {texts(*networks, "names"), texts(*networks, "args"), text(*networks, "configuration"), texts(*networks, "plugins")};
+    if (!spec.networks.names.empty() && (!spec.net || !spec.network_path.empty())) wrong("networks without a new network namespace");
     spec.layer = text(c, "layer", "auto");
     spec.init = flag(c, "init", true);
     spec.allow_setuid = flag(c, "allowSetuid");

@@ -65,6 +65,13 @@ struct Image {
     std::string arch;
 };
 
+// CNI networks that a new network namespace joins; without names it has its loopback device alone.
+struct Networks {
+    std::vector<std::string> names, arguments;
+    std::string configuration;         // directory of configuration files
+    std::vector<std::string> plugins;  // directories of plugins
+};
+
 struct InstanceFacts {
     std::string title;     // of the first process in process lists
     std::string out, err;  // files of the host that output is appended to; "" = nowhere
@@ -86,6 +93,7 @@ struct Spec {
     // namespaces
     bool user = false, pid = false, ipc = false, uts = false, net = false;
     std::string network_path;  // an existing network namespace
+    Networks networks;
     std::vector<Mapping> uids, gids;
     std::string propagation = "rslave";
     std::string hostname;
