@@ -104,6 +104,44 @@ callers() {
     expect_rc 0
     ! command -v jq >/dev/null || jq -e '.data.attributes.runscript' "$T/out" >/dev/null || fail "no runscript"
 
+    check "Arvados and cwltool without a network"
+    run me env -i SINGULARITY_NO_EVAL=1 "$S" exec --containall --cleanenv --pwd=/keep --net --network=none --home "$d/home:/var/lib/cwl" --bind "$d/bound:/keep:ro" "$I" sh -c 'cat file; sed 1,2d /proc/net/dev | cut -d: -f1'
+    expect_rc 0
+    expect_equal "$(tr -d ' ' <"$T/out")" $'bound\nlo'
+    expect_equal "$ERR" ""
+    run me singularity --quiet run --contain --ipc --cleanenv --no-eval --pid --home "$d/home:/var/home" --mount=type=bind,source="$d/bound",target=/var/in,readonly --pwd /var/home --net --network none "$I" x
+    expect_rc 0
+
+    check "Toil and miniwdl: the command writes beside its directory, SIGTERM stops it"
+    me mkdir -p wdl/work
+    me touch wdl/work/in # it makes the mount points
+    me sh -c "echo 'cat in; pwd; echo trouble >&2; exit 42' >wdl/command"
+    local container=/mnt/miniwdl_task_container
+    run me singularity --verbose exec --pwd $container/work --add-caps all --containall --no-mount hostfs --fakeroot --bind "$d/wdl:$container" --bind "$d/bound/file:$container/work/in:ro" "$I" /bin/sh -c "/bin/sh ../command >> ../stdout.txt 2>> ../stderr.txt"
+    expect_rc 42
+    expect_equal "$(cat wdl/stdout.txt) $(cat wdl/stderr.txt)" "bound"$'\n'"$container/work trouble"
+    start "$T/toil" me singularity exec --containall --no-mount hostfs "$I" /bin/sh -c 'echo ready; while :; do sleep 0.1; done'
+    until_says "$T/toil" ready
+    kill -TERM "$PID"
+    ended
+    expect_rc 143
+
+    check "Open OnDemand: a job in a terminal multiplexer ends when its appinit is killed; its VNC is an instance"
+    me sh -c 'echo "echo job \$1; while :; do sleep 0.1; done" >job.sh'
+    SINGULARITY_BINDPATH=/etc/hostname,$d:/media/job start "$T/ood" me timeout 120s "$S" exec --contain --pid "$I" /bin/sh /media/job/job.sh of-mine
+    until_says "$T/ood" 'job of-mine'
+    local p init=
+    for p in /proc/[0-9]*; do [ "$(cat "$p/comm" 2>/dev/null)" != appinit ] || init=${p#/proc/}; done
+    [ -n "$init" ] || fail "no process is called appinit"
+    kill -KILL "$init"
+    ended
+    [ "$RC" != 0 ] && [ "$RC" != 124 ] || fail "the job goes on: $RC"
+    local uuid=3f0c9f5e-3c1f-4f6a-9c51-0d8a2f4b7e11
+    ok me singularity instance start "$I" $uuid
+    run me singularity exec instance://$uuid sh -c 'echo inside; sleep 60 >/dev/null 2>&1 &'
+    expect_equal "$OUT" inside
+    ok me singularity instance stop $uuid
+
     check "set by a caller, these do no harm"
     SINGULARITY_CONTAINER=x SINGULARITY_SHELL=/bin/sh PROMPT_COMMAND=: SINGULARITY_UNKNOWN=1 run me singularity exec "$I" true
     expect_rc 0
