@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(an_upload_in_parts_needs_each_of_them_and_in_the_same_bytes
 BOOST_AUTO_TEST_CASE(downloads_that_nobody_takes_cost_no_thread_and_are_given_up) {
     ServerOptions options;
     options.threads = 2;
-    options.stall_seconds = 2;
+    options.stall_seconds = 8;
     const HubDirectory logs;
     options.access_log = logs.path + "/access.json";
     RunningHub h(options);
@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(downloads_that_nobody_takes_cost_no_thread_and_are_given_up
 
 BOOST_AUTO_TEST_CASE(bodies_that_trickle_in_end_in_time_and_do_not_keep_others_out) {
     ServerOptions options;
-    options.stall_seconds = 1;
+    options.stall_seconds = 5;
     RunningHub h(options);
     std::vector<Wire> slow;
     for (int i = 0; i < 40; ++i) {
