@@ -252,12 +252,12 @@ private:
                                         (hint.empty() ? "" : ". " + hint));
                 return;
             }
-            if (r.enabled && found->why.starts_with("disabled in ")) found->why.clear();
+            if (r.enabled.value_or(false) && found->why.starts_with("disabled in ")) found->why.clear();
         } else {
             found = load(r, base, where);
             if (found == out_.plugins.end()) return;
         }
-        if (!r.enabled) found->why = "disabled in " + where;
+        if (!r.enabled.value_or(true)) found->why = "disabled in " + where;
         found->active = found->why.empty();
         registrations_.push_back({layer, r.config});
         if (!r.before.empty()) move_before(found, r, where);

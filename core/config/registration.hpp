@@ -11,6 +11,7 @@
 //   absent:
 //     - {scheme: docker, message: "Install the package singularity-docker."}
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,7 +24,8 @@ struct Registration {
     std::string manifest;  // as written, or ""
     std::string name;      // or "": of a plugin that is registered already
     std::string before;
-    bool enabled = true, optional = false;
+    std::optional<bool> enabled;  // not said: a plugin that was switched off before stays off
+    bool optional = false;
     std::vector<RawValue> config;
     std::string file;
     uint32_t line = 0;

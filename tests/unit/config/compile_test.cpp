@@ -274,6 +274,12 @@ BOOST_FIXTURE_TEST_CASE(plugins_are_added_replaced_moved_configured_and_disabled
         BOOST_TEST(!index.find(CapabilityKind::bootstrap, "a").has_value());
         BOOST_TEST(!index.find_key("a.retries").has_value());
     }
+    // What only moves or configures it leaves it off; who says so switches it on again.
+    site("plugins.d/60.yaml", "plugins:\n  - {name: a, before: b}\n  - {name: a, config: {}}\n");
+    BOOST_TEST(!compiled().find_plugin("a")->active);
+    site("plugins.d/60.yaml", "plugins:\n  - {name: a, enabled: yes}\n");
+    BOOST_TEST(compiled().find_plugin("a")->active);
+    site("plugins.d/60.yaml", "");
     // Another plugin of the same name takes its place; another one with the same scheme hides it.
     write("elsewhere/plugin.yaml", manifest("a"));
     std::string c = manifest("c");
