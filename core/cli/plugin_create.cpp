@@ -102,7 +102,8 @@ void create_plugin(const NewPlugin& plugin, Session& session) {
     for (const auto& name : names_in(from)) draft.write(name, filled_in(read_template(from + "/" + name), plugin.name));
     draft.keep_as(plugin.name);
     print("Created " + plugin.name + ". Build and test it:\n  cmake -S " + plugin.name + " -B " + plugin.name + "/build -DCMAKE_PREFIX_PATH=" +
-          session.installation.prefix + "\n  cmake --build " + plugin.name + "/build && ctest --test-dir " + plugin.name + "/build\n");
+          session.installation.prefix + "\n  cmake --build " + plugin.name + "/build && ctest --test-dir " + plugin.name +
+          "/build\nand install it for yourself; its README.md says how it is used:\n  singularity plugin install --user " + plugin.name + "/build\n");
 }
 
 }  // namespace sg

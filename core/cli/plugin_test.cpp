@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -65,6 +66,28 @@ void describe(const model::Capability& c, std::vector<std::string>& words) {
         if (!has_sub_verbs(c, command.verb)) words.push_back("--verb=" + command.verb);
 }
 
+// The transports of other plugins, with what the configuration says to them: the subject may use them or stand in front
+// of one.
+void add_neighbours(const std::string& subject, const Session& session, std::vector<std::string>& words) {
+    const Index& index = session.plugins.index();
+    std::vector<std::string_view> taken;
+    for (uint32_t n = index.capability_count(); n-- > 0;) {  // the last one registered comes first
+        const CapabilityView c = index.capability(n);
+        const PluginView plugin = index.plugin(c.plugin);
+        if (c.kind != CapabilityKind::transport || !plugin.active || plugin.name == subject ||
+            std::find(taken.begin(), taken.end(), c.name) != taken.end())
+            continue;
+        taken.push_back(c.name);
+        words.push_back("--neighbour=" + std::string(c.name) + ":" + std::string(plugin.object));
+        for (uint32_t i = 0; i < index.key_count(); ++i) {
+            const KeyView key = index.key(i);
+            if (key.plugin != plugin.name) continue;
+            words.push_back(std::string("--key=") + type_name(key.type) + ":" + std::string(key.name));
+            for (const auto& v : session.settings.values(key.name)) words.push_back("--value=" + v);
+        }
+    }
+}
+
 // A sample that is a file is one of this directory, not of the kit's.
 std::string found_from_here(const std::string& sample) {
     std::error_code none;
@@ -87,6 +110,7 @@ void test_plugin(const std::string& what, const std::vector<std::string>& sample
         words.push_back(std::string("--key=") + type_name(k.type) + ":" + k.name);
         for (const auto& v : k.values) words.push_back("--value=" + v);
     }
+    add_neighbours(plugin.name, session, words);
     for (const auto& s : samples) words.push_back("--with=" + found_from_here(s));
     if (session.json) words.emplace_back("--json");
     if (log::threshold() >= log::Level::debug) words.emplace_back("--verbose");

@@ -27,6 +27,12 @@ struct Ruling {
     std::string where;
 };
 
+// What was asked about and what decided; a subject that no rule speaks of has none.
+struct Judgement {
+    std::string what;  // "the source 'shub'", "the repository docker.io/library/alpine", "the image /a/b.sif"
+    Ruling ruling;
+};
+
 // nullopt: no rule says anything about it, so it is allowed.
 std::optional<Ruling> on_source(const Settings& settings, std::string_view scheme);
 std::optional<Ruling> on_registry(const Settings& settings, std::string_view name);  // "HOST[:PORT]/NAMESPACE/NAME"

@@ -35,5 +35,8 @@ void check_format(Run& run, const Capability& c);
 void check_launcher(Run& run, const Capability& c);
 void check_command(Run& run, const Capability& c);
 void check_hook(Run& run, const Capability& c);
+// The optional tables of policy.h.
+void check_full_name(Run& run, const Capability& c);
+void check_signers(Run& run, const Capability& c);
 
 }  // namespace conformance

@@ -1,5 +1,6 @@
 #include "host.hpp"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,12 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <singularity/error.hpp>
 #include <thread>
 #include <vector>
+
+#include "definition.hpp"
 
 sg_call::sg_call() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 sg_call::~sg_call() { close(fd); }
@@ -40,6 +44,8 @@ namespace conformance {
 
 namespace {
 
+const void* find_table(const sg_host*, const char* name, uint32_t version);
+sg_host host = {SG_ABI_VERSION, SG_VERSION, find_table};
 const Subject* subject = nullptr;
 const sg_plugin* loaded = nullptr;
 
@@ -194,26 +200,55 @@ const sg_host_credentials_v1 credentials_table1 = {credentials_find1, credential
 const sg_host_credentials_v2 credentials_table2 = {credentials_find, credentials_ask, credentials_store,
                                                    credentials_erase, credentials_list};
 
-// The plugin's own transports, as the kit has no other.
+// The other plugin that serves `scheme`, loaded at the first question; nullptr when there is none.
+const sg_plugin* neighbour_for(const char* scheme, std::string& why) {
+    static std::mutex mutex;
+    static std::map<std::string, const sg_plugin*> known;  // by object
+    const std::lock_guard lock(mutex);
+    if (subject)
+        for (const auto& n : subject->neighbours) {
+            if (n.scheme != scheme) continue;
+            if (const auto at = known.find(n.object); at != known.end()) return at->second;
+            void* object = dlopen(n.object.c_str(), RTLD_NOW | RTLD_LOCAL);
+            const auto entry =
+                object ? reinterpret_cast<const sg_plugin* (*)()>(dlsym(object, "singularity_plugin")) : nullptr;
+            const sg_plugin* plugin = entry ? entry() : nullptr;
+            sg_error err{};
+            if (!plugin || (plugin->start && plugin->start(&host, &err) != SG_OK)) {
+                why = ": " + n.object + " cannot be loaded";
+                return nullptr;
+            }
+            return known[n.object] = plugin;
+        }
+    return nullptr;
+}
+
+int32_t transport_below(const char* scheme, const char*, const char* table, uint32_t version, const void** out,
+                        sg_error* err) {
+    std::string why;
+    const sg_plugin* plugin = neighbour_for(scheme, why);
+    if (!plugin)
+        return fail(err, singularity::Code::not_found,
+                    ("no other plugin here is a transport for '" + std::string(scheme) + "'" + why).c_str());
+    *out = plugin->table(scheme, table, version);
+    if (*out) return SG_OK;
+    return fail(err, singularity::Code::unsupported,
+                ("the transport for '" + std::string(scheme) + "' has no table '" + table + "'").c_str());
+}
+
+// The plugin's own transports first, as it would be registered last.
 int32_t transport_find(const char* scheme, const char* table, uint32_t version, const void** out, sg_error* err) {
     if (subject && loaded)
         for (const auto& c : subject->capabilities)
             if (c.kind == "transport" && c.name == scheme && (*out = loaded->table(scheme, table, version)))
                 return SG_OK;
-    return fail(err, singularity::Code::not_found,
-                (std::string("the kit has no transport for '") + scheme + "'").c_str());
+    return transport_below(scheme, "", table, version, out, err);
 }
 int32_t transport_find1(const char* scheme, const sg_transport_v1** out, sg_error* err) {
     const void* found = nullptr;
     const int32_t rc = transport_find(scheme, "transport", 1, &found, err);
     if (rc == SG_OK) *out = static_cast<const sg_transport_v1*>(found);
     return rc;
-}
-int32_t transport_below(const char* scheme, const char*, const char* table, uint32_t version, const void** out,
-                        sg_error* err) {
-    (void)table, (void)version, (void)out;
-    return fail(err, singularity::Code::not_found,
-                (std::string("the kit has no other transport for '") + scheme + "'").c_str());
 }
 const sg_host_transport_v1 transport_table1 = {transport_find1};
 const sg_host_transport_v2 transport_table2 = {transport_find, transport_below};
@@ -244,7 +279,8 @@ const Entry entries[] = {{"log", 1, &log_table},
                          {"transport", 1, &transport_table1},
                          {"transport", 2, &transport_table2},
                          {"image", 1, &image_table1},
-                         {"image", 2, &image_table2}};
+                         {"image", 2, &image_table2},
+                         {"definition", 1, &definition_table}};
 
 const void* find_table(const sg_host*, const char* name, uint32_t version) {
     for (const auto& e : entries)
@@ -256,7 +292,6 @@ const void* no_table(const sg_host*, const char*, uint32_t) { return nullptr; }
 }  // namespace
 
 const sg_host* host_for(const Subject& s, bool lame) {
-    static sg_host host = {SG_ABI_VERSION, SG_VERSION, find_table};
     subject = &s;
     host.table = lame ? no_table : find_table;
     return &host;

@@ -40,9 +40,10 @@ int main(int argc, char** argv) {
         check_object(run);
         if (object.defect.empty() && check_entry(run))
             for (const auto& c : subject.capabilities) {
-                if (c.kind == "bootstrap")
+                if (c.kind == "bootstrap") {
                     check_bootstrap(run, c);
-                else if (c.kind == "transport")
+                    check_full_name(run, c);
+                } else if (c.kind == "transport")
                     check_transport(run, c);
                 else if (c.kind == "format")
                     check_format(run, c);
@@ -50,8 +51,10 @@ int main(int argc, char** argv) {
                     check_launcher(run, c);
                 else if (c.kind == "command")
                     check_command(run, c);
-                else if (c.kind == "hook")
+                else if (c.kind == "hook") {
                     check_hook(run, c);
+                    check_signers(run, c);
+                }
             }
         const std::string text = subject.json ? report_json(subject, run.outcomes) : report_text(subject, run.outcomes);
         if (fputs(text.c_str(), stdout) < 0 || fflush(stdout) != 0) return 255;

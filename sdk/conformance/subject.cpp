@@ -67,6 +67,9 @@ Subject Subject::of(int argc, char** argv) {
         } else if (option == "--value") {
             if (s.keys.empty()) throw std::runtime_error("no --key yet");
             s.keys.back().values.push_back(value);
+        } else if (option == "--neighbour") {
+            const auto parts = split(value, 1);
+            s.neighbours.push_back({parts[0], parts[1]});
         } else if (option == "--with")
             s.samples.push_back(value);
         else if (option == "--json")

@@ -17,7 +17,8 @@ struct Capability {
 
     bool has(const std::string& trait) const { return traits.count(trait) != 0; }
     std::string title() const { return kind + " " + name; }
-    // A hook that hears of nothing but the event "signers" is never notified: it is asked who signed an image (policy.h).
+    // A hook that hears of nothing but the event "signers" is never notified: it is asked who signed an image
+    // (policy.h).
     bool only_tells_signers() const { return kind == "hook" && traits.size() == 1 && has("signers"); }
     // Those that the host needs of it, version 1 each.
     std::vector<std::string> tables() const {
@@ -33,11 +34,17 @@ struct Key {
     std::vector<std::string> values;
 };
 
+// A transport of another registered plugin, for subjects that use one or stand in front of one.
+struct Neighbour {
+    std::string scheme, object;
+};
+
 struct Subject {
     std::string manifest, object, name, version;
     uint32_t abi = 0;
     std::vector<Capability> capabilities;
-    std::vector<Key> keys;
+    std::vector<Key> keys;  // the subject's own and its neighbours'
+    std::vector<Neighbour> neighbours;
     std::vector<std::string> samples;  // --with: a reference, URL or file that works
     bool json = false, verbose = false;
 

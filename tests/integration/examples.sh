@@ -35,6 +35,9 @@ for compiler in "${compilers[@]}"; do
             tail -n 60 log
         }
         grep -E 'Skipped|SKIPPED' log | while read -r line; do note "$line"; done
+        check "$c: the example $name keeps the contracts that plugin test checks"
+        run singularity plugin test "$build"
+        [ "$RC" = 0 ] || { fail "it does not"; grep -A9 '^FAILED' "$T/out" | cut -c1-400; }
         check "$c: the example $name is installed, listed and removed by the verbs for it"
         ok singularity plugin install --user "$build"
         ok singularity plugin list

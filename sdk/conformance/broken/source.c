@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <singularity/bootstrap.h>
 #include <singularity/host.h>
+#include <singularity/policy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,8 +206,34 @@ static int32_t start(const sg_host* host, sg_error* err) {
     return SG_OK;
 }
 
+/* HOST/NAME, without whoever stands in front of an '@'. */
+static int32_t full_name(const sg_source_spec* spec, char* out, uint64_t capacity, sg_error* err) {
+    const char* name = spec->reference;
+    size_t length = strcspn(name, "\n");
+#ifndef DEFECT_KEEPS_SECRET
+    const size_t slash = strcspn(name, "/\n");
+    for (size_t i = 0; i < slash; ++i)
+        if (spec->reference[i] == '@') name = spec->reference + i + 1;
+    length -= (size_t)(name - spec->reference);
+#endif
+    if (length == 0) return fail(err, SG_EINVALID, "the reference names nothing");
+#ifdef DEFECT_CUT_NAME
+    if (capacity == 0) return fail(err, SG_EINVALID, "there is no room");
+    if (length >= capacity) length = capacity - 1;
+#else
+    if (length >= capacity) return fail(err, SG_ELIMIT, "the name of the image is too long");
+#endif
+    memcpy(out, name, length);
+    out[length] = '\0';
+    return SG_OK;
+}
+
 static const void* table(const char* capability, const char* name, uint32_t version) {
     (void)capability;
+    static const sg_full_name_v1 names = {full_name};
+#if defined(DEFECT_ANY_TABLE) || defined(DEFECT_NO_TABLE)
+    (void)names;
+#endif
 #ifdef DEFECT_ANY_TABLE
     (void)name, (void)version;
     return &bootstrap;
@@ -214,6 +241,7 @@ static const void* table(const char* capability, const char* name, uint32_t vers
     (void)name, (void)version, (void)bootstrap;
     return NULL;
 #else
+    if (strcmp(name, "full_name") == 0 && version == 1) return &names;
     return strcmp(name, "bootstrap") == 0 && version == 1 ? &bootstrap : NULL;
 #endif
 }
