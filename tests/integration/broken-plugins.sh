@@ -27,18 +27,22 @@ done
 check "an object that is missing, empty, no object, or of another machine"
 cp -r "$P/broken-no-table" copy
 register "$PWD/copy/plugin.yaml"
-for damage in missing empty text truncated; do
+for damage in missing empty text truncated machine unreadable; do
+    rm -rf copy/broken-no-table.so
     cp "$P/broken-no-table/broken-no-table.so" copy/
     case $damage in
     missing) rm copy/broken-no-table.so ;;
     empty) : >copy/broken-no-table.so ;;
     text) echo "no object" >copy/broken-no-table.so ;;
+    machine) printf '\xf3\x00' | dd of=copy/broken-no-table.so bs=1 seek=18 conv=notrunc 2>/dev/null ;; # RISC-V
+    unreadable) rm copy/broken-no-table.so && mkdir copy/broken-no-table.so ;; # for root, too
     truncated) truncate -s 3000 copy/broken-no-table.so ;;
     esac
     run singularity build x.sif broken-no-table://x
     [ "$RC" != 0 ] || fail "$damage: it did not fail"
     expect_err "broken-no-table"
     expect_absent x.sif
+    ok singularity version
 done
 
 check "a manifest that is wrong names its file and line"
@@ -49,6 +53,16 @@ printf 'name: copy\nobject: copy.so\nabi: 99\nversion: 1.0.0\nprovides:\n  - boo
 run singularity build x.sif copy://x
 [ "$RC" != 0 ] || fail "abi 99 was accepted"
 expect_err '(abi|ABI).*99|99.*(abi|ABI)'
+
+check "a manifest of 100 MB is refused by its size, and all else goes on"
+truncate -s 100M copy/plugin.yaml
+run singularity plugin list
+expect_rc 0
+expect_err 'copy/plugin\.yaml.*larger than 8 MiB'
+ok singularity build --force y.sif "oci:$IMAGES/tiny.oci"
+run singularity plugin test copy
+expect_failure
+expect_err 'larger than 8 MiB'
 
 check "two plugins with the same scheme"
 sed 's/^name: .*/name: second/; s/broken-no-table$/x/; s/scheme: .*/scheme: oci/' "$P/broken-no-table/plugin.yaml" >copy/plugin.yaml
