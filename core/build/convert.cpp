@@ -22,6 +22,7 @@
 #include "rootfs/copy.hpp"
 #include "rootfs/tree.hpp"
 #include "rootfs/writer.hpp"
+#include "runtime/image_policy.hpp"
 #include "store/layout_index.hpp"
 #include "store/output.hpp"
 #include "store/sha256.hpp"
@@ -179,13 +180,18 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     Target target(target_path, format.directory);
     switch (source.kind()) {
         case SG_LAYERS: write_layers_of_good_blobs(m, source, target); break;
-        case SG_PATH: write_copy(m, source.path(), target); break;
+        case SG_PATH:
+            runtime::permit_image(plugins, {source.path()}, call);
+            write_copy(m, source.path(), target);
+            break;
         case SG_BLOB: {
             Spool spool(options.temporary);
             const auto stream = source.blob();
             spool.add(*stream);
+            const std::string fetched = "/proc/self/fd/" + std::to_string(spool.fd());
             announce(plugins, "fetched", request, key, target_path);
-            write_copy(m, "/proc/self/fd/" + std::to_string(spool.fd()), target);
+            runtime::permit_image(plugins, {fetched, without_secret(request.scheme + ":" + request.reference), false}, call);
+            write_copy(m, fetched, target);
             break;
         }
         case SG_RECIPE: {

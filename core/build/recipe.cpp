@@ -22,6 +22,7 @@
 #include "build/test_run.hpp"
 #include "image/arch.hpp"
 #include "rootfs/copy.hpp"
+#include "runtime/image_policy.hpp"
 #include "store/sha256.hpp"
 
 namespace sg {
@@ -44,6 +45,8 @@ public:
 
     void run() {
         log::info("Starting build...");
+        // All of them before anything is run or fetched for the first.
+        if (!options_.update) permit_bases(plugins_, definition_, wish_of(false));
         notify("before_build");
         TemporaryDirectory kept(options_.convert.temporary);
         const Pairs of_target = std::exchange(options_.convert.format_options, {});
@@ -67,8 +70,7 @@ private:
         if (runs(stage, "pre")) run_pre(stage);
         const auto post = post_script(stage, options_.sections);
         const bool setup = runs(stage, "setup");
-        BaseWish wish{options_.directory, options_.arch, options_.convert.temporary, options_.source_options, post || setup};
-        RecipeBase base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish, call_);
+        RecipeBase base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(post || setup), call_);
         BuildFacts facts = facts_of(stage, base, post.has_value());
         Target target(path, format.directory);
         if (post || setup || base.recipe)
@@ -80,9 +82,12 @@ private:
         target.commit();
     }
 
+    BaseWish wish_of(bool as_image) const { return {options_.directory, options_.arch, options_.convert.temporary, options_.source_options, as_image}; }
+
     // --update: the directory that is there, with the sections on top.
     RecipeBase update_base() {
         RecipeBase base;
+        runtime::permit_image(plugins_, {target_}, call_);
         base.image = std::make_unique<OpenedImage>(plugins_.open_image(target_));
         base.arch = base.image->info().arch;
         if (base.arch.empty()) base.arch = options_.arch.empty() ? host_arch() : options_.arch;

@@ -11,7 +11,9 @@
 #include "build/identity.hpp"
 #include "image/arch.hpp"
 #include "lookup/source_request.hpp"
+#include "lookup/source_uri.hpp"
 #include "metadata/inspect.hpp"
+#include "runtime/image_policy.hpp"
 #include "store/output.hpp"
 #include "store/sha256.hpp"
 
@@ -33,14 +35,22 @@ TemporaryDirectory::~TemporaryDirectory() {
     }
 }
 
-SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish) {
+namespace {
+
+// What a policy says of a header, with the line of the header.
+template <class F>
+void permit_at(const Text& text, const Stage& stage, F&& permit) {
+    try {
+        permit();
+    } catch (const Error& e) {
+        if (e.code() != Code::veto) throw;
+        throw Error(e.code(), text.error(stage.key("bootstrap")->value_at, e.message()).message(), e.hint());
+    }
+}
+
+SourceRequest request_of(const Stage& stage, const BaseWish& wish) {
     SourceRequest r;
     r.scheme = definition::lower(stage.value("bootstrap"));
-    if (!plugins.index().find(CapabilityKind::bootstrap, r.scheme)) {
-        const Error unknown = plugins.unknown_scheme(r.scheme);
-        const Error placed = text.error(stage.key("bootstrap")->value_at, unknown.message(), unknown.hint());
-        throw Error(unknown.code(), placed.message(), placed.hint());
-    }
     r.reference = stage.value("from");
     r.directory = wish.directory;
     r.arch = wish.arch.empty() ? host_arch() : wish.arch;
@@ -49,13 +59,28 @@ SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage&
     r.options = wish.options;
     for (const definition::Key& key : stage.header)
         if (key.name != "bootstrap" && key.name != "from" && key.name != "stage") r.options.emplace_back(key.name, key.value);
-    try {
-        permit(plugins, r);
-    } catch (const Error& e) {
-        if (e.code() != Code::veto) throw;
-        throw Error(e.code(), text.error(stage.key("bootstrap")->value_at, e.message()).message(), e.hint());
-    }
     return r;
+}
+
+}  // namespace
+
+SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish) {
+    SourceRequest r = request_of(stage, wish);
+    if (!plugins.index().find(CapabilityKind::bootstrap, r.scheme)) {
+        const Error unknown = plugins.unknown_scheme(r.scheme);
+        const Error placed = text.error(stage.key("bootstrap")->value_at, unknown.message(), unknown.hint());
+        throw Error(unknown.code(), placed.message(), placed.hint());
+    }
+    permit_at(text, stage, [&] { permit(plugins, r); });
+    return r;
+}
+
+void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish) {
+    for (const Stage& stage : definition.stages) {
+        if (!stage.key("bootstrap")) continue;
+        const SourceRequest r = request_of(stage, wish);
+        permit_at(definition.source, stage, [&] { permit(plugins, r); });
+    }
 }
 
 namespace {
@@ -65,6 +90,14 @@ std::optional<ImageConfig> recorded_config(OpenedImage& image, const sg_call* ca
     const auto part = read_part(image, "json", "oci-config.json", call);
     if (!part) return std::nullopt;
     return parse_image_config("{\"config\":" + *part + "}", image.path());
+}
+
+// Whether an image of the cache was made of layers, which nobody signs; else it is a file that somebody made.
+bool converted_here(PluginHost& plugins, const std::string& path, const SourceRequest& request, const sg_call* call) {
+    if (!policy::has_rules_on(plugins.settings(), "signers")) return false;
+    OpenedImage image = plugins.open_image(path);
+    const auto definition = read_part(image, "deffile", "", call);
+    return definition && definition->starts_with("bootstrap: " + request.scheme + "\nfrom: ") && recorded_config(image, call);
 }
 
 void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
@@ -95,6 +128,8 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
     // What comes over a network is kept in the cache, as for `run`.
     const auto take_cached = [&] {
         const RunnableImage made = cached_image(plugins, base.request, base.request.scheme + ":" + base.request.reference, call);
+        if (!converted_here(plugins, made.path, base.request, call))
+            permit_at(text, stage, [&] { runtime::permit_image(plugins, {made.path, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
         take_kept(base, plugins, made.path, call);
         if (!made.temporary) return;  // else it lives as long as it is open
         unlink(made.path.c_str());
@@ -126,13 +161,18 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
             base.arch = base.config->architecture.empty() ? base.request.arch : base.config->architecture;
             if (base.identity.empty()) base.identity = sha256_hex(base.layers->manifest.empty() ? base.layers->config : base.layers->manifest);
             break;
-        case SG_PATH: take_image(base, plugins.open_image(base.source->path()), call); break;
+        case SG_PATH:
+            permit_at(text, stage, [&] { runtime::permit_image(plugins, {base.source->path()}, call); });
+            take_image(base, plugins.open_image(base.source->path()), call);
+            break;
         case SG_BLOB: {
             base.spool = std::make_unique<Spool>(wish.temporary);
             const auto stream = base.source->blob();
             base.spool->add(*stream);
             base.identity = key;
-            take_image(base, plugins.open_image("/proc/self/fd/" + std::to_string(base.spool->fd())), call);
+            const std::string fetched = "/proc/self/fd/" + std::to_string(base.spool->fd());
+            permit_at(text, stage, [&] { runtime::permit_image(plugins, {fetched, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
+            take_image(base, plugins.open_image(fetched), call);
             break;
         }
         case SG_RECIPE:

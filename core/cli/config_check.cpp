@@ -2,8 +2,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
+#include <singularity/json.hpp>
+#include <singularity/stream.hpp>
 
 #include "cli/config_actions.hpp"
+#include "cli/dispatch.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/print.hpp"
 #include "config/compile.hpp"
@@ -102,31 +106,102 @@ std::string files_read(const Index& index) {
     return std::to_string(count) + (count == 1 ? " file" : " files");
 }
 
-struct Ruled {
-    std::string what;
-    policy::Ruling ruling;
-};
+// What the policies say of what was typed: of a reference, an image file, or each base of a definition file.
+class Foreseen {
+public:
+    explicit Foreseen(Session& session) : session_(session), plugins_(session.plugins), index_(session.plugins.index()), call_(session.call()) {}
 
-// What the policies say of a reference or an image; the last one forbids, or none does.
-std::vector<Ruled> rulings_on(const std::string& text, Session& session) {
-    PluginHost& plugins = session.plugins;
-    const Index& index = plugins.index();
-    const SourceUri uri = read_uri(text, [&](std::string_view s) { return index.find(CapabilityKind::bootstrap, s).has_value(); });
-    std::vector<Ruled> out;
-    if (uri.scheme.empty()) {
-        const sg_call call = session.call();
-        if (::access(text.c_str(), F_OK) != 0) throw system_error(errno, "cannot open", text);
-        for (auto& r : runtime::image_policy(plugins, text, &call).rulings) out.push_back({r.what, std::move(r.ruling)});
-        return out;
+    struct Judged {
+        std::string place;  // in a definition file, or ""
+        policy::Judgement of;
+        bool builds_only = false;  // it may be run all the same
+    };
+
+    std::vector<Judged> judge(const std::string& text) {
+        const SourceUri uri = read_uri(text, [&](std::string_view s) { return index_.find(CapabilityKind::bootstrap, s).has_value(); });
+        if (!uri.scheme.empty()) {
+            if (!index_.find(CapabilityKind::bootstrap, uri.scheme)) throw plugins_.unknown_scheme(uri.scheme);
+            source(request_of(uri.scheme, uri.reference), "");
+        } else if (::access(text.c_str(), F_OK) != 0) {
+            throw system_error(errno, "cannot open", text);
+        } else if (is_image(text)) {
+            image(text, "");
+            as_base(text);
+        } else {
+            definition(text);
+        }
+        return std::move(out_);
     }
-    if (!index.find(CapabilityKind::bootstrap, uri.scheme)) throw plugins.unknown_scheme(uri.scheme);
-    SourceRequest request;
-    request.scheme = uri.scheme;
-    request.reference = uri.reference;
-    request.options = session.plugin_options();
-    for (auto& r : source_rulings(plugins, SourceSpec(request).c)) out.push_back({r.what, std::move(r.ruling)});
-    return out;
-}
+
+private:
+    SourceRequest request_of(const std::string& scheme, const std::string& reference) const {
+        SourceRequest r;
+        r.scheme = scheme;
+        r.reference = reference;
+        r.options = session_.plugin_options();
+        return r;
+    }
+
+    bool is_image(const std::string& path) {
+        try {
+            plugins_.open_image(path);
+            return true;
+        } catch (const Error& e) {
+            if (e.code() != Code::invalid) throw;
+            return false;
+        }
+    }
+
+    bool reads_paths(const std::string& scheme) const {
+        const auto c = index_.find(CapabilityKind::bootstrap, scheme);
+        return c && c->plain_paths;
+    }
+
+    void add(std::vector<policy::Judgement> judgements, const std::string& place) {
+        for (auto& j : judgements) out_.push_back({place, std::move(j)});
+    }
+
+    void source(const SourceRequest& r, const std::string& place) {
+        add(judge_source(plugins_, SourceSpec(r).c), place);
+        if (reads_paths(r.scheme) && ::access(r.reference.c_str(), F_OK) == 0) image(r.reference, place);
+    }
+
+    void image(const std::string& path, const std::string& place) { add(runtime::image_policy(plugins_, {path}, &call_).rulings, place); }
+
+    // An image may be run and yet not be what others are built on.
+    void as_base(const std::string& path) {
+        for (const auto& c : index_.capabilities(CapabilityKind::bootstrap)) {
+            if (!c.plain_paths) continue;
+            for (auto& j : judge_source(plugins_, SourceSpec(request_of(std::string(c.name), path)).c))
+                if (!j.ruling.allowed) out_.push_back({"", std::move(j), true});
+        }
+    }
+
+    void definition(const std::string& file) {
+        if (!session_.context) throw Error(Code::internal, "a session without a command reads no definitions");
+        sg_slice bytes{};
+        singularity::check([&](sg_error* e) { return definitions_of(*session_.context)().read(file.c_str(), nullptr, &bytes, e); });
+        const singularity::Slice held(bytes);
+        const singularity::json::Document document(std::string(reinterpret_cast<const char*>(held.data()), held.size()), file, 64 << 20);
+        for (const auto& stage : document.root()["stages"].list()) {
+            std::string line;
+            SourceRequest r = request_of(stage["bootstrap"].text_or(), stage["from"].text_or());
+            for (const auto& key : stage["header"].list()) {
+                const std::string name = key["key"].text(), value = key["value"].text();
+                if (name == "bootstrap") line = std::to_string(key["line"].integer());
+                else if (name != "from" && name != "stage") r.options.emplace_back(name, value);
+            }
+            std::transform(r.scheme.begin(), r.scheme.end(), r.scheme.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+            source(r, file + ":" + line + ": ");
+        }
+    }
+
+    Session& session_;
+    PluginHost& plugins_;
+    const Index& index_;
+    const sg_call call_;
+    std::vector<Judged> out_;
+};
 
 }  // namespace
 
@@ -175,8 +250,8 @@ int check_configuration(Session& session) {
 }
 
 int check_permission(const std::string& what, Session& session) {
-    const auto rulings = rulings_on(what, session);
-    const bool allowed = rulings.empty() || rulings.back().ruling.allowed;
+    const auto rulings = Foreseen(session).judge(what);
+    const bool allowed = std::all_of(rulings.begin(), rulings.end(), [](const auto& r) { return r.of.ruling.allowed || r.builds_only; });
     const std::string shown = shown_uri(what);
     if (session.json) {
         JsonWriter json;
@@ -188,12 +263,14 @@ int check_permission(const std::string& what, Session& session) {
         json.begin_array();
         for (const auto& r : rulings) {
             json.begin_object();
-            json.member("about", r.what);
+            json.member("about", r.of.what);
+            if (!r.place.empty()) json.member("place", r.place.substr(0, r.place.size() - 2));
+            if (r.builds_only) json.member("of", "build");
             json.key("allows");
-            json.boolean(r.ruling.allowed);
-            json.member("key", r.ruling.key);
-            json.member("rule", r.ruling.rule);
-            json.member("origin", r.ruling.where);
+            json.boolean(r.of.ruling.allowed);
+            json.member("key", r.of.ruling.key);
+            json.member("rule", r.of.ruling.rule);
+            json.member("origin", r.of.ruling.where);
             json.end_object();
         }
         json.end_array();
@@ -202,9 +279,9 @@ int check_permission(const std::string& what, Session& session) {
         return allowed ? 0 : 255;
     }
     std::string out;
-    for (const auto& r : rulings)
-        out += std::string(r.ruling.allowed ? "allowed: " : "refused: ") + r.what + ", by " + r.ruling.key + (r.ruling.rule.empty() ? ", which does not name it" : " '" + r.ruling.rule + "'") +
-               " (" + r.ruling.where + ")\n";
+    for (const auto& [place, of, builds_only] : rulings)
+        out += std::string(of.ruling.allowed ? "allowed: " : builds_only ? "refused as the base of a build: " : "refused: ") + place + of.what + ", by " + of.ruling.key +
+               (of.ruling.rule.empty() ? ", which does not name it" : " '" + of.ruling.rule + "'") + " (" + of.ruling.where + ")\n";
     out += shown + (allowed ? rulings.empty() ? " is allowed: no rule speaks of it\n" : " is allowed\n" : " would be refused\n");
     print(out);
     return allowed ? 0 : 255;

@@ -189,7 +189,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     const auto opened = std::make_shared<OpenedImage>(session.plugins.open_image(path, false));
     OpenedImage& image = *opened;
     const sg_call call = session.call();
-    const runtime::ImagePolicy policy = runtime::permit_image(session.plugins, image.path(), &call);
+    const runtime::ImagePolicy policy = runtime::permit_image(session.plugins, {image.path()}, &call);
     const sg_image_info info = image.info();
     if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system to run");
     if (info.encrypted && !g.dry_run) image.root();  // asks for the key, before anything else is done
@@ -209,11 +209,11 @@ int launch(Given& g, const std::string& image_name, Session& session) {
         facts.plan.writable = 0;  // the cache's directory serves every later run
         mountable = true;
     }
-    std::vector<runtime::ExtraImage> extra = runtime::open_overlays(g.launch.overlays, session.plugins);
+    std::vector<runtime::ExtraImage> extra = runtime::open_overlays(g.launch.overlays, session.plugins, &call);
     const bool written = std::any_of(extra.begin(), extra.end(), [](const auto& e) { return e.writable; });
     std::vector<runtime::ExtraImage> own = runtime::own_overlays(opened, g.launch.writable && !written);
     extra.insert(extra.begin(), std::make_move_iterator(own.begin()), std::make_move_iterator(own.end()));
-    for (auto& e : runtime::open_data(g.launch.binds, session.plugins)) extra.push_back(std::move(e));
+    for (auto& e : runtime::open_data(g.launch.binds, session.plugins, &call)) extra.push_back(std::move(e));
     for (const auto& e : extra) facts.extra.push_back({e.role, e.plan, e.writable});
     const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir, session.installation.conf_dir);
     const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);

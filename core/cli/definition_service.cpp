@@ -26,6 +26,20 @@ void write_files(JsonWriter& json, const std::vector<definition::FilePair>& pair
     }
 }
 
+void write_header(JsonWriter& json, const definition::Stage& stage) {
+    json.key("header");
+    json.begin_array();
+    for (const auto& key : stage.header) {
+        json.begin_object();
+        json.member("key", valid_utf8(key.name));
+        json.member("value", valid_utf8(key.value));
+        json.key("line");
+        json.integer(key.value_at.line);
+        json.end_object();
+    }
+    json.end_array();
+}
+
 std::string json_of(const definition::Definition& d) {
     JsonWriter json;
     json.begin_object();
@@ -37,6 +51,7 @@ std::string json_of(const definition::Definition& d) {
         json.member("name", valid_utf8(stage.name));
         json.member("bootstrap", valid_utf8(stage.value("bootstrap")));
         json.member("from", valid_utf8(stage.value("from")));
+        write_header(json, stage);
         json.key("files");
         json.begin_array();
         for (const auto& files : stage.files) write_files(json, files.pairs, files.stage);

@@ -10,6 +10,7 @@
 #include "cli/arguments.hpp"
 #include "cli/verb.hpp"
 #include "lookup/source_uri.hpp"
+#include "runtime/image_policy.hpp"
 
 namespace sg {
 
@@ -46,6 +47,7 @@ int run(const Options& o, Session& session) {
     require_file(o.file);
     const sg_call call = session.call();
     const std::string reference = request.scheme + "://" + request.reference;
+    runtime::permit_image(session.plugins, {o.file}, &call);
     session.plugins.notify({"before_push", reference.c_str(), "", o.file.c_str(), nullptr, 0});
     const std::string where = publish_image(*table, request, o.file, &call);
     log::info("Pushed " + o.file + " to " + (where.empty() ? reference : where));

@@ -20,9 +20,9 @@ std::string full_name(PluginHost& plugins, const sg_source_spec& spec) {
     return name;
 }
 
-std::vector<SourceRuling> source_rulings(PluginHost& plugins, const sg_source_spec& spec) {
+std::vector<policy::Judgement> judge_source(PluginHost& plugins, const sg_source_spec& spec) {
     const Settings& settings = plugins.settings();
-    std::vector<SourceRuling> out;
+    std::vector<policy::Judgement> out;
     if (auto r = policy::on_source(settings, spec.scheme))
         out.push_back({"the source '" + std::string(spec.scheme) + "'", std::move(*r)});
     if (!out.empty() && !out.back().ruling.allowed) return out;
@@ -35,7 +35,7 @@ std::vector<SourceRuling> source_rulings(PluginHost& plugins, const sg_source_sp
 }
 
 void permit_source(PluginHost& plugins, const sg_source_spec& spec) {
-    for (const auto& r : source_rulings(plugins, spec))
+    for (const auto& r : judge_source(plugins, spec))
         if (!r.ruling.allowed) throw policy::refusal(r.what, r.ruling);
 }
 

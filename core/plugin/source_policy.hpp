@@ -15,12 +15,8 @@ namespace sg {
 // sources that go over no network. Asks no server.
 std::string full_name(PluginHost& plugins, const sg_source_spec& spec);
 
-// What was asked about and what decided; a subject that no rule speaks of is left out.
-struct SourceRuling {
-    std::string what;  // "the source 'shub'", "the repository docker.io/library/alpine"
-    policy::Ruling ruling;
-};
-std::vector<SourceRuling> source_rulings(PluginHost& plugins, const sg_source_spec& spec);
+// Up to the first that forbids. An unknown scheme has no repository.
+std::vector<policy::Judgement> judge_source(PluginHost& plugins, const sg_source_spec& spec);
 
 // Throws Code::veto when the policies forbid it.
 void permit_source(PluginHost& plugins, const sg_source_spec& spec);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "runtime/image_policy.hpp"
 
 namespace sg::runtime {
 namespace {
@@ -99,7 +100,8 @@ sg_launch_image ExtraImage::for_launch(bool kernel_mounts) const {
     }
 }
 
-std::vector<ExtraImage> open_overlays(const std::vector<OverlayOption>& options, PluginHost& plugins) {
+std::vector<ExtraImage> open_overlays(const std::vector<OverlayOption>& options, PluginHost& plugins,
+                                      const sg_call* call) {
     std::vector<ExtraImage> out;
     for (const auto& o : options) {
         struct stat s;
@@ -113,6 +115,8 @@ std::vector<ExtraImage> open_overlays(const std::vector<OverlayOption>& options,
         const auto parts = partitions(*file, "Overlay");
         for (const uint64_t part : parts) out.push_back(from_part("overlay", o.path, file, part, !o.read_only));
         if (parts.empty()) out.push_back(from_part("overlay", o.path, file, 0, !o.read_only));
+        const bool written = std::any_of(out.begin(), out.end(), [&](const auto& e) { return e.file == file && e.writable; });
+        permit_image(plugins, {file->path(), {}, true, !written}, call);
     }
     check_writers(out);
     return out;
@@ -127,7 +131,7 @@ std::vector<ExtraImage> own_overlays(std::shared_ptr<OpenedImage> image, bool wr
     return out;
 }
 
-std::vector<ExtraImage> open_data(std::vector<Bind>& binds, PluginHost& plugins) {
+std::vector<ExtraImage> open_data(std::vector<Bind>& binds, PluginHost& plugins, const sg_call* call) {
     std::vector<ExtraImage> out;
     for (auto& b : binds) {
         if (!b.of_image) continue;
@@ -139,6 +143,7 @@ std::vector<ExtraImage> open_data(std::vector<Bind>& binds, PluginHost& plugins)
         if (part != 0 && !file->format().part_roots) throw Error(Code::unsupported, "bind " + b.source + ": an image of this format has no object " + std::to_string(part));
         ExtraImage e = from_part("data", b.source, file, part, false);
         e.writable = !b.read_only && e.plan.writable && may_write(e.plan.path);
+        permit_image(plugins, {file->path(), {}, true, !e.writable}, call);
         b.read_only = !e.writable;
         // A file can only be shown on a file; where nothing reads the image, directories are what people bind.
         try {

@@ -27,14 +27,16 @@ struct ExtraImage {
 };
 
 // What --overlay names, in its order: a directory, a file system, or the overlay partitions of an image (without
-// any: its root file system, read-only). Throws Code::usage when two of them are to be written to.
-std::vector<ExtraImage> open_overlays(const std::vector<OverlayOption>& options, PluginHost& plugins);
+// any: its root file system, read-only). Throws Code::usage when two of them are to be written to,
+// and Code::veto for an image that the site's policies forbid.
+std::vector<ExtraImage> open_overlays(const std::vector<OverlayOption>& options, PluginHost& plugins, const sg_call* call);
 
 // The overlay partitions of the image itself, to be written to with `writable`.
 std::vector<ExtraImage> own_overlays(std::shared_ptr<OpenedImage> image, bool writable);
 
-// One for each of `binds` that names an image, in their order; fills in their image_directory.
-std::vector<ExtraImage> open_data(std::vector<Bind>& binds, PluginHost& plugins);
+// One for each of `binds` that names an image, in their order; fills in their image_directory. Code::veto
+// likewise.
+std::vector<ExtraImage> open_data(std::vector<Bind>& binds, PluginHost& plugins, const sg_call* call);
 
 // "PATH[:ro|:rw]".
 OverlayOption parse_overlay(const std::string& text);

@@ -1,4 +1,5 @@
-// What a site's policies say about an image file or directory that is to be run (config/policy.hpp).
+// What a site's policies say about an image file or directory that somebody is about to use (config/policy.hpp): as a
+// container's root, an overlay, data, the base of a build, or something to push.
 #pragma once
 #include <optional>
 #include <string>
@@ -9,22 +10,24 @@
 
 namespace sg::runtime {
 
-// What was asked about and what decided; a subject that no rule speaks of is left out.
-struct ImageRuling {
-    std::string what;
-    policy::Ruling ruling;
+struct ImageSubject {
+    std::string path;        // is opened
+    std::string shown = {};  // as people know it; "": path
+    // Somebody put it where it lies, so rules on paths speak of it, by its real path. Not what was just fetched.
+    bool has_place = true;
+    // Rules on signers speak of it. Nobody signs what a container writes to.
+    bool is_fixed = true;
 };
 
 struct ImagePolicy {
-    std::vector<ImageRuling> rulings;
+    std::vector<policy::Judgement> rulings;           // up to the first that forbids
     std::optional<std::vector<std::string>> signers;  // when a rule made somebody look
 };
 
-// `path` is opened, and as its real path it is compared. Where no rule is set this costs a start a few look-ups in the
-// index.
-ImagePolicy image_policy(PluginHost& plugins, const std::string& path, const sg_call* call);
+// Where no rule is set this costs a start a few look-ups in the index.
+ImagePolicy image_policy(PluginHost& plugins, const ImageSubject& image, const sg_call* call);
 
-// The same; throws Code::veto when the image may not be run.
-ImagePolicy permit_image(PluginHost& plugins, const std::string& path, const sg_call* call);
+// The same; throws Code::veto when the image may not be used.
+ImagePolicy permit_image(PluginHost& plugins, const ImageSubject& image, const sg_call* call);
 
 }  // namespace sg::runtime

@@ -1,122 +1,18 @@
 #include "runtime/image_signers.hpp"
 
-#include <fcntl.h>
 #include <singularity/policy.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/unique_fd.hpp"
-#include "config/home.hpp"
+#include "runtime/image_records.hpp"
 
 namespace sg::runtime {
 
 namespace {
-
-constexpr size_t longest_record = 64 << 10;
-// A file that changed so shortly before may change again within the same tick of the kernel's clock.
-constexpr int64_t settled_ns = 60'000'000;
-
-int64_t ns(const timespec& t) { return t.tv_sec * 1'000'000'000ll + t.tv_nsec; }
-
-// Device too: who comes by another mount of the same file system looks again, which costs time and nothing else. The
-// time of change of the inode cannot be set by anybody.
-std::string stamp_of(const struct stat& st) {
-    std::string out;
-    for (const uint64_t n : {uint64_t{st.st_dev}, uint64_t{st.st_ino}, static_cast<uint64_t>(st.st_size),
-                             static_cast<uint64_t>(ns(st.st_mtim)), static_cast<uint64_t>(ns(st.st_ctim))})
-        out += " " + std::to_string(n);
-    return out;
-}
-
-std::string stamp_of(const std::string& path) {
-    struct stat st {};
-    return ::stat(path.c_str(), &st) == 0 ? stamp_of(st) : " absent";
-}
-
-std::string hex(uint64_t n) {
-    std::string out(16, '0');
-    for (size_t i = 16; i-- > 0; n >>= 4) out[i] = "0123456789abcdef"[n & 15];
-    return out;
-}
-
-uint64_t fnv(std::string_view text) {
-    uint64_t h = 14695981039346656037ull;
-    for (const char c : text) h = (h ^ static_cast<uint8_t>(c)) * 1099511628211ull;
-    return h;
-}
-
-// Where the user's answers are kept: a directory that nobody else may write to, or none.
-class Records {
-public:
-    Records(const Settings& settings, const struct stat& image) {
-        if (settings.boolean("cache.disable")) return;
-        std::string root = settings.text("cachedir");
-        if (root.empty()) {
-            const Home home = Home::find();
-            if (!home.trusted) return;
-            root = home.config;
-        }
-        const std::string directory = root + "/cache/signers";
-        for (size_t slash = directory.find('/', 1);; slash = directory.find('/', slash + 1)) {
-            ::mkdir(directory.substr(0, slash).c_str(), 0700);
-            if (slash == std::string::npos) break;
-        }
-        UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-        struct stat st {};
-        if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_uid != ::geteuid() || (st.st_mode & 077) != 0) return;
-        directory_ = std::move(fd);
-        name_ = hex(fnv(std::to_string(image.st_dev) + " " + std::to_string(image.st_ino)));
-    }
-
-    std::string read() const {
-        if (!directory_) return {};
-        const UniqueFd fd(::openat(directory_.get(), name_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-        struct stat st {};
-        if (!fd || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != ::geteuid() ||
-            (st.st_mode & 022) != 0)
-            return {};
-        std::string out(longest_record, '\0');
-        size_t got = 0;
-        while (got < out.size()) {
-            const ssize_t n = ::read(fd.get(), out.data() + got, out.size() - got);
-            if (n < 0 && errno == EINTR) continue;
-            if (n <= 0) break;
-            got += static_cast<size_t>(n);
-        }
-        out.resize(got);
-        return out;
-    }
-
-    // Appears whole or not at all; that it cannot be written is no error.
-    void write(const std::string& text) const {
-        if (!directory_ || text.size() > longest_record) return;
-        const std::string temporary = "." + name_ + "." + std::to_string(::getpid());
-        ::unlinkat(directory_.get(), temporary.c_str(), 0);
-        const UniqueFd fd(
-            ::openat(directory_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-        if (!fd) return;
-        bool good = true;
-        for (size_t done = 0; good && done < text.size();) {
-            const ssize_t n = ::write(fd.get(), text.data() + done, text.size() - done);
-            if (n < 0 && errno == EINTR) continue;
-            good = n > 0;
-            if (good) done += static_cast<size_t>(n);
-        }
-        if (!good || ::renameat(directory_.get(), temporary.c_str(), directory_.get(), name_.c_str()) != 0)
-            ::unlinkat(directory_.get(), temporary.c_str(), 0);
-    }
-
-private:
-    UniqueFd directory_;
-    std::string name_;
-};
 
 struct Answer {
     std::vector<std::string> signers, depends;
@@ -158,7 +54,7 @@ std::string plugin_stamp(PluginHost& plugins, const CapabilityView& hook) {
         text.append("\n").append(key.name);
         for (const auto& v : plugins.settings().values(key.name)) text += "\n=" + v;
     }
-    return hex(fnv(text)) + stamp_of(std::string(plugin.object));
+    return hash_text(text) + stamp_of(std::string(plugin.object));
 }
 
 constexpr std::string_view depends_word = "depends ", signer_word = "signer ", end_word = "end";
@@ -201,12 +97,11 @@ std::vector<std::string> image_signers(PluginHost& plugins, const std::string& p
         throw Error(Code::unsupported, "no registered plugin tells who signed an image",
                     "See: singularity plugin list");
 
-    const Records records(plugins.settings(), before);
+    const ImageRecords records(plugins.settings(), "signers", before);
     const std::string head = "signers 1\nimage" + stamp_of(before) + "\nplugin " + plugin_stamp(plugins, *hook) + "\n";
     if (auto known = signers_in(records.read(), head)) return *known;
 
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t now = real_time_ns();
     log::verbose("Verifying the signatures of " + path);
     const Answer answer = ask(plugins, *hook, path, call);
     std::string record = head;
@@ -216,8 +111,7 @@ std::vector<std::string> image_signers(PluginHost& plugins, const std::string& p
     struct stat after {};
     const bool same = ::stat(path.c_str(), &after) == 0 && stamp_of(after) == stamp_of(before);
     if (!same) throw Error(Code::invalid, path + " changed while its signatures were verified", "Try again.");
-    if (answer.whole && std::all_of(answer.signers.begin(), answer.signers.end(), one_line) &&
-        ns(before.st_ctim) < ns(now) - settled_ns)
+    if (answer.whole && std::all_of(answer.signers.begin(), answer.signers.end(), one_line) && is_settled(before, now))
         records.write(record);
     return answer.signers;
 }

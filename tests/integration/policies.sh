@@ -120,6 +120,68 @@ expect_err "this site forbids the image $T/ok/below/secret.sif .policy.paths.den
 run singularity config check --for "$T/ok/link.sif"
 expect_rc 255
 
+check "rules on paths speak of whatever is read as an image: bases, overlays, data, what is pushed"
+policy <<YAML
+policy:
+  paths:
+    deny: ["$T/other"]
+YAML
+OTHER=$T/other/tiny.sif REFUSED="this site forbids the image $T/other/tiny.sif .policy.paths.deny in $POLICY:3"
+run singularity build base.sif "$OTHER"
+expect_failure
+expect_err "$REFUSED"
+printf 'Bootstrap: localimage\nFrom: %s\nStage: one\n\nBootstrap: localimage\nFrom: %s\nStage: two\n\n%%setup\n    touch %s\n' \
+    "$T/ok/below/tiny.sif" "$OTHER" "$T/w/it-ran" >base.def
+run singularity build base.sif base.def
+expect_failure
+expect_err "base.def:5.*$REFUSED"
+expect_absent base.sif it-ran
+singularity build --sandbox "$T/other/tree" "oci:$IMAGES/tiny.oci" >/dev/null 2>&1 || fail "no directory"
+run singularity build --update --sandbox "$T/other/tree" base.def
+expect_failure
+expect_err "this site forbids the image $T/other/tree .policy.paths.deny in $POLICY:3"
+ok singularity build stage.sif "oci:$IMAGES/tiny.oci"
+run singularity exec --overlay "$OTHER:ro" stage.sif true
+expect_failure
+expect_err "$REFUSED"
+run singularity exec --bind "$OTHER:/mnt:image-src=/" stage.sif true
+expect_failure
+expect_err "$REFUSED"
+run singularity push "$OTHER" "oras://$REGISTRY/good/sif:3"
+expect_failure
+expect_err "$REFUSED"
+printf 'Bootstrap: docker\nFrom: alpine\n\nBootstrap: localimage\nFrom: %s\n' "$OTHER" >for.def
+run singularity config check --for for.def
+expect_rc 255
+expect_out "^refused: for.def:4: the image $T/other/tiny.sif, by policy.paths.deny '$T/other' .$POLICY:3"
+expect_out '^for.def would be refused$'
+
+policy <<YAML
+policy: {registries: {deny: [docker.io/bad]}}
+YAML
+printf 'Bootstrap: docker\nFrom: alpine\nStage: one\n\nBootstrap: docker\nFrom: bad/thing\n' >remote.def
+run singularity config check --json --for remote.def
+expect_rc 255
+expect_out '"place": "remote.def:5"'
+expect_out '"allowed": false'
+
+check "an image may be run and yet be no base"
+policy <<YAML
+policy: {sources: {deny: [localimage]}}
+YAML
+ok singularity config check --for tiny.sif
+expect_out "^refused as the base of a build: the source 'localimage', by policy.sources.deny 'localimage' .$POLICY:1"
+expect_out '^tiny.sif is allowed$'
+ok singularity exec tiny.sif true
+run singularity build base.sif tiny.sif
+expect_failure
+
+policy <<YAML
+policy:
+  paths:
+    allow: ["$T/ok"]
+    deny: ["$T/ok/*/secret.sif"]
+YAML
 check "users get by no policy that is locked"
 echo 'locks: [policy.paths.allow, policy.paths.deny]' >>"$POLICY"
 run singularity --set policy.paths.allow=/ exec "$T/other/tiny.sif" true
@@ -184,6 +246,26 @@ YAML
     run me singularity config check --for signed.sif
     expect_rc 0
     expect_out "^allowed: the image .*signed by $TRUSTED., by policy.signers.allow"
+
+    check "bases, overlays, data and what is pushed must be signed as well; what a container writes to need not"
+    run me singularity build --force base.sif tiny.sif
+    expect_failure
+    expect_err "tiny.sif .signed by nobody known here. is not among those that this site allows .policy.signers.allow in $POLICY:3"
+    run me singularity build --force base.sif signed.sif
+    expect_rc 0
+    run me singularity exec --overlay tiny.sif:ro signed.sif true
+    expect_failure
+    expect_err 'tiny.sif .signed by nobody known here'
+    run me singularity exec --bind tiny.sif:/mnt:image-src=/ signed.sif true
+    expect_failure
+    expect_err 'tiny.sif .signed by nobody known here'
+    run me singularity exec --bind both.sif:/mnt:image-src=/ signed.sif true
+    expect_rc 0
+    run me singularity push tiny.sif oras://127.0.0.1:9/x/y:1
+    expect_failure
+    expect_err 'tiny.sif .signed by nobody known here'
+    run me singularity overlay create --size 8 kept.img
+    if [ "$RC" = 0 ] && me singularity exec --overlay kept.img tiny.sif true 2>&1 | grep -q 'kept.img .signed'; then fail "an overlay that is written to was asked for a signature"; fi
 
     check "a signature is verified once for each file, and again when the file or the keys change"
     sleep 0.1 # a file that is younger than a tick of the clock is not remembered
