@@ -14,6 +14,7 @@
 #include "config/settings.hpp"
 #include "lookup/announce.hpp"
 #include "lookup/cache_places.hpp"
+#include "lookup/image_lookup.hpp"
 #include "image/config.hpp"
 #include "lookup/source_uri.hpp"
 #include "image/oci_manifest.hpp"
@@ -41,7 +42,9 @@ struct Making {
 
 ImageWriter open_writer(const Making& m, const Target& target, const std::string& identity, const std::string& arch,
                         std::optional<int64_t> time) {
-    return open_writer(m.format, m.options, target, {identity, arch, time}, m.call);
+    ImageWriter writer = open_writer(m.format, m.options, target, {identity, arch, time}, m.call);
+    writer.use_layers(layers_of(m.plugins, m.format));
+    return writer;
 }
 
 BuildFacts facts_of(const Making& m) {
@@ -72,7 +75,11 @@ void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, cons
         std::snprintf(size, sizeof size, "%.2f MiB", static_cast<double>(fetch.fetched_bytes()) / (1 << 20));
         log::info("Fetched " + std::to_string(fetch.fetched_count()) + " of " + std::to_string(layers.inputs.size()) + " layers, " + size);
     }
-    if (!fetch.kept()) return;
+    const auto in_cache = [&](const LayerInput& layer) {
+        const auto known = Digest::try_parse(layer.digest);
+        return !layer.stored || (known && m.options.blobs->holds(*known));
+    };
+    if (!fetch.kept() || !std::all_of(layers.inputs.begin(), layers.inputs.end(), in_cache)) return;
     try {
         keep_image(m, layers, config);
     } catch (const Error& e) {
@@ -82,22 +89,28 @@ void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, cons
     }
 }
 
-void write_layers(const Making& m, OpenedSource& source, Target& target) {
+void write_layers(const Making& m, OpenedSource& source, Target& target, Segments& segments) {
     log::plain("Getting image source signatures");
     const FetchPlan plan{m.options.blobs.get(), m.options.keep_blobs, m.options.temporary, m.options.jobs};
     const auto capability = m.plugins.index().find(CapabilityKind::bootstrap, m.request.scheme);
-    Layers layers = source.layers(plan, capability && capability->remote);
     BuildFacts facts = facts_of(m);
-    facts.config = parse_image_config(layers.config);
-    facts.arch = facts.config->architecture.empty() ? m.request.arch : facts.config->architecture;
-    facts.time = result_time(facts.config->created);
+    std::string digest;
+    std::optional<ImageWriter> writer;
+    // Which layers need not be fetched is known when the image's writer is.
+    const auto described = [&](Layers& layers) {
+        facts.config = parse_image_config(layers.config);
+        facts.arch = facts.config->architecture.empty() ? m.request.arch : facts.config->architecture;
+        facts.time = result_time(facts.config->created);
+        digest = sha256_hex(layers.manifest.empty() ? layers.config : layers.manifest);
+        writer.emplace(open_writer(m, target, digest, facts.arch, facts.time));
+        add_parts(Metadata::for_image(facts), m.format, *writer);
+        segments.prepare(layers.inputs, *writer);
+    };
+    Layers layers = source.layers(plan, capability && capability->remote, described);
     const Metadata metadata = Metadata::for_image(facts);
-    const std::string digest = sha256_hex(layers.manifest.empty() ? layers.config : layers.manifest);
-    ImageWriter writer = open_writer(m, target, digest, facts.arch, facts.time);
-    add_parts(metadata, m.format, writer);
     MergeOptions options;
     options.threads = m.options.threads;
-    Tree tree = merge_layers(layers.inputs, writer, m.options.limits, options, m.call);
+    Tree tree = merge_layers(layers.inputs, *writer, m.options.limits, options, m.call);
     if (source.fetch()) {
         finish_fetch(m, *source.fetch(), layers, *facts.config);
         announce(m.plugins, "fetched", m.request, layers.manifest.empty() ? std::string() : "sha256:" + digest);
@@ -106,8 +119,8 @@ void write_layers(const Making& m, OpenedSource& source, Target& target) {
     log::plain("Writing manifest to image destination");
     log::plain("Storing signatures");
     say_creating(m.format);
-    metadata.apply(tree, writer, m.call);
-    writer.finish(tree);
+    metadata.apply(tree, *writer, m.call);
+    writer->finish(tree);
 }
 
 // A root file system that another image or directory holds.
@@ -128,6 +141,35 @@ void write_copy(const Making& m, const std::string& path, Target& target) {
     writer.finish(tree);
 }
 
+// The image file that the cache has of what the request means now.
+std::optional<std::string> cached_file(const Making& m) {
+    try {
+        ImageLookup lookup(m.plugins, m.request, m.request.reference);
+        return lookup.find(resolve_source(m.plugins.bootstrap(m.request.scheme), m.request, m.call));
+    } catch (const Error& e) {
+        if (e.code() == Code::cancelled) throw;
+        log::verbose("the cache is not asked: " + e.message());
+        return std::nullopt;
+    }
+}
+
+// One file that a source gives: an image in any format.
+void write_blob(const Making& m, OpenedSource& source, const std::string& key, const std::string& target_path, Target& target) {
+    const auto write = [&](const std::string& path) {
+        announce(m.plugins, "fetched", m.request, key, target_path);
+        runtime::permit_image(m.plugins, {path, without_secret(m.request.scheme + ":" + m.request.reference), false}, m.call);
+        write_copy(m, path, target);
+    };
+    if (const auto cached = cached_file(m)) {
+        log::info("Using cached image");
+        return write(*cached);
+    }
+    Spool spool(m.options.temporary);
+    const auto stream = source.blob();
+    spool.add(*stream);
+    write("/proc/self/fd/" + std::to_string(spool.fd()));
+}
+
 void write_empty(const Making& m, Target& target) {
     BuildFacts facts = facts_of(m);
     facts.arch = m.request.arch;
@@ -142,15 +184,19 @@ void write_empty(const Making& m, Target& target) {
 }
 
 // Damage shows first as data that makes no sense; only then the cached blobs are looked through.
-void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& target) {
+void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& target, Segments& segments) {
     constexpr int most_attempts = 3;
     for (int attempt = 1;; ++attempt) {
         try {
-            return write_layers(m, source, target);
+            return write_layers(m, source, target, segments);
         } catch (const Error& e) {
             const bool by_data = e.code() == Code::corrupt || e.code() == Code::invalid || e.code() == Code::limit || e.code() == Code::unsupported ||
                                  e.code() == Code::not_found;
-            if (!by_data || attempt == most_attempts || !source.fetch() || !source.fetch()->discard_damaged()) throw;
+            if (attempt == most_attempts || source.once()) throw;
+            const bool has_room_now = e.code() == Code::no_space && segments.stop_making();
+            const bool segments_went = by_data && segments.discard();
+            const bool blobs_went = by_data && source.fetch() && source.fetch()->discard_damaged();
+            if (!has_room_now && !segments_went && !blobs_went) throw;
             target.restart();
         }
     }
@@ -178,22 +224,14 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     const std::string key = key_of(source);
     announce(plugins, "before_build", request, key, target_path);
     Target target(target_path, format.directory);
+    Segments segments(options.segments);
     switch (source.kind()) {
-        case SG_LAYERS: write_layers_of_good_blobs(m, source, target); break;
+        case SG_LAYERS: write_layers_of_good_blobs(m, source, target, segments); break;
         case SG_PATH:
             runtime::permit_image(plugins, {source.path()}, call);
             write_copy(m, source.path(), target);
             break;
-        case SG_BLOB: {
-            Spool spool(options.temporary);
-            const auto stream = source.blob();
-            spool.add(*stream);
-            const std::string fetched = "/proc/self/fd/" + std::to_string(spool.fd());
-            announce(plugins, "fetched", request, key, target_path);
-            runtime::permit_image(plugins, {fetched, without_secret(request.scheme + ":" + request.reference), false}, call);
-            write_copy(m, fetched, target);
-            break;
-        }
+        case SG_BLOB: write_blob(m, source, key, target_path, target); break;
         case SG_RECIPE: {
             OutputDirectory rootfs(options.temporary + "/rootfs");
             source.fill(rootfs.path());
@@ -204,6 +242,7 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     }
     if (call) call->cancel.poll();
     target.commit();
+    segments.keep();
     announce(plugins, "built", request, key, target_path);
 }
 
@@ -220,7 +259,9 @@ ConvertOptions convert_options(const Settings& settings) {
     o.limits.path_length = limit("limits.path_length");
     o.temporary = settings.text("tmpdir");
     if (o.temporary.empty()) o.temporary = "/tmp";
-    o.blobs = blob_store(cache_places(settings));
+    const CachePlaces places = cache_places(settings);
+    o.blobs = blob_store(places);
+    o.segments = {settings.boolean("cache.segments"), places.own, places.shared};
     o.keep_blobs = settings.boolean("cache.keep_blobs");
     o.jobs = static_cast<unsigned>(std::clamp<int64_t>(settings.integer("fetch.jobs"), 1, 64));
     o.version = SG_VERSION;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/call.hpp"
+#include "build/segments.hpp"
 #include "fetch/opened_source.hpp"
 #include "plugin/host.hpp"
 #include "rootfs/merge.hpp"
@@ -19,6 +20,7 @@ struct ConvertOptions {
     std::string temporary;        // directory for what must be kept while building
     std::shared_ptr<BlobStore> blobs;  // where blobs that came over a network are kept and found; null: no cache
     bool keep_blobs = true;
+    SegmentPlaces segments;       // of layers that were converted before
     unsigned jobs = 4;            // layers fetched at a time
     std::string version;          // of the product, for the labels
     Pairs format_options;
@@ -26,7 +28,7 @@ struct ConvertOptions {
 
 // Makes `target` in `format` from what `request` names. Nothing is visible at `target` before it is whole.
 // Prints the guide's lines (INFO: Starting build... to INFO: Creating ...), not the last one.
-// A cached blob that turns out to be damaged is fetched again.
+// A cached blob, or a segment, that turns out to be damaged is fetched or made again.
 void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target, const FormatEntry& format,
              const ConvertOptions& options, const sg_call* call);
 // The same for a source that has been opened already.

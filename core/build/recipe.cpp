@@ -132,9 +132,12 @@ private:
         const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
         const std::string identity = base.identity + "\n" + sha256_hex(facts.deffile);
         ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
+        writer.use_layers(layers_of(plugins_, format));
         add_parts(metadata, format, writer);
+        Segments segments(options_.convert.segments);
         Tree tree;
         if (base.layers) {
+            segments.prepare(base.layers->inputs, writer);
             MergeOptions merge;
             merge.threads = options_.convert.threads;
             tree = merge_layers(base.layers->inputs, writer, options_.convert.limits, merge, call_);
@@ -146,6 +149,7 @@ private:
         say_creating(format);
         metadata.apply(tree, writer, call_);
         writer.finish(tree);
+        segments.keep();
     }
 
     void write_with_scripts(const Stage& stage, RecipeBase& base, BuildFacts& facts, const std::optional<definition::Section>& post, Target& target,

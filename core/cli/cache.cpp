@@ -19,6 +19,7 @@
 #include "store/image_cache.hpp"
 #include "store/inventory.hpp"
 #include "store/output.hpp"
+#include "store/segment_area.hpp"
 
 namespace sg {
 
@@ -52,7 +53,7 @@ struct Area {
 
 // The layers' place and every area: those of manifests, and such as an absent plugin left.
 std::vector<Area> all_areas(const Index& index, const std::string& root) {
-    std::vector<Area> out{{kBlobs, kBlobOrder}};
+    std::vector<Area> out{{kBlobs, kBlobOrder}, {segment_area, kBlobOrder + 1}};
     const auto add = [&](const std::string& name, int64_t order) {
         if (std::none_of(out.begin(), out.end(), [&](const Area& a) { return a.name == name; })) out.push_back({name, order});
     };
@@ -88,11 +89,11 @@ std::vector<Area> chosen_areas(const std::vector<Area>& all, const std::vector<s
 std::vector<std::string> image_areas(const std::vector<Area>& areas) {
     std::vector<std::string> out;
     for (const auto& a : areas)
-        if (a.name != kBlobs) out.push_back(a.name);
+        if (a.name != kBlobs && a.name != segment_area) out.push_back(a.name);
     return out;
 }
-bool with_blobs(const std::vector<Area>& areas) {
-    return std::any_of(areas.begin(), areas.end(), [](const Area& a) { return a.name == kBlobs; });
+bool with_area(const std::vector<Area>& areas, std::string_view name) {
+    return std::any_of(areas.begin(), areas.end(), [&](const Area& a) { return a.name == name; });
 }
 
 std::string root_of(const Session& session) { return cache_places(session.settings).own; }
@@ -116,6 +117,8 @@ std::set<std::string> damaged_of(const Inventory& inventory, const std::string& 
         const auto digest = Digest::from_hex(sha512 ? Digest::Algorithm::sha512 : Digest::Algorithm::sha256, b.hash);
         if (!digest || !store.intact(*digest)) out.insert(b.path);
     }
+    for (const auto& s : inventory.segments)
+        if (!ImageCache(root).as_stored(s.path)) out.insert(s.path);
     for (const auto& i : inventory.images)
         if (!i.directory && i.name != i.hash && !ImageCache(root).as_stored(i.path)) out.insert(i.path);
     return out;
@@ -125,9 +128,10 @@ int list(const Options& o, Session& session) {
     const std::string root = root_of(session);
     const auto areas = chosen_areas(all_areas(session.settings.index(), root), o.types);
     Inventory inventory = root.empty() ? Inventory() : take_inventory(root, image_areas(areas));
-    if (!with_blobs(areas)) inventory.blobs.clear();
+    if (!with_area(areas, kBlobs)) inventory.blobs.clear();
+    if (!with_area(areas, segment_area)) inventory.segments.clear();
     const auto damaged = o.verify ? damaged_of(inventory, root, session.cancel) : std::set<std::string>();
-    const uint64_t total = inventory.image_bytes() + inventory.blob_bytes();
+    const uint64_t total = inventory.image_bytes() + inventory.blob_bytes() + inventory.segment_bytes();
     if (session.json) {
         JsonWriter json;
         const auto files = [&](const char* key, const std::vector<CachedFile>& list) {
@@ -150,6 +154,7 @@ int list(const Options& o, Session& session) {
         json.member("root", root);
         files("images", inventory.images);
         files("blobs", inventory.blobs);
+        files("segments", inventory.segments);
         json.key("total"), json.integer(static_cast<int64_t>(total));
         json.end_object();
         print(json.take());
@@ -165,10 +170,13 @@ int list(const Options& o, Session& session) {
         row("NAME", "DATE CREATED", "SIZE", "TYPE");
         for (const auto& i : inventory.images) row(i.name.substr(0, 24), date_text(i.modified), size_text(i.size), i.area);
         for (const auto& b : inventory.blobs) row(b.hash.substr(0, 22), date_text(b.modified), size_text(b.size), kBlobs);
+        for (const auto& f : inventory.segments) row(f.name, date_text(f.modified), size_text(f.size), segment_area);
         out += "\n";
     }
     out += "There are " + std::to_string(inventory.images.size()) + " container file(s) using " + size_text(inventory.image_bytes()) + " and " +
            std::to_string(inventory.blobs.size()) + " oci blob file(s) using " + size_text(inventory.blob_bytes()) + " of space\n";
+    if (!inventory.segments.empty())
+        out += "There are " + std::to_string(inventory.segments.size()) + " converted layer(s) using " + size_text(inventory.segment_bytes()) + " of space\n";
     out += "Total space used: " + size_text(total) + "\n";
     print(out);
     for (const auto& path : damaged) log::error("damaged: " + path);
@@ -206,7 +214,8 @@ int clean(const Options& o, Session& session) {
     const auto areas = chosen_areas(all_areas(session.settings.index(), root), o.types);
     CleanWish wish;
     wish.areas = image_areas(areas);
-    wish.blobs = with_blobs(areas);
+    wish.blobs = with_area(areas, kBlobs);
+    wish.segments = with_area(areas, segment_area);
     wish.names = o.names;
     if (o.days >= 0) wish.older_than = static_cast<unsigned>(std::min<int64_t>(o.days, 1'000'000));
     if (!o.most.empty()) wish.most_bytes = bytes_of(o.most);
@@ -238,13 +247,13 @@ int clean(const Options& o, Session& session) {
 Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
     Arguments& list_verb = arguments.command("list", "Tell what is in the cache and how much space it takes");
-    list_verb.list("-T,--type", o->types, "Only these: an area of the cache, blob, or all").shown_as("TYPE");
+    list_verb.list("-T,--type", o->types, "Only these: an area of the cache, blob, segment (converted layers), or all").shown_as("TYPE");
     list_verb.flag("-v,--verbose", o->verbose, "Each file in a line");
     list_verb.flag("-s,--summary", o->summary, "Only the sums (that is how it is without -v)");
     list_verb.flag("--verify", o->verify, "Read everything and tell what is damaged");
     list_verb.examples({"singularity cache list", "singularity cache list -v -T blob", "singularity cache list --json --verify"});
     Arguments& clean_verb = arguments.command("clean", "Remove what is in the cache");
-    clean_verb.list("-T,--type", o->types, "Only these: an area of the cache, blob, or all").shown_as("TYPE");
+    clean_verb.list("-T,--type", o->types, "Only these: an area of the cache, blob, segment (converted layers), or all").shown_as("TYPE");
     clean_verb.list("-N,--name", o->names, "Only files of this name, or of this hash").shown_as("NAME").offers("CACHED");
     clean_verb.integer("-D,--days", o->days, "Only what was stored more than so many days ago");
     clean_verb.text("--max-size", o->most, "What was not used for longest, until the rest is no larger: 10G").shown_as("SIZE");

@@ -9,6 +9,7 @@
 #include "build/cached_image.hpp"
 #include "build/convert.hpp"
 #include "lookup/announce.hpp"
+#include "lookup/image_lookup.hpp"
 #include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
@@ -44,18 +45,23 @@ std::string directory_of(const std::string& path) {
     return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
-// A file is kept as it is, whatever it holds (seed-behaviour, row R13).
-void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& key, const std::string& shown,
+// A file is kept as it is, whatever it holds (seed-behaviour, row R13). One that was run lies in the cache.
+void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const SourceIdentity& id, const std::string& shown,
           const std::string& target) {
-    log::info("Downloading " + shown);
     OutputFile file(target);
-    download(source, file.fd(), directory_of(target));
-    announce(plugins, "fetched", request, key, target);
+    const auto cached = ImageLookup(plugins, request, shown).find(id);
+    if (cached) {
+        copy_file(*cached, file.fd());
+    } else {
+        log::info("Downloading " + shown);
+        download(source, file.fd(), directory_of(target));
+    }
+    announce(plugins, "fetched", request, id.key, target);
     const mode_t mask = umask(0);
     umask(mask);
     fchmod(file.fd(), 0777 & ~mask);
     file.commit();
-    log::info("Download complete: " + target);
+    log::info((cached ? "Copied from the cache: " : "Download complete: ") + target);
 }
 
 // From the cache alone.
@@ -84,7 +90,7 @@ std::string fetch(const Options& o, Session& session, const sg_call& call) {
     refuse_existing(o, target);
     OpenedSource opened(source, request, &call);
     if (opened.kind() == SG_BLOB) {
-        save(session.plugins, opened, request, id.key, shown_uri(o.words.back()), target);
+        save(session.plugins, opened, request, id, shown_uri(o.words.back()), target);
         return target;
     }
     if (opened.kind() == SG_LAYERS) log::info("Converting OCI blobs to " + shown_name(session.plugins.default_format()) + " format");

@@ -1,6 +1,7 @@
 #include "fetch/opened_source.hpp"
 
 #include "base/error.hpp"
+#include "base/log.hpp"
 #include "fetch/progress_stream.hpp"
 #include "fetch/resuming_stream.hpp"
 #include "rootfs/digest_stream.hpp"
@@ -131,7 +132,7 @@ LayerInput OpenedSource::describe(uint64_t index) {
     return in;
 }
 
-Layers OpenedSource::parallel_layers() {
+Layers OpenedSource::parallel_layers(const Described& described) {
     Layers out;
     read_config(out);
     const uint64_t count = image_->layers->count(image_);
@@ -148,10 +149,11 @@ Layers OpenedSource::parallel_layers() {
         };
         out.inputs.push_back(std::move(in));
     }
+    if (described) described(out);
     return out;
 }
 
-Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
+Layers OpenedSource::sequential_layers(const std::string& spool_directory, const Described& described) {
     spool_ = std::make_unique<Spool>(spool_directory);
     for (;;) {
         const char* key = nullptr;
@@ -177,36 +179,45 @@ Layers OpenedSource::sequential_layers(const std::string& spool_directory) {
         if (in.size == SG_SIZE_UNKNOWN) in.size = spool_->size(number);
         out.inputs.push_back(std::move(in));
     }
+    if (described) described(out);
     return out;
 }
 
-Layers OpenedSource::remote_layers(const FetchPlan& plan) {
+Layers OpenedSource::remote_layers(const FetchPlan& plan, const Described& described) {
     Layers out;
     read_config(out);
-    std::vector<RemoteLayer> remote;
     const uint64_t count = image_->layers->count(image_);
+    for (uint64_t i = 0; i < count; ++i) out.inputs.push_back(describe(i));
+    if (described) described(out);
+    std::vector<RemoteLayer> remote;
+    std::vector<size_t> fetched;  // layers, in the order of `remote`
     for (uint64_t i = 0; i < count; ++i) {
-        LayerInput in = describe(i);
+        const LayerInput& in = out.inputs[i];
+        if (in.stored) {
+            log::plain("Skipping fetch of repeat blob " + in.name);
+            continue;
+        }
+        fetched.push_back(i);
         remote.push_back(
             {in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
                  sg_stream* raw = nullptr;
                  singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
                  return std::make_unique<singularity::ForeignStream>(raw);
              }});
-        out.inputs.push_back(std::move(in));
     }
     fetch_.reset();
     fetch_ = std::make_unique<LayerFetch>(std::move(remote), plan, call_);
-    for (uint64_t i = 0; i < count; ++i) {
-        out.inputs[i].open = [this, i] { return fetch_->read(i); };
-        if (!fetch_->cached(i)) out.inputs[i].digest.clear();  // compared while it is fetched
+    for (size_t i = 0; i < fetched.size(); ++i) {
+        LayerInput& in = out.inputs[fetched[i]];
+        in.open = [this, i] { return fetch_->read(i); };
+        if (!fetch_->cached(i)) in.digest.clear();  // compared while it is fetched
     }
     return out;
 }
 
-Layers OpenedSource::layers(const FetchPlan& plan, bool remote) {
-    if (image_->layers->sequential) return sequential_layers(plan.temporary);
-    return remote ? remote_layers(plan) : parallel_layers();
+Layers OpenedSource::layers(const FetchPlan& plan, bool remote, const Described& described) {
+    if (image_->layers->sequential) return sequential_layers(plan.temporary, described);
+    return remote ? remote_layers(plan, described) : parallel_layers(described);
 }
 
 }  // namespace sg

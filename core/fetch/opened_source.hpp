@@ -2,6 +2,7 @@
 #pragma once
 #include <singularity/bootstrap.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,6 +27,9 @@ struct Layers {
     std::vector<LayerInput> inputs;       // base first
 };
 
+// Told what an image consists of before anything is fetched: a layer whose `stored` it sets is not fetched.
+using Described = std::function<void(Layers&)>;
+
 class OpenedSource {
 public:
     OpenedSource(const sg_bootstrap_v1& source, const SourceRequest& request, const sg_call* call);
@@ -40,7 +44,9 @@ public:
     // SG_LAYERS. A sequential archive is read here, once, into a temporary file in `plan.temporary`. What comes over a
     // network (`remote`) is fetched by `plan`, beginning now. Each layer's bytes show a progress bar as they are read
     // the first time.
-    Layers layers(const FetchPlan& plan, bool remote);
+    Layers layers(const FetchPlan& plan, bool remote, const Described& described = {});
+    // SG_LAYERS: its parts come once; `layers` cannot be called again.
+    bool once() const { return image_->layers->sequential != 0; }
     // What fetches the layers, after `layers`; null when nothing does.
     LayerFetch* fetch() { return fetch_.get(); }
     // SG_PATH: an absolute path.
@@ -53,9 +59,9 @@ public:
     void fill(const std::string& rootfs);
 
 private:
-    Layers parallel_layers();
-    Layers remote_layers(const FetchPlan& plan);
-    Layers sequential_layers(const std::string& spool_directory);
+    Layers parallel_layers(const Described& described);
+    Layers remote_layers(const FetchPlan& plan, const Described& described);
+    Layers sequential_layers(const std::string& spool_directory, const Described& described);
     void read_manifest();
     void read_config(Layers& out);
     LayerInput describe(uint64_t index);

@@ -82,7 +82,10 @@ public:
             newer = older ? std::move(older) : open(i);
             if (options_.threads > 1 && i > 0) older = open(i - 1);
             layer_ = static_cast<Layer>(i + 1);
-            read(*newer);
+            if (input().stored)
+                read_stored();
+            else
+                read_archive(*newer);
             newer.reset();
         }
         read_again();
@@ -92,7 +95,9 @@ public:
 
 private:
     const LayerInput& input() const { return layers_[layer_ - 1u]; }
+    // Null for a layer that is not opened.
     std::unique_ptr<Stream> open(size_t i) {
+        if (layers_[i].stored) return nullptr;
         constexpr uint64_t most = UINT64_MAX / 4;
         return open_layer(layers_[i], 2 * std::min(limits_.image_size, most) + (16 << 20), options_.threads, pool_, call_);
     }
@@ -123,22 +128,58 @@ private:
 
     // ---- One layer ----------------------------------------------------------------------------
 
-    void read(Stream& stream) {
+    void read_archive(Stream& stream) {
+        NewLayer* const segment = writer_.layers() ? input().segment.get() : nullptr;
+        writer_.begin_layer(segment ? segment->fd() : -1);
+        in_layer([&] {
+            TarReader tar(stream);
+            read(tar, segment);
+        });
+        const ImageWriter::Segment end = writer_.end_layer();
+        if (!segment) return;
+        try {
+            if (end.size > 0)
+                segment->finish(end.data_size, end.size);
+            else
+                segment->give_up(end.why);
+        } catch (const Error& e) {
+            segment->give_up(e.message());
+        }
+    }
+
+    void read_stored() {
+        is_stored_ = true;
+        writer_.begin_layer(input().stored->handle());
+        in_layer([&] { read(*input().stored->entries(), nullptr); });
+        writer_.end_layer();
+        is_stored_ = false;
+    }
+
+    void read(LayerEntries& entries, NewLayer* segment) {
         link_texts_.clear();
         forget_parent();
         entry_number_ = 0;
-        in_layer([&] {
-            TarReader tar(stream);
-            TarEntry e;
-            while (tar.next(e)) {
-                if (call_) call_->cancel.poll();
-                if (++entries_ > limits_.entries)
-                    too_much("the image has more than " + std::to_string(limits_.entries) + " entries", "limits.entries");
-                entry(e, tar);
-                ++entry_number_;
-            }
-            tar.drain();
-        });
+        TarEntry e;
+        while (entries.next(e)) {
+            if (call_) call_->cancel.poll();
+            if (++entries_ > limits_.entries)
+                too_much("the image has more than " + std::to_string(limits_.entries) + " entries", "limits.entries");
+            place_ = Tree::none;
+            taken_ = false;
+            entry(e, entries);
+            if (e.kind == TarEntry::Kind::file && e.size > 0 && !taken_) skip(e, entries, segment);
+            if (segment) segment->add(e, entries.xattrs());
+            ++entry_number_;
+        }
+        entries.drain();
+    }
+
+    // A writer lays out a layer by all of its files, also those that the image does not have.
+    void skip(const TarEntry& e, LayerEntries& entries, const NewLayer* segment) {
+        if (!writer_.layers()) return;
+        const std::string path = place_ == Tree::none ? std::string() : tree_.path(place_);
+        if (is_stored_) return writer_.hidden_stored(path);
+        writer_.hidden(path, e.size, segment && e.size <= limits_.file_size ? &entries.data() : nullptr);
     }
 
     // Damage that the tar reader finds is the layer's.
@@ -159,7 +200,7 @@ private:
                      "limits.path_length");
     }
 
-    void entry(const TarEntry& e, TarReader& tar) {
+    void entry(const TarEntry& e, LayerEntries& tar) {
         check_length(e.path, "a name");
         check_length(e.target, "the target of a link");
         clean(e.path, parts_);
@@ -176,6 +217,7 @@ private:
         const bool aufs = in_leftovers();
         Place p = parent(e.path, !aufs);
         p.node = child(p.node, base);
+        place_ = p.node;
         p.hidden = p.hidden || aufs || trace(p.node).selfcut > layer_;
         switch (e.kind) {
             case TarEntry::Kind::directory: return directory(p, e, tar);
@@ -332,7 +374,7 @@ private:
         return i;
     }
 
-    void directory(Place p, const TarEntry& e, TarReader& tar) {
+    void directory(Place p, const TarEntry& e, LayerEntries& tar) {
         Trace& t = trace(p.node);
         if (t.awaited) bind_directory(p.node);
         if (t.seen == layer_ && t.kind != Trace::Kind::directory) forget_parent();
@@ -348,7 +390,7 @@ private:
         t.is_link = false;
     }
 
-    void attributes(Tree::Inode& i, uint32_t type, const TarEntry& e, TarReader& tar) {
+    void attributes(Tree::Inode& i, uint32_t type, const TarEntry& e, LayerEntries& tar) {
         i.mode = type | e.permissions;
         i.uid = e.uid, i.gid = e.gid;
         i.mtime = e.mtime;
@@ -425,7 +467,7 @@ private:
         t.cut = std::max(t.cut, layer_);  // an opaque marker of a newer layer may have cut deeper
     }
 
-    void other(Place p, const TarEntry& e, TarReader& tar) {
+    void other(Place p, const TarEntry& e, LayerEntries& tar) {
         const bool hidden = claim(p);
         Trace& t = trace(p.node);
         Waiting* waiting = t.awaited ? first_waiting(p.node) : nullptr;
@@ -452,7 +494,7 @@ private:
     }
 
     // Attributes and bytes of an entry; `n` is the name that it will have.
-    void fill(File f, const TarEntry& e, TarReader& tar, Node n) {
+    void fill(File f, const TarEntry& e, LayerEntries& tar, Node n) {
         Tree::Inode i;
         uint32_t type = S_IFREG;
         switch (e.kind) {
@@ -485,7 +527,10 @@ private:
                          "limits.image_size");
             bytes_ += e.size;
             i.size = e.size;
-            i.content = writer_.content(tree_.path(n), e.size, tar.data());
+            // In a layer by the entry's own place, which is the same in every image.
+            const std::string path = tree_.path(place_ == Tree::none ? n : place_);
+            i.content = is_stored_ ? writer_.stored(path) : writer_.content(path, e.size, tar.data());
+            taken_ = true;
         }
         tree_.inode(f) = i;
     }
@@ -623,8 +668,14 @@ private:
             again_.erase(last);
             log::debug(layer_name(input()) + ": is read again for " + std::to_string(wanted.size()) + " hard links");
             const auto stream = open(layer_ - 1u);
+            place_ = Tree::none;
             in_layer([&] {
-                TarReader tar(*stream);
+                std::unique_ptr<LayerEntries> entries;
+                if (stream)
+                    entries = std::make_unique<TarReader>(*stream);
+                else
+                    entries = input().stored->entries();
+                LayerEntries& tar = *entries;
                 TarEntry e;
                 for (uint32_t number = 0; tar.next(e); ++number) {
                     if (call_) call_->cancel.poll();
@@ -651,6 +702,9 @@ private:
     Arena<Trace> traces_;  // by node
     Layer layer_ = 0;
     uint32_t entry_number_ = 0;
+    Node place_ = Tree::none;  // of the present entry, when it has one
+    bool taken_ = false;       // its bytes went to the writer
+    bool is_stored_ = false;   // the layer comes from a segment
     uint64_t entries_ = 0, bytes_ = 0, undone_ = 0, warnings_ = 0;
     std::vector<std::string_view> parts_, target_parts_;
     std::unordered_map<Node, std::string> link_texts_;  // of this layer's symbolic links that are not in the tree

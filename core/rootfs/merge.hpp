@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 
+#include "rootfs/segment.hpp"
 #include "rootfs/tree.hpp"
 #include "rootfs/writer.hpp"
 
@@ -27,6 +28,8 @@ struct LayerInput {
     std::string diff_id;              // of the uncompressed tar; "" is not checked
     std::string name;                 // for messages; "" = the digest
     uint64_t size = SG_SIZE_UNKNOWN;  // of the stored bytes
+    std::shared_ptr<StoredLayer> stored;  // what an earlier conversion kept: taken instead, `open` is not called
+    std::shared_ptr<NewLayer> segment;    // to be filled for later ones, when the writer knows layers
     bool drop_stargz = false;         // leave out the index and landmarks of an eStargz layer
 };
 
@@ -49,7 +52,7 @@ struct MergeOptions {
 // Merges `base_first` and hands each final, non-empty regular file to `writer` in the order met. `call`
 // may be NULL. Throws: Code::corrupt (damaged data, wrong digest or diff ID, what no layer may hold),
 // Code::limit, Code::cancelled, and what the streams and the writer throw; the message names the layer.
-// Digests of all layers have been verified when it returns.
+// Digests of all layers that were opened have been verified when it returns, and `segment` of each is whole or says why not.
 Tree merge_layers(std::span<LayerInput> base_first, ImageWriter& writer, const MergeLimits& limits,
                   const MergeOptions& options, const sg_call* call);
 

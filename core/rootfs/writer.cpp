@@ -21,10 +21,11 @@ ImageWriter ImageWriter::create(const sg_format_v1& format, const sg_create& wha
 }
 
 ImageWriter::ImageWriter(ImageWriter&& o) noexcept
-    : table_(o.table_), writer_(std::exchange(o.writer_, nullptr)), call_(o.call_) {}
+    : table_(o.table_), writer_(std::exchange(o.writer_, nullptr)), layers_(o.layers_), call_(o.call_) {}
 ImageWriter& ImageWriter::operator=(ImageWriter&& o) noexcept {
     std::swap(table_, o.table_);
     std::swap(writer_, o.writer_);
+    std::swap(layers_, o.layers_);
     std::swap(call_, o.call_);
     return *this;
 }
@@ -72,15 +73,61 @@ uint64_t ImageWriter::content(const std::string& hint, uint64_t size, std::uniqu
     return content(hint, size, *data);
 }
 
-uint64_t ImageWriter::content(const std::string& hint, uint64_t size, Stream& data) {
+namespace {
+// Calls a function of the writer that reads `data`; what that throws comes out unchanged.
+template <class F>
+void reading(Stream& data, F&& f) {
     Lent lent(data);
-    uint64_t id = SG_NO_CONTENT;
     sg_error err;
     err.message[0] = err.hint[0] = err.detail[0] = '\0';
-    const int32_t rc = table_->content(writer_, hint.c_str(), size, &lent, call_, &id, &err);
+    const int32_t rc = f(&lent, &err);
     if (lent.failure) std::rethrow_exception(lent.failure);
-    if (rc == SG_OK) return id;
-    throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "cannot write the image", err.hint, err.detail);
+    if (rc != SG_OK) throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "cannot write the image", err.hint, err.detail);
+}
+}  // namespace
+
+uint64_t ImageWriter::content(const std::string& hint, uint64_t size, Stream& data) {
+    uint64_t id = SG_NO_CONTENT;
+    reading(data, [&](sg_stream* s, sg_error* e) { return table_->content(writer_, hint.c_str(), size, s, call_, &id, e); });
+    return id;
+}
+
+std::string ImageWriter::layer_family() const { return layers_ ? layers_->family(writer_) : ""; }
+
+void ImageWriter::begin_layer(int segment) {
+    if (layers_) check([&](sg_error* e) { return layers_->begin(writer_, segment, e); });
+}
+
+void ImageWriter::begin_layer(sg_segment* stored) {
+    check([&](sg_error* e) { return layers_->begin_stored(writer_, stored, e); });
+}
+
+void ImageWriter::hidden(const std::string& path, uint64_t size, Stream* data) {
+    if (!layers_) return;
+    if (data)
+        reading(*data, [&](sg_stream* s, sg_error* e) { return layers_->hidden(writer_, path.c_str(), size, s, call_, e); });
+    else
+        check([&](sg_error* e) { return layers_->hidden(writer_, path.c_str(), size, nullptr, call_, e); });
+}
+
+uint64_t ImageWriter::stored(const std::string& path) {
+    uint64_t id = SG_NO_CONTENT;
+    check([&](sg_error* e) { return layers_->stored(writer_, path.c_str(), 0, call_, &id, e); });
+    return id;
+}
+
+void ImageWriter::hidden_stored(const std::string& path) {
+    uint64_t id = SG_NO_CONTENT;
+    check([&](sg_error* e) { return layers_->stored(writer_, path.c_str(), 1, call_, &id, e); });
+}
+
+ImageWriter::Segment ImageWriter::end_layer() {
+    Segment out;
+    if (!layers_) return out;
+    const char* why = "";
+    check([&](sg_error* e) { return layers_->end(writer_, call_, &out.data_size, &out.size, &why, e); });
+    if (why) out.why = why;
+    return out;
 }
 
 std::optional<uint64_t> ImageWriter::adopt(const singularity::ForeignRoot& from, uint64_t node) {

@@ -4,6 +4,7 @@
 // A writer that is destroyed without `finish` leaves nothing of use in its file.
 #pragma once
 #include <singularity/format.hpp>
+#include <singularity/layers.h>
 
 #include <cstdint>
 #include <memory>
@@ -37,12 +38,30 @@ public:
     // Takes a file of an open reader as it is stored; nothing when this writer cannot.
     std::optional<uint64_t> adopt(const singularity::ForeignRoot& from, uint64_t node);
 
+    // ---- Layers (layers.h). A format without that table takes contents alone: nothing happens here then.
+    void use_layers(const sg_layers_v1* table) { layers_ = table; }
+    const sg_layers_v1* layers() const { return layers_; }
+    // What segments of this writer's depend on besides the layer; "" without layers.
+    std::string layer_family() const;
+    void begin_layer(int segment);
+    void begin_layer(sg_segment* stored);
+    // The next file of the layer is not shown. `data` null: no segment is made, or not any more.
+    void hidden(const std::string& path, uint64_t size, singularity::Stream* data);
+    uint64_t stored(const std::string& path);
+    void hidden_stored(const std::string& path);
+    struct Segment {
+        uint64_t data_size = 0, size = 0;  // 0: there is none
+        std::string why;
+    };
+    Segment end_layer();
+
     // Writes the tree; the image is complete afterwards, but not synced to disk.
     void finish(Tree& tree);
 
 private:
     const sg_writer_v1* table_ = nullptr;
     sg_writer* writer_ = nullptr;
+    const sg_layers_v1* layers_ = nullptr;
     const sg_call* call_ = nullptr;
 };
 

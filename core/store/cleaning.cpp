@@ -45,6 +45,9 @@ public:
         if (wish_.most_bytes) return shrink(*wish_.most_bytes);
         for (const auto& image : inventory_.images)
             if (meant(image.modified) && named({image.name, image.hash})) remove_image(image);
+        if (wish_.segments)
+            for (const auto& segment : inventory_.segments)
+                if (meant(segment.modified) && named({segment.name, segment.hash})) remove_image(segment);
         if (!wish_.blobs) return;
         for (auto it = listed_.begin(); it != listed_.end();) {
             const auto at = blobs_.find(it->manifest);
@@ -128,9 +131,20 @@ private:
         return freed;
     }
 
-    // Layers go first: a finished image starts without them.
+    // The least recently used go until the rest is small enough.
+    void shrink_files(std::vector<CachedFile> files, uint64_t& total, uint64_t most) {
+        std::sort(files.begin(), files.end(), [](const CachedFile& a, const CachedFile& b) { return a.used < b.used; });
+        for (const auto& file : files) {
+            if (total <= most) return;
+            remove_image(file);
+            total -= std::min(total, file.size);
+        }
+    }
+
+    // Layers go first, what was made of them before what was fetched: a finished image starts without them.
     void shrink(uint64_t most) {
-        uint64_t total = inventory_.image_bytes() + inventory_.blob_bytes();
+        uint64_t total = inventory_.image_bytes() + inventory_.blob_bytes() + inventory_.segment_bytes();
+        if (wish_.segments) shrink_files(inventory_.segments, total, most);
         if (wish_.blobs) {
             const auto used = [&](const Listed& l) {
                 const auto at = blobs_.find(l.manifest);
@@ -142,13 +156,7 @@ private:
                 total -= std::min(total, remove_unlisted());
             }
         }
-        auto images = inventory_.images;
-        std::sort(images.begin(), images.end(), [](const CachedFile& a, const CachedFile& b) { return a.used < b.used; });
-        for (const auto& image : images) {
-            if (total <= most) return;
-            remove_image(image);
-            total -= std::min(total, image.size);
-        }
+        shrink_files(inventory_.images, total, most);
     }
 
     const std::string& root_;

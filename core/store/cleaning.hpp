@@ -15,6 +15,7 @@ struct CleanWish {
     std::optional<unsigned> older_than;  // days since it was last written
     std::vector<std::string> names;      // file names or hashes; empty = all
     std::optional<uint64_t> most_bytes;  // the least recently used go until the rest is no larger
+    bool segments = true;                // layers as they were converted
 };
 
 // What is known of names and images that have gone.

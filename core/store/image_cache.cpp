@@ -83,6 +83,11 @@ std::optional<std::string> ImageCache::find_in(const std::string& root, const st
     return path;
 }
 
+bool ImageCache::present(const std::string& area, const std::string& key, const std::string& name) const {
+    struct stat st;
+    return lstat((directory_of(root_ + "/" + area, key) + "/" + name).c_str(), &st) == 0;
+}
+
 std::string ImageCache::place(const std::string& area, const std::string& key, const std::string& name) const {
     check_word(area, "area");
     check_word(name, "name");

@@ -18,6 +18,8 @@ public:
 
     // Path of the entry, when it is there and as it was stored.
     std::optional<std::string> find(const std::string& area, const std::string& key, const std::string& name) const;
+    // Whether the user's own cache has a file of that name, whatever its state.
+    bool present(const std::string& area, const std::string& key, const std::string& name) const;
     // Where a new entry goes; makes its directories (0700). Write it through OutputFile, then call `stored`.
     std::string place(const std::string& area, const std::string& key, const std::string& name) const;
     void stored(const std::string& path) const;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "store/blob_store.hpp"
+#include "store/segment_area.hpp"
 
 namespace sg {
 
@@ -65,6 +66,7 @@ uint64_t sum(const std::vector<CachedFile>& files) {
 
 uint64_t Inventory::image_bytes() const { return sum(images); }
 uint64_t Inventory::blob_bytes() const { return sum(blobs); }
+uint64_t Inventory::segment_bytes() const { return sum(segments); }
 
 Inventory take_inventory(const std::string& root, const std::vector<std::string>& areas) {
     Inventory out;
@@ -78,6 +80,10 @@ Inventory take_inventory(const std::string& root, const std::vector<std::string>
                 if (!add(out.images, area, hash, name, path + "/" + name)) add_directory(out.images, area, hash, name, path + "/" + name);
         }
     }
+    const std::string segments = root + "/" + segment_area;
+    for (const auto& hash : names_in(segments))
+        for (const auto& name : names_in(segments + "/" + hash))
+            if (is_hash(hash)) add(out.segments, segment_area, hash, name, segments + "/" + hash + "/" + name);
     const std::string blobs = BlobStore::layout(root) + "/blobs";
     for (const auto& algorithm : names_in(blobs))
         for (const auto& hex : names_in(blobs + "/" + algorithm)) add(out.blobs, "", hex, hex, blobs + "/" + algorithm + "/" + hex);
@@ -88,7 +94,7 @@ std::vector<std::string> areas_in(const std::string& root) {
     std::vector<std::string> out;
     for (const auto& name : names_in(root)) {
         const auto entries = names_in(root + "/" + name);
-        if (root + "/" + name != BlobStore::layout(root) &&
+        if (root + "/" + name != BlobStore::layout(root) && name != segment_area &&
             std::any_of(entries.begin(), entries.end(), [](const std::string& e) { return is_hash(e.substr(0, e.find('.'))) && e.size() >= 64; }))
             out.push_back(name);
     }

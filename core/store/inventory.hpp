@@ -20,9 +20,11 @@ struct CachedFile {
 struct Inventory {
     std::vector<CachedFile> images;  // finished images, by area and path; also other versions' ROOT/AREA/HASH files
     std::vector<CachedFile> blobs;   // of the OCI layout
+    std::vector<CachedFile> segments;  // layers as they were converted
 
     uint64_t image_bytes() const;
     uint64_t blob_bytes() const;
+    uint64_t segment_bytes() const;
 };
 
 // Never follows a link; what cannot be read is left out. `areas` are directories below `root`.

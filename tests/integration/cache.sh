@@ -241,6 +241,23 @@ expect_out '^ran$'
 refuse_err INFO
 run singularity exec --disable-cache "blob://$T/w/a.sif" /bin/sh -c 'echo ran'
 expect_out '^ran$'
+check "build and pull take it from the cache"
+ok singularity pull from-cache.sif "blob://$T/w/a.sif"
+expect_err 'Copied from the cache'
+refuse_err Downloading
+expect_same_file from-cache.sif a.sif
+ok singularity build --sandbox built-from-cache "blob://$T/w/a.sif"
+expect_err 'Using cached image'
+ok singularity pull --disable-cache fetched.sif "blob://$T/w/a.sif"
+expect_err Downloading
+expect_same_file fetched.sif a.sif
+ok singularity build --disable-cache fetched "blob://$T/w/a.sif"
+refuse_err 'Using cached image'
+# What is in the cache of it is damaged: it is fetched.
+printf x >>"$kept"
+ok singularity pull --force from-cache.sif "blob://$T/w/a.sif"
+expect_err Downloading
+expect_same_file from-cache.sif a.sif
 check "pull writes any file as it is, under its own name"
 echo 'no image' >"$T/some.tar"
 mkdir pulled && cd pulled || exit 1
@@ -263,9 +280,13 @@ expect_absent gone.sif
 check "a file for which there is no room is not begun"
 mkdir "$T/little"
 mount -t tmpfs -o size=100k sgtest-little "$T/little"
-run singularity pull "$T/little/a.sif" "blob://$T/w/a.sif"
+run singularity pull --disable-cache "$T/little/a.sif" "blob://$T/w/a.sif"
 expect_failure
 expect_err 'not enough space'
+run singularity exec "blob://$T/w/a.sif" /bin/sh -c true
+run singularity pull "$T/little/a.sif" "blob://$T/w/a.sif"
+expect_failure
+expect_err '[Nn]o space left'
 expect_equal "$(find "$T/little" -type f)" ""
 umount "$T/little"
 rm -f "$PREFIX/etc/singularity/plugins.d/50-fixtures.yaml"

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <endian.h>
 #include <libdeflate.h>
+#include <lz4.h>
+#include <lzma.h>
 #include <new>
 #include <sqfs/error.h>
 #include <sqfs/io.h>
+#include <zstd.h>
 
 namespace squashfs {
 
@@ -164,6 +167,15 @@ CompressorPtr make_storing() {
     self->read_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
     self->do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 { return 0; };
     return CompressorPtr(self);
+}
+
+std::string compressor_library(const SquashfsOptions& options) {
+    switch (options.compressor) {
+        case Compressor::zstd: return std::string("zstd ") + ZSTD_versionString();
+        case Compressor::gzip: return "libdeflate " LIBDEFLATE_VERSION_STRING;
+        case Compressor::lz4: return std::string("lz4 ") + LZ4_versionString();
+        default: return std::string("lzma ") + lzma_version_string();
+    }
 }
 
 CompressorPtr copy_compressor(const sqfs_compressor_t& from) {

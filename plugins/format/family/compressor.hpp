@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <sqfs/compressor.h>
+#include <string>
 
 namespace squashfs {
 
@@ -20,6 +21,8 @@ using CompressorPtr = SqfsPtr<sqfs_compressor_t>;
 CompressorPtr make_compressor(const SquashfsOptions& options);
 // Shrinks nothing, so that everything is stored raw.
 CompressorPtr make_storing();
+// Name and version of the library that does it: another one may give other bytes.
+std::string compressor_library(const SquashfsOptions& options);
 // Another one of the same kind, for another thread.
 CompressorPtr copy_compressor(const sqfs_compressor_t& from);
 

@@ -45,7 +45,9 @@ Pipeline::Pipeline(OutputFile& file, WorkQueue& queue, const sqfs_compressor_t& 
       pool_(block_size),
       prototype_(copy_compressor(compressor)) {}
 
-Pipeline::~Pipeline() {
+Pipeline::~Pipeline() { stop(); }
+
+void Pipeline::stop() {
     // Jobs hold references to items: let those that run end, and those that wait do nothing.
     {
         std::lock_guard lock(mutex_);
@@ -77,6 +79,7 @@ Pipeline::Item& Pipeline::next_item(Kind kind, const Host& host) {
     Item& item = items_.emplace_back();
     item.pipeline = this;
     item.kind = kind;
+    item.route = route_;
     return item;
 }
 
@@ -170,10 +173,16 @@ void Pipeline::put_block(uint8_t* buffer, uint32_t size, bool raw, const Host& h
     submit(item);
 }
 
-void Pipeline::end_file(FileData& file, const Host& host) {
+void Pipeline::begin_layer(const Host& host) { complete(next_item(Kind::layer, host)); }
+
+void Pipeline::align(const Host& host) { complete(next_item(Kind::align, host)); }
+
+void Pipeline::end_file(FileData* file, const Host& host, SegmentFile* stored, uint32_t stored_number) {
     Item& item = next_item(Kind::file_end, host);
     item.holes_before = std::exchange(holes_, 0);
-    item.file = &file;
+    item.stored = stored;
+    item.number = stored_number;
+    item.file = file;
     complete(item);
 }
 
@@ -182,8 +191,9 @@ uint32_t Pipeline::reserve_fragment() {
     return fragments_reserved_++;
 }
 
-void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const Host& host) {
+void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const Host& host, uint32_t group) {
     Item& item = next_item(Kind::fragment, host);
+    item.group = group;
     item.bytes = buffer;
     item.size = size;
     item.raw = raw;
@@ -192,8 +202,9 @@ void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, boo
 }
 
 void Pipeline::take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
-                         const Host& host) {
+                         const Host& host, uint64_t same) {
     Item& item = next_item(Kind::copied_file, host);
+    item.same = same;
     item.file = &file;
     item.source = std::move(source);
     item.source_offset = offset;
@@ -212,7 +223,7 @@ void Pipeline::take_fragment(uint32_t number, std::shared_ptr<Source> source, ui
     complete(item);
 }
 
-void Pipeline::finish(const Host& host) {
+std::exception_ptr Pipeline::wait_idle(const Host& host) {
     std::unique_lock lock(mutex_);
     while (!items_.empty() && !failure_) {
         lock.unlock();
@@ -223,14 +234,47 @@ void Pipeline::finish(const Host& host) {
     }
     progress_.wait(lock, [&] { return !draining_; });
     rethrow();
+    return std::exchange(segment_failure_, nullptr);
+}
+
+void Pipeline::finish(const Host& host) {
+    wait_idle(host);
     flush_pending();
     flush_copy();
     fragments_.resize(fragments_reserved_);
     file_.set_end(data_start_ + position_);
 }
 
+// A disk that is full, or a cache that went away, must not end the image.
+void Pipeline::store_in_segment(Item& item) {
+    {
+        std::lock_guard lock(mutex_);
+        if (segment_failure_) return;
+    }
+    SegmentSink& segment = *item.route.segment;
+    try {
+        switch (item.kind) {
+            case Kind::block: segment.add_block(item.bytes, item.size, item.holes_before, item.key, sequence_hash_); break;
+            case Kind::file_end: segment.end_file(*item.stored, item.number, item.holes_before, sequence_hash_); break;
+            case Kind::fragment: segment.add_group(item.group, item.bytes, item.size); break;
+            case Kind::align: segment.align(); break;
+            default: break;
+        }
+    } catch (...) {
+        std::lock_guard lock(mutex_);
+        segment_failure_ = std::current_exception();
+    }
+}
+
 void Pipeline::store(Item& item) {
+    if (item.route.segment) store_in_segment(item);
+    if (!item.route.image && item.kind != Kind::layer) return;
     switch (item.kind) {
+        case Kind::layer:
+            layer_files_.clear();
+            taken_.clear();
+            break;
+        case Kind::align: store_aligned(); break;
         case Kind::block:
             if (!in_file_) {
                 in_file_ = true;
@@ -253,10 +297,20 @@ void Pipeline::store(Item& item) {
             store_bytes(item);
             break;
         case Kind::copied_file:
+            if (item.same != UINT64_MAX && item.source_size > 0) {
+                const auto known = taken_.find(item.same);
+                if (known != taken_.end()) {
+                    item.file->blocks = static_cast<uint32_t>(item.sizes.size());
+                    std::tie(item.file->start, item.file->sizes) = known->second;
+                    ++files_shared_;
+                    break;
+                }
+            }
             item.file->start = item.source_size > 0 ? position_ : 0;
             item.file->blocks = static_cast<uint32_t>(item.sizes.size());
             item.file->sizes = keep_sizes(item.sizes);
             blocks_copied_ += static_cast<uint64_t>(std::count_if(item.sizes.begin(), item.sizes.end(), [](uint32_t s) { return s != 0; }));
+            if (item.same != UINT64_MAX && item.source_size > 0) taken_.emplace(item.same, KnownFile(item.file->start, item.file->sizes));
             copy(item);
             break;
         case Kind::copied_fragment:
@@ -266,6 +320,20 @@ void Pipeline::store(Item& item) {
             copy(item);
             break;
     }
+}
+
+void Pipeline::store_aligned() {
+    const uint64_t at = file_.base() + data_start_ + position_;
+    const auto n = static_cast<uint32_t>((run_alignment - at % run_alignment) % run_alignment);
+    if (n == 0) return;
+    flush_copy();
+    uint8_t* zeros = pool_.get();
+    std::memset(zeros, 0, n);
+    if (pending_.empty()) pending_start_ = position_;
+    pending_.push_back({zeros, n});
+    pending_buffers_.push_back(zeros);
+    pending_bytes_ += n;
+    position_ += n;
 }
 
 void Pipeline::store_bytes(Item& item) {
@@ -294,11 +362,12 @@ void Pipeline::store_file_end(Item& item) {
     for (const uint64_t part : {uint64_t{item.holes_before}, file.size & UINT32_MAX, file.size >> 32})
         sequence_ = sequence_hash_.extend(sequence_, part);
     file.blocks = static_cast<uint32_t>(sizes_.size());
-    const auto found = files_.find(sequence_);
-    if (found == files_.end()) {
+    auto& files = item.route.in_layer ? layer_files_ : files_;
+    const auto found = files.find(sequence_);
+    if (found == files.end()) {
         file.start = file_start_;
         file.sizes = keep_sizes(sizes_);
-        files_.emplace(sequence_, std::pair(file.start, file.sizes));
+        files.emplace(sequence_, KnownFile(file.start, file.sizes));
         return;
     }
     // The same blocks lie there already: take the write position back.

@@ -7,14 +7,15 @@
  * 2 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
  * At most `backlog` blocks are in flight; the feeding thread compresses too when there is no room.
  *
- * Positions are relative to the first byte of block data, so that the result can be moved (layer
- * segments). Errors of workers and of writing are thrown at the feeding thread's next call.
+ * Blocks of a layer may go into the layer's segment too, or only there. Positions are relative to the first byte of block
+ * data. Errors of workers and of writing the image are thrown at the feeding thread's next call; one of a segment is kept.
  */
 #pragma once
 #include <family/buffer_pool.hpp>
 #include <family/compressor.hpp>
 #include <family/content_hash.hpp>
 #include <family/output_file.hpp>
+#include <family/segment.hpp>
 #include <family/squashfs_writer.hpp>
 #include <family/work_queue.hpp>
 
@@ -58,33 +59,52 @@ private:
     int fd_;
 };
 
+// Where the items that follow go. Equal files are found within one scope: a layer, or all that is outside of layers.
+struct Route {
+    bool image = true;
+    SegmentSink* segment = nullptr;  // must live until the pipeline was idle
+    bool in_layer = false;
+};
+
 class Pipeline {
 public:
     // Data starts at file.end(). `file` and `queue` must outlive the pipeline.
     Pipeline(OutputFile& file, WorkQueue& queue, const sqfs_compressor_t& compressor, uint32_t block_size);
     ~Pipeline();
+    // Ends what is under way; nothing of what was put is touched any more. Nothing can be put afterwards.
+    void stop();
 
     // A buffer of block_size bytes for put_block or put_fragment, which take it; else give it back.
     uint8_t* buffer() { return pool_.get(); }
     void give_back(uint8_t* buffer) { pool_.put(buffer); }
+
+    void route(const Route& route) { route_ = route; }
+    // Another layer begins: its files are compared with each other only.
+    void begin_layer(const singularity::Host& host);
+    // The next byte in the image, and in the segment, comes at a multiple of run_alignment of its file.
+    void align(const singularity::Host& host);
 
     // The next block of the current file; `raw`: stored as it is.
     void put_block(uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host);
     // The current file's next `count` blocks are zeros.
     void skip(uint32_t count) { holes_ += count; }
     // The current file has no more blocks; `file` gets its start and sizes. Needed when it had blocks or holes.
-    void end_file(FileData& file, const singularity::Host& host);
+    // `stored`: what a segment says of it, and its number there.
+    void end_file(FileData* file, const singularity::Host& host, SegmentFile* stored = nullptr, uint32_t stored_number = 0);
 
-    // A full fragment block; its number is what reserve_fragment gave.
+    // A full fragment block; its number is what reserve_fragment gave. `group`: its number in the segment.
     uint32_t reserve_fragment();
-    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host);
+    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host, uint32_t group = 0);
 
-    // Stored bytes of another image: a file's blocks, which lie one behind another, or one fragment block.
+    // Stored bytes of another image or a segment: a file's blocks, which lie one behind another, or one fragment block.
+    // `same`: a number that files of equal blocks have in common in this layer.
     void take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
-                   const singularity::Host& host);
+                   const singularity::Host& host, uint64_t same = UINT64_MAX);
     void take_fragment(uint32_t number, std::shared_ptr<Source> source, uint64_t offset, uint32_t size,
                        const singularity::Host& host);
 
+    // Waits until all that was put is stored. Gives the first failure to write to a segment since the last call.
+    std::exception_ptr wait_idle(const singularity::Host& host);
     // Waits for everything; then the file's end is the end of the data.
     void finish(const singularity::Host& host);
 
@@ -94,7 +114,7 @@ public:
     void add_stats(WriterStats& stats) const;
 
 private:
-    enum class Kind { block, file_end, fragment, copied_file, copied_fragment };
+    enum class Kind { block, file_end, fragment, copied_file, copied_fragment, layer, align };
     struct Item {
         Pipeline* pipeline = nullptr;
         Kind kind = Kind::block;
@@ -104,7 +124,11 @@ private:
         uint32_t size = 0;         // raw, then with the stored_raw bit
         uint32_t holes_before = 0;
         uint32_t number = 0;  // of the fragment
+        uint32_t group = 0;   // and of the segment's
         FileData* file = nullptr;
+        SegmentFile* stored = nullptr;
+        Route route;
+        uint64_t same = UINT64_MAX;
         ContentKey key;
         std::shared_ptr<Source> source;
         uint64_t source_offset = 0, source_size = 0;
@@ -120,6 +144,8 @@ private:
 
     // Of the ordered stage: one thread at a time (draining_).
     void store(Item& item);
+    void store_in_segment(Item& item);
+    void store_aligned();
     void store_bytes(Item& item);
     void store_file_end(Item& item);
     void copy(Item& item);
@@ -134,6 +160,7 @@ private:
     const size_t backlog_;
     BufferPool pool_;
     ContentHash hash_, sequence_hash_;
+    Route route_;
     uint32_t holes_ = 0;
     uint32_t fragments_reserved_ = 0;
 
@@ -158,7 +185,10 @@ private:
     uint64_t file_start_ = 0, file_bytes_ = 0;
     bool in_file_ = false;
     ContentKey sequence_;
-    std::unordered_map<ContentKey, std::pair<uint64_t, const uint32_t*>, ContentKeyHash> files_;
+    using KnownFile = std::pair<uint64_t, const uint32_t*>;
+    std::unordered_map<ContentKey, KnownFile, ContentKeyHash> files_, layer_files_;
+    std::unordered_map<uint64_t, KnownFile> taken_;  // of this layer
+    std::exception_ptr segment_failure_;             // guarded by mutex_
     std::deque<std::vector<uint32_t>> size_chunks_, long_sizes_;
     size_t size_chunk_used_ = 0;
     uint64_t blocks_compressed_ = 0, blocks_copied_ = 0, files_shared_ = 0, bytes_stored_ = 0;

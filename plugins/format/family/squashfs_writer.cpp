@@ -3,6 +3,7 @@
 
 #include <family/hot_files.hpp>
 #include <family/pipeline.hpp>
+#include <family/segment.hpp>
 #include <family/table_writer.hpp>
 
 #include <algorithm>
@@ -74,15 +75,25 @@ public:
           has_options_(write_head()),
           queue_(width),
           pipeline_(file_, queue_, *compressor_, options_.block_size),
-          family_("squashfs " + compressor_name(static_cast<uint16_t>(options_.compressor)) + " " + std::to_string(options_.block_size)) {}
+          family_("squashfs " + compressor_name(static_cast<uint16_t>(options_.compressor)) + " " + std::to_string(options_.block_size)),
+          layer_family_(family_ + " " + std::to_string(options_.level) + " " + compressor_library(options_) + " segment " +
+                        std::to_string(segment_version)) {}
     ~Impl() {
-        pipeline_.give_back(current_);
-        pipeline_.give_back(shared_);
+        pipeline_.stop();
+        for (uint8_t* b : {current_, loose_.buffer, group_.buffer, segment_group_.buffer}) pipeline_.give_back(b);
     }
 
     uint64_t content(const char* hint, uint64_t size, Stream& data, const Host& host);
     uint64_t adopt(const ForeignRoot& from, uint64_t node);
     uint64_t finish(const ForeignRoot& tree, const Host& host);
+
+    const std::string& layer_family() const { return layer_family_; }
+    void begin_layer(int segment);
+    void hidden(const char* path, uint64_t size, Stream* data, const Host& host);
+    singularity::SegmentEnd end_layer(const Host& host);
+    void begin_stored(StoredSegment& segment);
+    uint64_t stored(const char* path, bool hidden, const Host& host);
+
     WriterStats stats() const {
         WriterStats s = stats_;
         pipeline_.add_stats(s);
@@ -108,6 +119,21 @@ private:
         uint32_t fragment, offset;
         uint64_t whole;  // content id of a file that is nothing else, or SG_NO_CONTENT
     };
+    // A fragment block that is being filled.
+    struct Packer {
+        uint8_t* buffer = nullptr;
+        uint32_t fill = 0, number = 0;
+    };
+    struct Place {
+        uint32_t group, offset;
+    };
+    struct Piece {
+        uint32_t group, offset, size;
+    };
+    struct HotFile {
+        uint32_t number;
+        std::vector<uint8_t> bytes;
+    };
     struct FileId {
         uint64_t device, inode;
         auto operator<=>(const FileId&) const = default;
@@ -130,6 +156,21 @@ private:
     void store_held(const Host& host);
     void end_fragment(const Host& host);
     Tail add_tail(const uint8_t* bytes, uint32_t size, const Host& host);
+
+    // Of the layer that is open.
+    bool is_hot(const char* path, uint64_t size) const { return size <= largest_hot_file && heat_of(path ? path : "") != Heat::none; }
+    void enter(uint64_t size, const Host& host);  // the next file that is not hot: where a run or a group ends
+    uint64_t layer_content(const char* path, uint64_t size, Stream& data, bool shown, const Host& host);
+    uint64_t hot_content(const char* path, uint64_t size, Stream& data, const Host& host);
+    uint64_t loose_content(const char* hint, uint64_t size, Content& data, const Host& host);
+    uint64_t end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host);
+    std::pair<Place, Place> add_layer_tail(const uint8_t* bytes, uint32_t size, bool to_image, bool to_segment);
+    singularity::SegmentEnd end_segment(const Host& host);
+    uint64_t take_stored(const SegmentFile& file, const Host& host);
+    void append(Packer& to, const uint8_t* bytes, uint32_t size);
+    void end_group(const Host& host);
+    void end_stored_group(const Host& host);
+    void give_up_segment(std::string why);
     uint64_t add_file(uint64_t size) {
         files_.emplace_back().size = size;
         return files_.size() - 1;
@@ -140,18 +181,43 @@ private:
     OutputFile file_;
     const bool has_options_;
     WorkQueue queue_;
+    // The segment that is made of the open layer, written by the pipeline's ordered stage.
+    std::unique_ptr<SegmentSink> sink_;
+    std::deque<SegmentFile> segment_files_;
     Pipeline pipeline_;
-    const std::string family_;
+    const std::string family_, layer_family_;
     std::deque<FileData> files_;  // by content id; references stay valid
     std::unordered_map<ContentKey, Tail, ContentKeyHash> tails_;
     uint8_t* current_ = nullptr;  // block being filled
-    uint8_t* shared_ = nullptr;   // fragment block being filled
-    uint32_t shared_fill_ = 0, shared_number_ = 0;
+    Packer loose_;                // of all that is outside of layers
     std::vector<Held> held_;
     uint64_t held_bytes_ = 0, adopted_bytes_ = 0;
     bool raw_ = false;  // what is stored now is not compressed
     std::map<FileId, Foreign> foreign_;
     std::vector<sg_stored_block> blocks_;
+
+    // The open layer. Where its runs and groups end follows from all of its files, shown or not.
+    bool in_layer_ = false;
+    uint64_t run_ = 0;       // bytes of files since the run began
+    uint64_t room_left_ = 0;  // in the group, as if all tails were in it
+    uint32_t number_ = 0;    // of the next file
+    std::unordered_map<ContentKey, Tail, ContentKeyHash> layer_tails_;
+    Packer group_;
+    // Its segment, when one is made: the group of the segment is the image's own until they differ.
+    bool sink_works_ = false;
+    std::string why_not_;
+    std::vector<HotFile> segment_hot_;
+    uint64_t segment_hot_bytes_ = 0;
+    std::unordered_map<ContentKey, Place, ContentKeyHash> segment_tails_;
+    std::vector<uint32_t> unpacked_;  // by group
+    Packer segment_group_;            // its number; its bytes while the two differ
+    bool split_ = false;
+    // Where it comes from, when it is a segment.
+    StoredSegment* stored_ = nullptr;
+    std::shared_ptr<Source> stored_source_;
+    std::vector<Piece> pieces_;  // of the group
+    std::unordered_map<uint64_t, Tail> stored_tails_;
+
     WriterStats stats_;
     bool broken_ = false;
 };
@@ -207,25 +273,33 @@ void SquashfsWriter::Impl::take(Open& open, const singularity::Slice& slice, con
 }
 
 void SquashfsWriter::Impl::end_fragment(const Host& host) {
-    if (shared_) pipeline_.put_fragment(shared_number_, std::exchange(shared_, nullptr), shared_fill_, raw_, host);
+    if (loose_.buffer) pipeline_.put_fragment(loose_.number, std::exchange(loose_.buffer, nullptr), loose_.fill, raw_, host);
+}
+
+// Into a fragment block that has room; an empty one may take the buffer that the bytes are in.
+void SquashfsWriter::Impl::append(Packer& to, const uint8_t* bytes, uint32_t size) {
+    if (to.buffer) {
+        std::memcpy(to.buffer + to.fill, bytes, size);
+        to.fill += size;
+        return;
+    }
+    if (bytes == current_) {
+        to.buffer = std::exchange(current_, nullptr);
+    } else {
+        to.buffer = pipeline_.buffer();
+        std::memcpy(to.buffer, bytes, size);
+    }
+    to.fill = size;
 }
 
 SquashfsWriter::Impl::Tail SquashfsWriter::Impl::add_tail(const uint8_t* bytes, uint32_t size, const Host& host) {
-    if (shared_ && shared_fill_ + size > options_.block_size) end_fragment(host);
-    if (!shared_) {
-        shared_number_ = pipeline_.reserve_fragment();
-        shared_fill_ = 0;
-        if (bytes == current_) {
-            shared_ = std::exchange(current_, nullptr);
-        } else {
-            shared_ = pipeline_.buffer();
-            std::memcpy(shared_, bytes, size);
-        }
-    } else {
-        std::memcpy(shared_ + shared_fill_, bytes, size);
+    if (loose_.buffer && loose_.fill + size > options_.block_size) end_fragment(host);
+    if (!loose_.buffer) {
+        loose_.number = pipeline_.reserve_fragment();
+        loose_.fill = 0;
     }
-    const Tail tail{shared_number_, shared_fill_, SG_NO_CONTENT};
-    shared_fill_ += size;
+    const Tail tail{loose_.number, loose_.fill, SG_NO_CONTENT};
+    append(loose_, bytes, size);
     return tail;
 }
 
@@ -245,7 +319,7 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
     if (open.fill == 0) {
         id = file_id();
         files_[id].holes = open.holes;
-        pipeline_.end_file(files_[id], host);
+        pipeline_.end_file(&files_[id], host);
         return id;
     }
     const ContentKey key = pipeline_.hash()({tail, size});
@@ -258,7 +332,7 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
     }
     id = file_id();
     files_[id].holes = open.holes;
-    if (open.blocks > 0) pipeline_.end_file(files_[id], host);
+    if (open.blocks > 0) pipeline_.end_file(&files_[id], host);
     if (found == tails_.end()) found = tails_.emplace(key, add_tail(tail, size, host)).first;
     if (open.blocks == 0) found->second.whole = id;
     files_[id].fragment = found->second.fragment;
@@ -268,14 +342,22 @@ uint64_t SquashfsWriter::Impl::end_content(Open& open, const uint8_t* tail, cons
 
 uint64_t SquashfsWriter::Impl::content(const char* hint, uint64_t size, Stream& data, const Host& host) {
     begin_work();
+    const uint64_t id = in_layer_ ? layer_content(hint, size, data, true, host) : hot_content(hint, size, data, host);
+    broken_ = false;
+    return id;
+}
+
+// Outside of the layer's blocks: kept until the end when it is hot and there is room.
+uint64_t SquashfsWriter::Impl::hot_content(const char* hint, uint64_t size, Stream& data, const Host& host) {
     Content content(hint, size, data);
     const Heat heat = size > 0 && size <= std::min(largest_hot_file, most_hot_bytes - held_bytes_) ? heat_of(hint ? hint : "") : Heat::none;
+    if (heat != Heat::none) return hold(heat, size, content, host);
+    pipeline_.route({});
+    return loose_content(hint, size, content, host);
+}
+
+uint64_t SquashfsWriter::Impl::loose_content(const char*, uint64_t size, Content& content, const Host& host) {
     uint64_t id = SG_NO_CONTENT;
-    if (heat != Heat::none) {
-        id = hold(heat, size, content, host);
-        broken_ = false;
-        return id;
-    }
     Open open;
     bool ended = false;
     for (;;) {
@@ -293,7 +375,6 @@ uint64_t SquashfsWriter::Impl::content(const char* hint, uint64_t size, Stream& 
         take(open, slice, host);
     }
     if (!ended) id = end_content(open, current_, host);
-    broken_ = false;
     return id;
 }
 
@@ -316,6 +397,7 @@ uint64_t SquashfsWriter::Impl::hold(Heat heat, uint64_t size, Content& data, con
 
 // The hottest files raw, as far as the image allows, one behind another; the others before them.
 void SquashfsWriter::Impl::store_held(const Host& host) {
+    pipeline_.route({});
     uint64_t budget = hot_budget(stats_.bytes_in + held_bytes_ + adopted_bytes_);
     std::stable_sort(held_.begin(), held_.end(), [](const Held& a, const Held& b) { return a.heat < b.heat; });
     for (auto& h : held_) {
@@ -337,6 +419,377 @@ void SquashfsWriter::Impl::store_held(const Host& host) {
     }
     end_fragment(host);
     raw_ = false;
+}
+
+// ---- Layers -----------------------------------------------------------------------------------------------
+
+void SquashfsWriter::Impl::begin_layer(int segment) {
+    if (in_layer_) throw Error(Code::internal, "a layer is open already");
+    begin_work();
+    const Host nobody;
+    in_layer_ = true;
+    run_ = 0;
+    room_left_ = 0;
+    number_ = 0;
+    why_not_.clear();
+    sink_works_ = segment >= 0;
+    if (sink_works_) sink_ = std::make_unique<SegmentSink>(segment);
+    pipeline_.route({true, nullptr, true});
+    pipeline_.begin_layer(nobody);
+    pipeline_.align(nobody);
+    broken_ = false;
+}
+
+void SquashfsWriter::Impl::give_up_segment(std::string why) {
+    if (!sink_works_) return;
+    sink_works_ = false;
+    why_not_ = std::move(why);
+}
+
+void SquashfsWriter::Impl::enter(uint64_t size, const Host& host) {
+    const auto tail = static_cast<uint32_t>(size % options_.block_size);
+    if (tail > room_left_) {
+        stored_ ? end_stored_group(host) : end_group(host);
+        room_left_ = options_.block_size;
+    }
+    room_left_ -= tail;
+    if (run_ >= run_bytes) {
+        pipeline_.route({true, sink_works_ ? sink_.get() : nullptr, true});
+        pipeline_.align(host);
+        run_ = 0;
+    }
+    run_ += std::min(size, run_bytes);
+}
+
+namespace {
+
+// Bytes that live elsewhere, as one slice.
+class Borrowed final : public Stream {
+public:
+    explicit Borrowed(std::span<const uint8_t> bytes) : bytes_(bytes) {}
+    singularity::Slice next() override {
+        const auto now = std::exchange(bytes_, {});
+        return singularity::Slice::borrowed(now.data(), now.size());
+    }
+
+private:
+    std::span<const uint8_t> bytes_;
+};
+
+}  // namespace
+
+uint64_t SquashfsWriter::Impl::layer_content(const char* path, uint64_t size, Stream& data, bool shown, const Host& host) {
+    if (size == SG_SIZE_UNKNOWN || size == 0) throw Error(Code::internal, "a layer's files have a size");
+    SegmentFile* stored = nullptr;
+    const uint32_t number = number_++;
+    if (sink_works_) {
+        stored = &segment_files_.emplace_back();
+        stored->size = size;
+        stored->same = number;
+    }
+    if (is_hot(path, size)) {
+        if (!sink_works_) return shown ? hot_content(path, size, data, host) : SG_NO_CONTENT;
+        stored->hot = true;
+        Content content(path, size, data);
+        std::vector<uint8_t> bytes;
+        bytes.reserve(static_cast<size_t>(size));
+        for (;;) {
+            const singularity::Slice slice = content.next(host);
+            if (slice.size() == 0) break;
+            if (slice.is_hole())
+                bytes.resize(bytes.size() + static_cast<size_t>(slice.size()));
+            else
+                bytes.insert(bytes.end(), slice.data(), slice.data() + slice.size());
+        }
+        segment_hot_bytes_ += size;
+        if (segment_hot_bytes_ > 2 * most_hot_bytes) give_up_segment("it has more than 16 MiB of files that are kept as they are");
+        segment_hot_.push_back({number, std::move(bytes)});
+        Borrowed again(segment_hot_.back().bytes);
+        return shown ? hot_content(path, size, again, host) : SG_NO_CONTENT;
+    }
+    enter(size, host);
+    Content content(path, size, data);
+    pipeline_.route({shown, sink_works_ ? sink_.get() : nullptr, true});
+    Open open;
+    uint64_t id = SG_NO_CONTENT;
+    bool ended = false;
+    for (;;) {
+        const singularity::Slice slice = content.next(host);
+        if (slice.size() == 0) break;
+        open.total += slice.size();
+        if (slice.size() == size && size < options_.block_size && !slice.is_hole()) {
+            open.fill = static_cast<uint32_t>(size);
+            open.only_holes = false;
+            id = end_layer_file(open, slice.data(), number, stored, shown, host);
+            ended = true;
+            continue;
+        }
+        take(open, slice, host);
+    }
+    return ended ? id : end_layer_file(open, current_, number, stored, shown, host);
+}
+
+uint64_t SquashfsWriter::Impl::end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host) {
+    if (shown) stats_.bytes_in += open.total;
+    if (open.fill > 0 && (open.only_holes || all_zeros(tail, open.fill))) {
+        ++open.blocks;
+        open.holes += open.fill;
+        pipeline_.skip(1);
+        open.fill = 0;
+    }
+    const ContentKey key = open.fill > 0 ? pipeline_.hash()({tail, open.fill}) : ContentKey{};
+    const auto known = open.fill > 0 ? layer_tails_.find(key) : layer_tails_.end();
+    const bool is_known = known != layer_tails_.end();
+    uint64_t id = SG_NO_CONTENT;
+    if (shown && is_known && open.blocks == 0 && known->second.whole != SG_NO_CONTENT) {
+        ++stats_.files_shared;
+        id = known->second.whole;
+    } else if (shown) {
+        id = add_file(open.total);
+        files_[id].holes = open.holes;
+    }
+    if (stored) stored->holes = open.holes;
+    if (open.blocks > 0) pipeline_.end_file(shown ? &files_[id] : nullptr, host, stored, number);
+    if (open.fill == 0) return id;
+
+    bool new_in_segment = false;
+    if (stored && sink_works_) {
+        const auto [at, fresh] = segment_tails_.try_emplace(key, Place{});
+        new_in_segment = fresh;
+        if (!fresh) stored->group = at->second.group, stored->offset = at->second.offset;
+    }
+    const auto [in_image, in_segment] = add_layer_tail(tail, open.fill, shown && !is_known, new_in_segment);
+    if (new_in_segment) {
+        segment_tails_[key] = in_segment;
+        stored->group = in_segment.group, stored->offset = in_segment.offset;
+    }
+    if (!shown) return id;
+    Tail& place = is_known ? known->second : layer_tails_.emplace(key, Tail{in_image.group, in_image.offset, SG_NO_CONTENT}).first->second;
+    if (open.blocks == 0 && place.whole == SG_NO_CONTENT) place.whole = id;
+    files_[id].fragment = place.fragment;
+    files_[id].offset = place.offset;
+    return id;
+}
+
+// One block serves image and segment as long as all that is in it is in both.
+std::pair<SquashfsWriter::Impl::Place, SquashfsWriter::Impl::Place> SquashfsWriter::Impl::add_layer_tail(const uint8_t* bytes, uint32_t size,
+                                                                                                       bool to_image, bool to_segment) {
+    if (sink_works_ && !split_ && to_image != to_segment) {
+        split_ = true;
+        if (group_.buffer) {
+            segment_group_.buffer = pipeline_.buffer();
+            segment_group_.fill = group_.fill;
+            std::memcpy(segment_group_.buffer, group_.buffer, group_.fill);
+        }
+    }
+    const auto fill = [](const Packer& p) { return p.buffer ? p.fill : 0; };
+    Place in_image{0, 0}, in_segment{0, 0};
+    if (to_segment) {
+        in_segment.offset = fill(split_ ? segment_group_ : group_);
+        if (in_segment.offset == 0) {
+            segment_group_.number = static_cast<uint32_t>(unpacked_.size());
+            unpacked_.push_back(0);
+        }
+        in_segment.group = segment_group_.number;
+    }
+    if (to_image) {
+        in_image.offset = fill(group_);
+        if (in_image.offset == 0) group_.number = pipeline_.reserve_fragment();
+        in_image.group = group_.number;
+    }
+    if (split_ && to_segment) append(segment_group_, bytes, size);
+    if (to_image || (to_segment && !split_)) append(group_, bytes, size);
+    return {in_image, in_segment};
+}
+
+void SquashfsWriter::Impl::end_group(const Host& host) {
+    SegmentSink* const sink = sink_works_ ? sink_.get() : nullptr;
+    if (split_) {
+        split_ = false;
+        if (segment_group_.buffer && sink) {
+            unpacked_[segment_group_.number] = segment_group_.fill;
+            pipeline_.route({false, sink, true});
+            pipeline_.put_fragment(0, std::exchange(segment_group_.buffer, nullptr), segment_group_.fill, false, host, segment_group_.number);
+        }
+        pipeline_.give_back(std::exchange(segment_group_.buffer, nullptr));
+        pipeline_.route({true, nullptr, true});
+    } else {
+        if (group_.buffer && sink) unpacked_[segment_group_.number] = group_.fill;
+        pipeline_.route({true, sink, true});
+    }
+    if (group_.buffer) pipeline_.put_fragment(group_.number, std::exchange(group_.buffer, nullptr), group_.fill, false, host, segment_group_.number);
+}
+
+void SquashfsWriter::Impl::hidden(const char* path, uint64_t size, Stream* data, const Host& host) {
+    if (!in_layer_ || stored_) throw Error(Code::internal, "no layer is open");
+    begin_work();
+    if (data && sink_works_) {
+        layer_content(path, size, *data, false, host);
+    } else {
+        give_up_segment("a file's bytes were not given");
+        ++number_;
+        if (!is_hot(path, size)) enter(size, host);
+    }
+    broken_ = false;
+}
+
+singularity::SegmentEnd SquashfsWriter::Impl::end_layer(const Host& host) {
+    if (!in_layer_) throw Error(Code::internal, "no layer is open");
+    begin_work();
+    singularity::SegmentEnd out;
+    if (stored_) {
+        end_stored_group(host);
+        if (number_ != stored_->index().files.size()) throw Error(Code::corrupt, "a segment of the cache has more files than its layer");
+        stored_ = nullptr;
+        stored_source_.reset();
+        stored_tails_.clear();
+    } else {
+        end_group(host);
+        if (sink_) out = end_segment(host);
+    }
+    in_layer_ = false;
+    layer_tails_.clear();
+    pipeline_.route({});
+    broken_ = false;
+    return out;
+}
+
+singularity::SegmentEnd SquashfsWriter::Impl::end_segment(const Host& host) {
+    singularity::SegmentEnd out;
+    const std::exception_ptr failure = pipeline_.wait_idle(host);
+    try {
+        if (failure) std::rethrow_exception(failure);
+        if (sink_works_) {
+            sink_->align();  // the padding that a copy of the last run may take
+            for (const HotFile& hot : segment_hot_) segment_files_[hot.number].start = sink_->append(hot.bytes.data(), hot.bytes.size());
+            SegmentIndex index;
+            index.data_size = out.data_size = sink_->position();
+            index.block_size = options_.block_size;
+            index.compressor = static_cast<uint16_t>(options_.compressor);
+            index.files.assign(segment_files_.begin(), segment_files_.end());
+            index.sizes = std::move(sink_->sizes());
+            index.groups = std::move(sink_->groups());
+            for (size_t i = 0; i < index.groups.size(); ++i) index.groups[i].unpacked = unpacked_[i];
+            const auto bytes = encode(index);
+            sink_->append(bytes.data(), bytes.size());
+            sink_->flush();
+            out.size = sink_->position();
+        }
+    } catch (const Error& e) {
+        why_not_ = e.message();
+        out = {};
+    }
+    out.why = why_not_;
+    sink_.reset();
+    sink_works_ = false;
+    segment_files_.clear();
+    segment_hot_.clear();
+    segment_hot_bytes_ = 0;
+    segment_tails_.clear();
+    unpacked_.clear();
+    return out;
+}
+
+void SquashfsWriter::Impl::begin_stored(StoredSegment& segment) {
+    if (segment.index().block_size != options_.block_size || segment.index().compressor != static_cast<uint16_t>(options_.compressor))
+        throw Error(Code::corrupt, "a segment of the cache is of another kind than its name says");
+    begin_layer(-1);
+    stored_source_ = std::make_shared<Source>(segment.fd());
+    stored_ = &segment;
+}
+
+uint64_t SquashfsWriter::Impl::stored(const char* path, bool hidden, const Host& host) {
+    if (!stored_) throw Error(Code::internal, "no stored layer is open");
+    begin_work();
+    host.poll();
+    const SegmentIndex& index = stored_->index();
+    if (number_ >= index.files.size()) throw Error(Code::corrupt, "a segment of the cache has fewer files than its layer");
+    const SegmentFile& f = index.files[number_];
+    if (f.hot != is_hot(path, f.size)) throw Error(Code::corrupt, "a segment of the cache is not of this layer");
+    const uint32_t number = number_++;
+    uint64_t id = SG_NO_CONTENT;
+    if (f.hot) {
+        if (!hidden) {
+            const auto bytes = stored_->read(number);
+            id = hot_content(path, f.size, *bytes, host);
+        }
+    } else {
+        enter(f.size, host);
+        if (!hidden) id = take_stored(f, host);
+    }
+    broken_ = false;
+    return id;
+}
+
+uint64_t SquashfsWriter::Impl::take_stored(const SegmentFile& f, const Host& host) {
+    const SegmentIndex& index = stored_->index();
+    stats_.bytes_in += f.size;
+    const bool has_tail = f.group != UINT32_MAX;
+    const uint64_t key = uint64_t{f.group} << 32 | f.offset;
+    const auto known = has_tail ? stored_tails_.find(key) : stored_tails_.end();
+    const bool is_known = known != stored_tails_.end();
+    if (is_known && f.blocks == 0 && known->second.whole != SG_NO_CONTENT) {
+        ++stats_.files_shared;
+        return known->second.whole;
+    }
+    const uint64_t id = add_file(f.size);
+    files_[id].holes = f.holes;
+    pipeline_.route({true, nullptr, true});
+    if (f.blocks > 0) {
+        const auto first = index.sizes.begin() + static_cast<ptrdiff_t>(f.first_size);
+        std::vector<uint32_t> sizes(first, first + f.blocks);
+        uint64_t bytes = 0;
+        for (const uint32_t s : sizes) bytes += s & ~stored_raw;
+        pipeline_.take_file(files_[id], stored_source_, f.start, bytes, std::move(sizes), host, f.same);
+    }
+    if (!has_tail) return id;
+    Tail place{0, 0, SG_NO_CONTENT};
+    if (is_known) {
+        place = known->second;
+    } else {
+        const auto size = static_cast<uint32_t>(f.size % options_.block_size);
+        if (pieces_.empty()) {
+            group_.number = pipeline_.reserve_fragment();
+            group_.fill = 0;
+        }
+        place = {group_.number, group_.fill, SG_NO_CONTENT};
+        pieces_.push_back({f.group, f.offset, size});
+        group_.fill += size;
+    }
+    if (f.blocks == 0 && place.whole == SG_NO_CONTENT) place.whole = id;
+    stored_tails_[key] = place;
+    files_[id].fragment = place.fragment;
+    files_[id].offset = place.offset;
+    return id;
+}
+
+// Copied when the image shows all that is in the segment's block, else packed anew.
+void SquashfsWriter::Impl::end_stored_group(const Host& host) {
+    if (pieces_.empty()) return;
+    const auto& groups = stored_->index().groups;
+    const Piece& first = pieces_.front();
+    uint32_t at = 0;
+    const bool whole = std::all_of(pieces_.begin(), pieces_.end(), [&](const Piece& p) {
+        return p.group == first.group && p.offset == std::exchange(at, at + p.size);
+    });
+    pipeline_.route({true, nullptr, true});
+    if (whole && at == groups[first.group].unpacked) {
+        pipeline_.take_fragment(group_.number, stored_source_, groups[first.group].start, groups[first.group].size, host);
+        pieces_.clear();
+        return;
+    }
+    group_.buffer = pipeline_.buffer();
+    std::vector<uint8_t> unpacked(options_.block_size);
+    uint32_t have = UINT32_MAX;
+    at = 0;
+    for (const Piece& p : pieces_) {
+        if (p.group != have) stored_->unpack_group(p.group, unpacked.data());
+        have = p.group;
+        std::memcpy(group_.buffer + at, unpacked.data() + p.offset, p.size);
+        at += p.size;
+    }
+    pieces_.clear();
+    pipeline_.put_fragment(group_.number, std::exchange(group_.buffer, nullptr), at, false, host);
 }
 
 uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
@@ -401,6 +854,7 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
 
     begin_work();
     const Host nobody;
+    pipeline_.route({});
     const uint64_t id = add_file(attr.size);
     FileData& file = files_[id];
     file.holes = holes;
@@ -441,6 +895,16 @@ uint64_t SquashfsWriter::content(const char* hint, uint64_t size, Stream& data, 
     return impl_->content(hint, size, data, host);
 }
 uint64_t SquashfsWriter::adopt(const ForeignRoot& from, uint64_t node) { return impl_->adopt(from, node); }
+const std::string& SquashfsWriter::family() const { return impl_->layer_family(); }
+void SquashfsWriter::begin_layer(int segment) { impl_->begin_layer(segment); }
+void SquashfsWriter::hidden(const char* path, uint64_t size, Stream* data, const Host& host) { impl_->hidden(path, size, data, host); }
+singularity::SegmentEnd SquashfsWriter::end_layer(const Host& host) { return impl_->end_layer(host); }
+void SquashfsWriter::begin_stored(singularity::Segment& segment) {
+    auto* stored = dynamic_cast<StoredSegment*>(&segment);
+    if (!stored) throw Error(Code::internal, "this segment is another format's");
+    impl_->begin_stored(*stored);
+}
+uint64_t SquashfsWriter::stored(const char* path, bool hidden, const Host& host) { return impl_->stored(path, hidden, host); }
 uint64_t SquashfsWriter::finish(const ForeignRoot& tree, const Host& host) { return impl_->finish(tree, host); }
 WriterStats SquashfsWriter::stats() const { return impl_->stats(); }
 

@@ -13,6 +13,7 @@
 #pragma once
 #include <family/compression.hpp>
 #include <singularity/format.hpp>
+#include <singularity/layers.hpp>
 
 #include <memory>
 
@@ -23,7 +24,7 @@ struct WriterStats {
     uint64_t blocks_compressed = 0;  // data and fragment blocks that went through the compressor
     uint64_t blocks_adopted = 0;     // taken as stored
     uint64_t files_shared = 0;       // contents that were found to be there already
-    uint64_t bytes_in = 0;           // of content()
+    uint64_t bytes_in = 0;           // of content() and stored()
     uint64_t bytes_stored = 0;       // of blocks in the image
     uint64_t xattrs_dropped = 0;     // names that squashfs has no prefix for
 };
@@ -44,6 +45,13 @@ public:
     // As sg_writer_v1.adopt: SG_NO_CONTENT when `from` is not of this writer's family ("squashfs zstd 131072").
     // An empty file has no content to take: it gives SG_NO_CONTENT as well.
     uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node);
+    // As sg_layers_v1, with the blocks of a layer's files as they stand in its segment (segment.hpp).
+    const std::string& family() const;
+    void begin_layer(int segment);
+    void hidden(const char* path, uint64_t size, singularity::Stream* data, const singularity::Host& host);
+    singularity::SegmentEnd end_layer(const singularity::Host& host);
+    void begin_stored(singularity::Segment& segment);
+    uint64_t stored(const char* path, bool hidden, const singularity::Host& host);
     // Writes the tree and the tables. Returns the bytes from the base offset on, padded to 4 KiB.
     uint64_t finish(const singularity::ForeignRoot& tree, const singularity::Host& host);
 

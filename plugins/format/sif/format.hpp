@@ -1,6 +1,7 @@
 // The format as the host sees it.
 #pragma once
 #include <algorithm>
+#include <family/segment.hpp>
 #include <singularity/format.hpp>
 
 #include "sif/image.hpp"
@@ -28,6 +29,13 @@ public:
     }
     void create_empty(const singularity::CreateSpec& spec) override {
         write_empty(spec.fd, spec.path, spec.time == INT64_MIN ? unset_time : spec.time, spec.uuid);
+    }
+};
+
+struct SifSegments : singularity::SegmentsOf<SifSegments> {
+    static bool serves(std::string_view capability) { return capability == "sif"; }
+    static std::unique_ptr<singularity::Segment> open_segment(int fd, uint64_t data_size, uint64_t size) {
+        return std::make_unique<squashfs::StoredSegment>(fd, data_size, size);
     }
 };
 

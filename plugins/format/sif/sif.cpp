@@ -1,5 +1,5 @@
-// The plugin: format "sif" (tables format and parts) and the verb "sif" (table command).
+// The plugin: format "sif" (tables format, parts and layers) and the verb "sif" (table command).
 #include "sif/command.hpp"
 #include "sif/format.hpp"
 
-SINGULARITY_PLUGIN(sif, sif::SifFormat, sif::SifCommand)
+SINGULARITY_PLUGIN(sif, sif::SifFormat, sif::SifSegments, sif::SifCommand)

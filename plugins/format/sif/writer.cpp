@@ -94,6 +94,20 @@ uint64_t SifWriter::content(const char* hint, uint64_t size, singularity::Stream
 
 uint64_t SifWriter::adopt(const ForeignRoot& from, uint64_t node) { return partition().adopt(from, node); }
 
+const std::string& SifWriter::family() { return partition().family(); }
+
+void SifWriter::begin_layer(int segment) { partition().begin_layer(key_ ? -1 : segment); }
+
+void SifWriter::hidden(const char* path, uint64_t size, singularity::Stream* data, const Host& host) {
+    partition().hidden(path, size, data, host);
+}
+
+singularity::SegmentEnd SifWriter::end_layer(const Host& host) { return partition().end_layer(host); }
+
+void SifWriter::begin_stored(singularity::Segment& segment) { partition().begin_stored(segment); }
+
+uint64_t SifWriter::stored(const char* path, bool hidden, const Host& host) { return partition().stored(path, hidden, host); }
+
 void SifWriter::finish(const ForeignRoot& tree, const Host& host) {
     uint64_t size = partition().finish(tree, host);
     if (key_) size = key_->write_partition(plain_.fd(), size, fd_, partition_at_, options_, host);

@@ -12,7 +12,7 @@
 
 namespace sif {
 
-class SifWriter final : public singularity::Writer {
+class SifWriter final : public singularity::LayeredWriter {
 public:
     // Throws Code::invalid for an unknown architecture or compression. With the option encrypt=true the squashfs is made in
     // an unnamed temporary file and encrypted into its place at the end; throws what NewKey does.
@@ -23,6 +23,14 @@ public:
                      const singularity::Host& host) override;
     uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node) override;
     void finish(const singularity::ForeignRoot& tree, const singularity::Host& host) override;
+
+    const std::string& family() override;
+    // An encrypted image makes no segment: that would be its content, readable.
+    void begin_layer(int segment) override;
+    void hidden(const char* path, uint64_t size, singularity::Stream* data, const singularity::Host& host) override;
+    singularity::SegmentEnd end_layer(const singularity::Host& host) override;
+    void begin_stored(singularity::Segment& segment) override;
+    uint64_t stored(const char* path, bool hidden, const singularity::Host& host) override;
 
 private:
     squashfs::SquashfsWriter& partition();

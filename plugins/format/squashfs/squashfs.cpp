@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // squashfs.cpp: the format "squashfs": a file that is a squashfs from its first byte on, or after the launch line
 // of Singularity 2 (31 bytes, "#!/usr/bin/env run-singularity" and a newline).
+#include <family/segment.hpp>
 #include <family/squashfs_reader.hpp>
 #include <family/squashfs_writer.hpp>
 #include <singularity/format.hpp>
@@ -114,7 +115,7 @@ private:
     std::unique_ptr<singularity::StoredRoot> root_;
 };
 
-class Writer final : public singularity::Writer {
+class Writer final : public singularity::LayeredWriter {
 public:
     Writer(int fd, const squashfs::SquashfsOptions& options, const Host& host) : writer_(fd, 0, options, host) {}
 
@@ -123,6 +124,13 @@ public:
     }
     uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node) override { return writer_.adopt(from, node); }
     void finish(const singularity::ForeignRoot& tree, const Host& host) override { writer_.finish(tree, host); }
+
+    const std::string& family() override { return writer_.family(); }
+    void begin_layer(int segment) override { writer_.begin_layer(segment); }
+    void hidden(const char* path, uint64_t size, singularity::Stream* data, const Host& host) override { writer_.hidden(path, size, data, host); }
+    singularity::SegmentEnd end_layer(const Host& host) override { return writer_.end_layer(host); }
+    void begin_stored(singularity::Segment& segment) override { writer_.begin_stored(segment); }
+    uint64_t stored(const char* path, bool hidden, const Host& host) override { return writer_.stored(path, hidden, host); }
 
 private:
     squashfs::SquashfsWriter writer_;
@@ -147,7 +155,13 @@ public:
     }
 };
 
+struct Segments : singularity::SegmentsOf<Segments> {
+    static std::unique_ptr<singularity::Segment> open_segment(int fd, uint64_t data_size, uint64_t size) {
+        return std::make_unique<squashfs::StoredSegment>(fd, data_size, size);
+    }
+};
+
 }  // namespace
 }  // namespace squashfs_plugin
 
-SINGULARITY_PLUGIN(squashfs, squashfs_plugin::SquashfsFormat)
+SINGULARITY_PLUGIN(squashfs, squashfs_plugin::SquashfsFormat, squashfs_plugin::Segments)

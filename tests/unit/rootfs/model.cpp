@@ -8,7 +8,10 @@
 #include <random>
 #include <set>
 
+#include <unistd.h>
+
 #include "base/error.hpp"
+#include "layered.hpp"
 #include "support.hpp"
 
 using namespace rootfs_test;
@@ -321,6 +324,108 @@ BOOST_AUTO_TEST_CASE(layers_made_at_random_give_the_models_tree) {
     }
     BOOST_TEST(compared > 500u);
     BOOST_TEST_MESSAGE(compared << " trees compared, " << refused << " refused by both");
+}
+
+// What was kept of a layer gives the same tree, the same contents in the same order, and the same writer's calls.
+BOOST_AUTO_TEST_CASE(layers_made_at_random_give_the_same_image_from_segments) {
+    unsigned compared = 0, taken = 0;
+    for (unsigned seed = 1; seed <= 1200; ++seed) {
+        auto layers = layers_of_chance(seed);
+        for (auto& steps : layers)
+            std::erase_if(steps, [](const Step& s) { return s.type == 'w' && split(s.name, true).empty(); });
+        const auto inputs = [&] {
+            std::vector<sg::LayerInput> out;
+            for (const auto& steps : layers) {
+                sg::LayerInput l;
+                l.name = std::to_string(out.size());
+                l.open = [bytes = tar_of(steps).bytes()] { return stream_of(bytes, 1 << 20); };
+                out.push_back(std::move(l));
+            }
+            return out;
+        };
+        struct Result {
+            std::string shown, why;
+        };
+        const auto merged = [](std::vector<sg::LayerInput>& in) {
+            Result r;
+            LayeredRecorder recorder;
+            try {
+                sg::ImageWriter writer = recorder.layered();
+                sg::Tree tree = sg::merge_layers(in, writer, {}, {1}, nullptr);
+                for (const auto& c : recorder.contents) r.shown += c.hint + " " + c.bytes + "\n";
+                Merged m{std::move(tree), std::move(recorder)};
+                r.shown += text(lines(m, true));
+            } catch (const sg::Error& e) {
+                r.why = e.message();
+            }
+            return r;
+        };
+        auto plain = inputs();
+        const Result expected = merged(plain);
+        if (!expected.why.empty()) continue;
+        ++compared;
+
+        auto making = inputs();
+        std::deque<MemoryFile> files(making.size());
+        for (size_t i = 0; i < making.size(); ++i) making[i].segment = std::make_shared<sg::NewLayer>(files[i].fd());
+        BOOST_REQUIRE_EQUAL(merged(making).shown, expected.shown);
+        // Each layer alone makes the same segment: what newer ones hide changes nothing.
+        for (size_t i = 0; i < making.size(); ++i) {
+            auto alone = inputs();
+            std::vector<sg::LayerInput> one;
+            one.push_back(std::move(alone[i]));
+            MemoryFile file;
+            one[0].segment = std::make_shared<sg::NewLayer>(file.fd());
+            if (const Result r = merged(one); !r.why.empty() && !one[0].segment->whole()) continue;
+            BOOST_REQUIRE_MESSAGE(file.bytes() == files[i].bytes(), "seed " << seed << ", layer " << i);
+        }
+        // All of them, and each with the others as archives.
+        for (size_t only = 0; only <= making.size(); ++only) {
+            auto stored = inputs();
+            for (size_t i = 0; i < stored.size(); ++i) {
+                if ((only < stored.size() && only != i) || !making[i].segment->whole()) continue;
+                stored[i].stored = std::make_shared<sg::StoredLayer>(files[i].again(), LayeredRecorder::table());
+                stored[i].open = nullptr;
+                ++taken;
+            }
+            const Result got = merged(stored);
+            BOOST_REQUIRE_MESSAGE(got.shown == expected.shown, "seed " << seed << ": " << got.why << "\n" << got.shown << "instead of\n" << expected.shown);
+        }
+    }
+    BOOST_TEST(compared > 300u);
+    BOOST_TEST(taken > 500u);
+}
+
+BOOST_AUTO_TEST_CASE(a_segment_that_was_cut_off_or_changed_is_refused) {
+    Tar t;
+    t.dir("d").file("d/a", "bytes of a", {.xattrs = {{"user.x", "y"}}}).link("l", "d/a").hard("h", "d/a").device("dev", 1, 3);
+    std::vector<sg::LayerInput> in = layers_of({t});
+    MemoryFile file;
+    in[0].segment = std::make_shared<sg::NewLayer>(file.fd());
+    LayeredRecorder recorder;
+    sg::ImageWriter writer = recorder.layered();
+    sg::Tree tree = sg::merge_layers(in, writer, {}, {1}, nullptr);
+    BOOST_REQUIRE(in[0].segment->whole());
+    const std::string whole = file.bytes();
+    const auto opened = [](const std::string& bytes) {
+        MemoryFile copy;
+        BOOST_REQUIRE_EQUAL(write(copy.fd(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+        try {
+            sg::StoredLayer(copy.again(), LayeredRecorder::table());
+            return true;
+        } catch (const sg::Error& e) {
+            BOOST_CHECK(e.code() == sg::Code::corrupt);
+            return false;
+        }
+    };
+    BOOST_CHECK(opened(whole));
+    for (size_t n = 0; n < whole.size(); ++n) BOOST_REQUIRE(!opened(whole.substr(0, n)));
+    const size_t data = (whole.find("bytes of a") + 10) / 2;  // of stored files, which no checksum covers
+    for (size_t i = data; i < whole.size(); ++i) {
+        std::string bad = whole;
+        bad[i] = static_cast<char>(bad[i] ^ 4);
+        BOOST_REQUIRE_MESSAGE(!opened(bad), "byte " << i << " of " << whole.size());
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -117,6 +117,31 @@ BOOST_AUTO_TEST_CASE(an_unpacked_image_counts_and_goes_as_a_whole) {
     BOOST_TEST(!fs::exists(tree));
 }
 
+BOOST_AUTO_TEST_CASE(converted_layers_are_counted_and_go_before_what_was_fetched) {
+    Cache c;
+    const auto unused = c.image("segment", 'a', "one", 1000, 40), used = c.image("segment", 'b', "two", 1000, 1);
+    const auto image = c.image("area", 'c', "a_1.sif", 1000, 50);
+    c.listed({std::string(1000, 'l')}, 50);
+    const auto inventory = sg::take_inventory(c.root, areas);
+    BOOST_REQUIRE_EQUAL(inventory.segments.size(), 2u);
+    BOOST_CHECK_EQUAL(inventory.segment_bytes(), 2000u);
+    BOOST_CHECK((sg::areas_in(c.root) == std::vector<std::string>{"area"}));
+    auto w = wish();
+    w.segments = false;
+    BOOST_CHECK(c.clean(w, true).count(unused) == 0);
+    w.segments = true;
+    w.most_bytes = 3500;
+    BOOST_CHECK(c.clean(w) == std::set<std::string>{unused});
+    w.most_bytes = 2500;
+    BOOST_CHECK(c.clean(w) == std::set<std::string>{used});
+    BOOST_CHECK(fs::exists(image) && c.has_blob(std::string(1000, 'l')));
+    w = wish();
+    const auto old = c.image("segment", 'd', "three", 10, 9), young = c.image("segment", 'e', "four", 10, 0);
+    w.areas = {}, w.blobs = false, w.older_than = 3;
+    BOOST_CHECK(c.clean(w) == std::set<std::string>{old});
+    BOOST_CHECK(fs::exists(young));
+}
+
 BOOST_AUTO_TEST_CASE(a_dry_run_tells_and_removes_nothing) {
     Cache c;
     const auto image = c.image("area", 'a', "a_1.sif", 10, 5);

@@ -1,0 +1,132 @@
+#include "build/segments.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <singularity/digest.hpp>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "rootfs/layer_stream.hpp"
+#include "store/blob_store.hpp"
+#include "store/segment_area.hpp"
+
+namespace sg {
+
+namespace {
+
+constexpr uint64_t smallest_layer = 4096;  // stored bytes; below a page its blob is read as fast
+
+void say_damaged(const std::string& layer) { log::warning("the cached segment of " + layer + " is damaged, it is made again"); }
+
+}  // namespace
+
+void Segments::prepare(std::vector<LayerInput>& layers, const ImageWriter& writer) {
+    made_.clear();
+    taken_.clear();
+    if (!places_.used || !writer.layers() || (places_.own.empty() && places_.shared.empty())) return;
+    for (size_t i = 0; i < layers.size(); ++i) {
+        LayerInput& layer = layers[i];
+        const auto diff_id = singularity::Digest::try_parse(layer.diff_id);
+        if (!diff_id || layer.size < smallest_layer) continue;
+        const std::string key = "segment 1\n" + diff_id->text() + "\n" + (layer.drop_stargz ? "without eStargz\n" : "\n") + writer.layer_family();
+        const std::string name = diff_id->hex().substr(0, 24);
+        find(layer, key, name, *writer.layers());
+        if (!layer.stored && i + 1 < layers.size()) make(layer, key, name);
+    }
+}
+
+bool Segments::is_there(const std::string& key, const std::string& name) const { return cache_.enabled() && cache_.present(segment_area, key, name); }
+
+void Segments::find(LayerInput& layer, const std::string& key, const std::string& name, const sg_layers_v1& table) {
+    const std::string shown = layer_name(layer);
+    try {
+        auto path = cache_.find(segment_area, key, name);
+        // One that another process gave its name a moment ago gets its stamp now.
+        for (int tries = 0; !path && tries < 20 && is_there(key, name); ++tries) {
+            usleep(10'000);
+            path = cache_.find(segment_area, key, name);
+        }
+        if (!path) {
+            // What has its name and is not used was changed by somebody, or torn.
+            if (!is_there(key, name)) return;
+            say_damaged(shown);
+            remove_tree(cache_.place(segment_area, key, name));
+            return;
+        }
+        uint64_t size = 0;
+        UniqueFd fd = open_cache_file(*path, size);
+        if (!fd) return;
+        try {
+            layer.stored = std::make_shared<StoredLayer>(std::move(fd), table);
+            taken_.push_back({*path, shown});
+            log::verbose(shown + " is taken as it was converted before");
+            // The cache is cleaned by the time of the last use, and many file systems do not record reading.
+            const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
+            (void)utimensat(AT_FDCWD, path->c_str(), now, AT_SYMLINK_NOFOLLOW);
+        } catch (const Error& e) {
+            if (e.code() == Code::cancelled) throw;
+            log::verbose(*path + ": " + e.message());
+            say_damaged(shown);
+            unlink(path->c_str());  // of a site's cache it stays, and the user's own is found first
+        }
+    } catch (const Error& e) {
+        if (e.code() == Code::cancelled) throw;
+        log::verbose("segments of the cache are not used: " + e.message());
+    }
+}
+
+void Segments::make(LayerInput& layer, const std::string& key, const std::string& name) {
+    if (!cache_.enabled() || !writable_) return;
+    try {
+        auto file = std::make_unique<OutputFile>(cache_.place(segment_area, key, name), 0600);
+        layer.segment = std::make_shared<NewLayer>(file->fd());
+        made_.push_back({std::move(file), layer.segment, layer_name(layer), key, name});
+    } catch (const Error& e) {
+        if (e.code() == Code::cancelled) throw;
+        writable_ = false;
+        log::verbose("no segments are kept: " + e.message());
+    }
+}
+
+void Segments::keep() {
+    for (Made& m : made_) {
+        if (!m.layer->whole()) {
+            if (!m.layer->why_not().empty()) log::verbose("no segment of " + m.name + " is kept: " + m.layer->why_not());
+            continue;
+        }
+        try {
+            if (cache_.find(segment_area, m.key, m.file_name)) continue;  // another process was faster
+            m.file->commit();
+            cache_.stored(m.file->target());
+        } catch (const Error& e) {
+            log::verbose("no segment of " + m.name + " is kept: " + e.message());
+        }
+    }
+    made_.clear();
+}
+
+bool Segments::discard() {
+    if (taken_.empty()) return false;
+    for (const Taken& t : taken_) {
+        say_damaged(t.name);
+        unlink(t.path.c_str());
+    }
+    taken_.clear();
+    return true;
+}
+
+bool Segments::stop_making() {
+    if (made_.empty()) return false;
+    made_.clear();
+    writable_ = false;
+    log::verbose("there is no room to keep converted layers");
+    return true;
+}
+
+const sg_layers_v1* layers_of(PluginHost& plugins, const FormatEntry& format) {
+    const auto capability = plugins.index().find(CapabilityKind::format, format.name);
+    return capability ? static_cast<const sg_layers_v1*>(plugins.find_table(*capability, "layers", 1)) : nullptr;
+}
+
+}  // namespace sg
