@@ -1,13 +1,7 @@
 #include "family/message.hpp"
 
-#include <Poco/Exception.h>
-#include <Poco/Net/HTTPRequest.h>
-#include <Poco/Net/HTTPResponse.h>
-
 #include <algorithm>
-#include <optional>
 #include <singularity/error.hpp>
-#include <sstream>
 
 namespace http {
 
@@ -51,7 +45,8 @@ bool has_word(const Fields& fields, std::string_view name, std::string_view want
 }  // namespace
 
 bool same_name(std::string_view a, std::string_view b) {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 const std::string* find_field(const Fields& fields, std::string_view name, uint64_t i) {
@@ -74,56 +69,77 @@ std::string request_head(const std::string& method, const std::string& target, c
     if (!is_token(method)) throw Error(Code::invalid, "a request's method has a character that none may have");
     if (target.empty() || target.find(' ') != std::string::npos || !is_value(target))
         throw Error(Code::invalid, "a request's target has a character that none may have");
-    Poco::Net::HTTPRequest request(method, target, Poco::Net::HTTPMessage::HTTP_1_1);
+    std::string head = method + " " + target + " HTTP/1.1\r\n";
     for (const auto& [name, value] : fields) {
         // The value stays out of the message: it may be a secret.
         if (!is_token(name) || !is_value(value))
-            throw Error(Code::invalid, "the header field " + (is_token(name) ? name : "of a request") + " has a character that none may have");
-        request.add(name, value);
+            throw Error(Code::invalid, "the header field " + (is_token(name) ? name : "of a request") +
+                                           " has a character that none may have");
+        head += name + ": " + value + "\r\n";
     }
-    std::ostringstream out;
-    request.write(out);
-    return out.str();
+    return head + "\r\n";
 }
 
 namespace {
 
-// Read here: Poco keeps it as an enumeration, which holds only the numbers that it knows.
-unsigned status_of(const std::string& bytes) {
-    const size_t blank = bytes.find(' ');
-    unsigned status = 0;
-    size_t digits = 0;
-    if (blank == std::string::npos) return 0;
-    for (size_t i = blank + 1; i < bytes.size() && bytes[i] >= '0' && bytes[i] <= '9' && digits < 4; ++i, ++digits)
-        status = status * 10 + static_cast<unsigned>(bytes[i] - '0');
-    return digits == 3 ? status : 0;
+constexpr size_t longest_reason = 1000;
+
+Error bad(const std::string& why) { return Error(Code::network, "the server's answer is no HTTP: " + why); }
+
+std::string_view without_blanks(std::string_view text) {
+    const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+    while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+// Takes the next line, which may end with LF alone (RFC 9112, section 2.2), off the front of `rest`.
+std::string_view next_line(std::string_view& rest) {
+    const size_t end = rest.find('\n');
+    if (end == std::string_view::npos) throw bad("its head does not end");
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.find('\r') != std::string_view::npos) throw bad("a line of its head holds a carriage return");
+    return line;
+}
+
+// "HTTP/1.1 200 OK", the reason may lack.
+void read_status_line(std::string_view line, ResponseHead& head) {
+    const size_t blank = std::min(line.find(' '), line.size());
+    std::string_view rest = line.substr(blank);
+    while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
+    uint64_t status = 0;
+    if (!parse_number(rest.substr(0, rest.find(' ')), status) || status < 100 || status > 999)
+        throw bad("its status is no number of three digits");
+    head.status = static_cast<unsigned>(status);
+    head.reason = without_blanks(rest.substr(3));
+    if (head.reason.size() > longest_reason)
+        throw bad("its reason is longer than " + std::to_string(longest_reason) + " bytes");
 }
 
 }  // namespace
 
 ResponseHead ResponseHead::parse(const std::string& bytes) {
-    const auto bad = [](const std::string& why) {
-        return Error(Code::network, "the server's answer is no HTTP: " + why);
-    };
     if (bytes.compare(0, 7, "HTTP/1.") != 0) throw bad("it does not begin with HTTP/1");
     if (bytes.find('\0') != std::string::npos) throw bad("its head holds a NUL byte");
     ResponseHead head;
-    std::optional<std::string> version;
-    try {
-        Poco::Net::HTTPResponse response;
-        response.setFieldLimit(0);  // the size of the whole is limited
-        std::istringstream in(bytes);
-        response.read(in);
-        head.status = status_of(bytes);
-        head.reason = response.getReason();
-        version = response.getVersion();
-        for (const auto& [name, value] : response) head.fields.emplace_back(name, value);
-    } catch (const Poco::Exception& e) {
-        throw bad(e.message().empty() ? e.name() : e.message());
+    std::string_view rest = bytes;
+    read_status_line(next_line(rest), head);
+    for (std::string_view line; !(line = next_line(rest)).empty();) {
+        if (line.front() == ' ' || line.front() == '\t') {  // a folded value goes on (section 5.2)
+            if (head.fields.empty()) throw bad("its first field has no name");
+            head.fields.back().second += ' ';
+            head.fields.back().second += without_blanks(line);
+            continue;
+        }
+        const size_t colon = line.find(':');
+        const std::string_view name = without_blanks(line.substr(0, colon));
+        if (colon == std::string_view::npos || name.empty()) throw bad("a field of its head has no name");
+        head.fields.emplace_back(name, without_blanks(line.substr(colon + 1)));
     }
-    if (head.status < 100 || head.status > 999) throw bad("its status is no number of three digits");
-    head.keep_alive = *version == Poco::Net::HTTPMessage::HTTP_1_1 ? !has_word(head.fields, "Connection", "close")
-                                                                    : has_word(head.fields, "Connection", "keep-alive");
+    head.keep_alive = bytes.compare(0, 9, "HTTP/1.1 ") == 0 ? !has_word(head.fields, "Connection", "close")
+                                                            : has_word(head.fields, "Connection", "keep-alive");
     return head;
 }
 

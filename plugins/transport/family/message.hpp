@@ -1,4 +1,4 @@
-// The heads of HTTP/1.1 messages (RFC 9112). Poco writes and reads them; this is the only room that knows it.
+// The heads of HTTP/1.1 messages (RFC 9112), written and read (docs/adr/0006: why not by a library).
 #pragma once
 #include <cstdint>
 #include <string>
