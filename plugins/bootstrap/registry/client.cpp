@@ -168,7 +168,7 @@ bool Client::authorize(const Answer& refused, const std::string& used, bool rene
     const auto registry = parse_url(scheme_ + "://" + endpoint_.host);
     if (!registry) return false;
     for (const std::string& header : refused.headers("WWW-Authenticate")) {
-        for (const Challenge& challenge : parse_challenges(header)) {
+        for (const singularity::Challenge& challenge : singularity::parse_challenges(header)) {
             if (challenge.scheme == "basic") {
                 const auto account = accounts_->find(endpoint_.server);
                 if (!account || account->user.empty() || account->secret.empty()) continue;
@@ -187,7 +187,7 @@ bool Client::authorize(const Answer& refused, const std::string& used, bool rene
     return false;
 }
 
-bool Client::bearer(const Challenge& challenge, const Url& registry, const Host& host) {
+bool Client::bearer(const singularity::Challenge& challenge, const Url& registry, const Host& host) {
     const auto account = accounts_->find(endpoint_.server);
     account_ = account ? account->origin : "";
     if (account && account->is_registry_token()) {
@@ -224,7 +224,7 @@ bool Client::bearer(const Challenge& challenge, const Url& registry, const Host&
     return true;
 }
 
-Token Client::fetch_token(const Url& realm, const Challenge& challenge, const std::vector<std::string>& scopes,
+Token Client::fetch_token(const Url& realm, const singularity::Challenge& challenge, const std::vector<std::string>& scopes,
                           const std::optional<Account>& account, const Host& host) {
     const std::string where = "token server " + realm.origin();
     const std::string service = challenge.parameter("service");

@@ -3,9 +3,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <singularity/challenge.hpp>
 
 #include "registry/accounts.hpp"
-#include "registry/challenge.hpp"
 #include "registry/endpoint.hpp"
 #include "registry/http.hpp"
 #include "registry/retry.hpp"
@@ -47,8 +47,8 @@ private:
     Answer deliver(const Request& request, const Host& host, unsigned tries);
     std::string authorization();
     bool authorize(const Answer& refused, const std::string& used, bool renewed, const Host& host);
-    bool bearer(const Challenge& challenge, const Url& registry, const Host& host);
-    Token fetch_token(const Url& realm, const Challenge& challenge, const std::vector<std::string>& scopes,
+    bool bearer(const singularity::Challenge& challenge, const Url& registry, const Host& host);
+    Token fetch_token(const Url& realm, const singularity::Challenge& challenge, const std::vector<std::string>& scopes,
                       const std::optional<Account>& account, const Host& host);
     void show_warnings(const Answer& answer, const Host& host) const;
 

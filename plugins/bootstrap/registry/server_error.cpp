@@ -1,10 +1,9 @@
 #include "registry/server_error.hpp"
 
 #include <algorithm>
+#include <singularity/challenge.hpp>
 #include <singularity/json.hpp>
 #include <vector>
-
-#include "registry/challenge.hpp"
 
 namespace registry {
 
@@ -78,7 +77,7 @@ std::string status_text(unsigned status) {
 }
 
 std::string challenge_error(std::string_view header) {
-    for (const Challenge& c : parse_challenges(header)) {
+    for (const singularity::Challenge& c : singularity::parse_challenges(header)) {
         if (c.scheme != "bearer") continue;
         const std::string error = c.parameter("error"), more = json::printable(c.parameter("error_description"), max_text);
         if (error == "insufficient_scope")

@@ -5,29 +5,12 @@
 #include <algorithm>
 #include <charconv>
 #include <singularity/json.hpp>
+#include <singularity/transport.hpp>
 
 namespace registry {
 namespace {
 
 using Moved = std::function<void(uint64_t)>;
-
-// Tells up to where in the blob a body has been read.
-class Counted final : public Stream {
-public:
-    Counted(std::unique_ptr<Stream> from, uint64_t offset, Moved moved)
-        : from_(std::move(from)), at_(offset), moved_(std::move(moved)) {}
-    Slice next() override {
-        Slice s = from_->next();
-        at_ += s.size();
-        moved_(at_);
-        return s;
-    }
-
-private:
-    std::unique_ptr<Stream> from_;
-    uint64_t at_;
-    Moved moved_;
-};
 
 std::string with_digest(const Url& location, const sources::Digest& digest) {
     return location.text() + (location.rest.find('?') == std::string::npos ? "?" : "&") + "digest=" +
@@ -140,7 +123,7 @@ void Uploader::send_whole(const Outgoing& blob, Session& session, const Host& ho
     request.method = "PUT";
     request.url = with_digest(session.location, blob.digest);
     request.headers.push_back({"Content-Type", "application/octet-stream", false});
-    request.body = [&] { return std::make_unique<Counted>(blob.open(0, blob.size), 0, moved); };
+    request.body = [&] { return std::make_unique<singularity::CountedStream>(blob.open(0, blob.size), 0, moved); };
     request.body_size = blob.size;
     request.max_redirects = 0;
     Answer answer = client_.send(std::move(request), host);
@@ -173,7 +156,7 @@ void Uploader::send_chunks(const Outgoing& blob, Session& session, const Host& h
             request.url = session.location.text();
             request.headers.push_back({"Content-Type", "application/octet-stream", false});
             request.headers.push_back({"Content-Range", std::to_string(at) + "-" + std::to_string(at + n - 1), false});
-            request.body = [&] { return std::make_unique<Counted>(blob.open(at, n), at, moved); };
+            request.body = [&] { return std::make_unique<singularity::CountedStream>(blob.open(at, n), at, moved); };
             request.body_size = n;
             request.max_redirects = 0;
             Answer answer = client_.send(std::move(request), host, 1);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <singularity/json.hpp>
+#include <singularity/transport.hpp>
 
 #include "remotes/url.hpp"
 
@@ -51,24 +52,6 @@ public:
 private:
     std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
     bool good_;
-};
-
-// Tells how far a body has been read.
-class Counted final : public Stream {
-public:
-    Counted(std::unique_ptr<Stream> from, uint64_t at, std::function<void(uint64_t)> moved)
-        : from_(std::move(from)), at_(at), moved_(std::move(moved)) {}
-    Slice next() override {
-        Slice s = from_->next();
-        at_ += s.size();
-        moved_(at_);
-        return s;
-    }
-
-private:
-    std::unique_ptr<Stream> from_;
-    uint64_t at_;
-    std::function<void(uint64_t)> moved_;
 };
 
 bool is_transient(unsigned status) {
@@ -119,7 +102,7 @@ OutgoingFile open_outgoing(const std::string& path, const Host& host) {
 }
 
 std::unique_ptr<Stream> Upload::bytes(uint64_t begin, uint64_t size, const Host& host, const Moved& moved) const {
-    return std::make_unique<Counted>(
+    return std::make_unique<singularity::CountedStream>(
         sources::stream_file(sources::reopen(file_.fd.get(), file_.path), begin, size, file_.path, host), begin, moved);
 }
 

@@ -1,17 +1,17 @@
 #include "registries/server.hpp"
 
 #include <algorithm>
+#include <singularity/challenge.hpp>
 #include <singularity/json.hpp>
 #include <singularity/text.hpp>
 #include <singularity/transport.hpp>
-
-#include "registries/challenge.hpp"
 
 namespace registry_command {
 
 namespace {
 
 namespace json = singularity::json;
+using singularity::Challenge;
 
 constexpr uint64_t max_token_answer = 1 << 20;
 constexpr uint64_t max_headers = 16;
@@ -139,7 +139,7 @@ void verify_login(const Address& address, const Credentials& who, bool no_https,
         for (uint64_t i = 0; i < max_headers; ++i) {
             const char* header = answer.header("WWW-Authenticate", i);
             if (!header) break;
-            for (auto& c : read_challenges(header)) challenges.push_back(std::move(c));
+            for (auto& c : singularity::parse_challenges(header)) challenges.push_back(std::move(c));
         }
     }
     std::string pair = who.user + ":" + who.secret;

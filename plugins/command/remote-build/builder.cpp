@@ -1,6 +1,8 @@
 #include "remote-build/builder.hpp"
 
 #include <algorithm>
+#include <singularity/transport.hpp>
+#include <utility>
 
 #include "remote-build/websocket.hpp"
 
@@ -19,21 +21,6 @@ bool is_id(const std::string& id) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
     });
 }
-
-// Bytes that go out, counted on a bar.
-class Counted final : public singularity::Stream {
-public:
-    Counted(std::unique_ptr<Stream> from, singularity::Task& task) : from_(std::move(from)), task_(task) {}
-    singularity::Slice next() override {
-        singularity::Slice s = from_->next();
-        task_.advance(s.size());
-        return s;
-    }
-
-private:
-    std::unique_ptr<Stream> from_;
-    singularity::Task& task_;
-};
 
 }  // namespace
 
@@ -122,7 +109,10 @@ void Builder::upload(const Context& context, const Host& host) const {
     put.path = location.find("://") != std::string::npos ? location : location.starts_with('/') ? url().substr(0, url().find('/', url().find("://") + 3)) + location : location;
     put.with_token = false;
     put.max_redirects = 0;
-    put.body = [&] { return std::make_unique<Counted>(context.stream(), task); };
+    put.body = [&] {
+        return std::make_unique<singularity::CountedStream>(
+            context.stream(), 0, [&, sent = uint64_t(0)](uint64_t at) mutable { task.advance(at - std::exchange(sent, at)); });
+    };
     put.body_size = context.size();
     const auto reply = service_.ask(put, host);
     if (!success(reply.status)) service_.refuse(reply, "cannot send the files of %files");

@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // transport.hpp: write, or use, a transport in C++ (contracts: transport.h).
 #pragma once
-#include <singularity/plugin.hpp>
 #include <singularity/transport.h>
 
+#include <functional>
+#include <singularity/plugin.hpp>
+
 namespace singularity {
+
+// A request's body that tells up to where in the whole it has been read; `offset` is where it begins there.
+class CountedStream final : public Stream {
+public:
+    CountedStream(std::unique_ptr<Stream> from, uint64_t offset, std::function<void(uint64_t at)> moved)
+        : from_(std::move(from)), at_(offset), moved_(std::move(moved)) {}
+    Slice next() override {
+        Slice s = from_->next();
+        at_ += s.size();
+        moved_(at_);
+        return s;
+    }
+
+private:
+    std::unique_ptr<Stream> from_;
+    uint64_t at_;
+    std::function<void(uint64_t)> moved_;
+};
 
 class Response {
 public:
@@ -78,15 +98,44 @@ inline sg_request plain_request(const char* url) {
     return r;
 }
 
-// Sends through the transport that `plugin` (the caller's own name) stands in front of for `scheme`.
-inline ForeignResponse send_below(const Host& host, const char* scheme, const char* plugin, const sg_request& request) {
-    const auto& finder = detail::need_table<sg_host_transport_v2>("transport", 2);
-    const void* found = nullptr;
-    check([&](sg_error* e) { return finder.find_below(scheme, plugin, "transport", 1, &found, e); });
-    const auto* table = static_cast<const sg_transport_v1*>(found);
+namespace detail {
+
+// Who hands over a request hands over its body, also when there is nobody to take it.
+template <class Find>
+auto transport_for(const sg_request& request, const Find& find) {
+    try {
+        return find();
+    } catch (...) {
+        if (request.body) request.body->close(request.body);
+        throw;
+    }
+}
+
+inline ForeignResponse sent(const sg_transport_v1* table, const sg_request& request, const Host& host) {
     sg_response* raw = nullptr;
     check([&](sg_error* e) { return table->send(&request, host.call(), &raw, e); });
     return ForeignResponse(table, raw);
+}
+
+// The table of that name and version for `scheme`, of what stands below `plugin` ("": of all).
+template <class T>
+const T* transport_table(const sg_request& request, const char* scheme, const char* plugin, const char* name) {
+    return transport_for(request, [&] {
+        const auto& finder = need_table<sg_host_transport_v2>("transport", 2);
+        const void* found = nullptr;
+        check([&](sg_error* e) {
+            return *plugin ? finder.find_below(scheme, plugin, name, 1, &found, e)
+                           : finder.find(scheme, name, 1, &found, e);
+        });
+        return static_cast<const T*>(found);
+    });
+}
+
+}  // namespace detail
+
+// Sends through the transport that `plugin` (the caller's own name) stands in front of for `scheme`.
+inline ForeignResponse send_below(const Host& host, const char* scheme, const char* plugin, const sg_request& request) {
+    return detail::sent(detail::transport_table<sg_transport_v1>(request, scheme, plugin, "transport"), request, host);
 }
 
 // A two-way stream opened by the transport for a scheme.
@@ -111,23 +160,22 @@ private:
 };
 
 // Throws Code::unsupported when that transport cannot do it.
-inline std::unique_ptr<Duplex> upgrade(const Host& host, const char* scheme, const sg_request& request, const char* protocol) {
-    const auto& finder = detail::need_table<sg_host_transport_v2>("transport", 2);
-    const void* found = nullptr;
-    check([&](sg_error* e) { return finder.find(scheme, "upgrade", 1, &found, e); });
-    const auto* table = static_cast<const sg_upgrade_v1*>(found);
+inline std::unique_ptr<Duplex> upgrade(const Host& host, const char* scheme, const sg_request& request,
+                                       const char* protocol) {
+    const auto* table = detail::transport_table<sg_upgrade_v1>(request, scheme, "", "upgrade");
     sg_duplex* raw = nullptr;
     check([&](sg_error* e) { return table->open(&request, protocol, host.call(), &raw, e); });
     return std::make_unique<ForeignDuplex>(table, raw);
 }
 
 inline ForeignResponse send(const Host& host, const char* scheme, const sg_request& request) {
-    const auto& finder = detail::need_table<sg_host_transport_v1>("transport");
-    const sg_transport_v1* table = nullptr;
-    check([&](sg_error* e) { return finder.find(scheme, &table, e); });
-    sg_response* raw = nullptr;
-    check([&](sg_error* e) { return table->send(&request, host.call(), &raw, e); });
-    return ForeignResponse(table, raw);
+    const auto* table = detail::transport_for(request, [&] {
+        const auto& finder = detail::need_table<sg_host_transport_v1>("transport");
+        const sg_transport_v1* found = nullptr;
+        check([&](sg_error* e) { return finder.find(scheme, &found, e); });
+        return found;
+    });
+    return detail::sent(table, request, host);
 }
 
 }  // namespace singularity
@@ -135,7 +183,7 @@ inline ForeignResponse send(const Host& host, const char* scheme, const sg_reque
 namespace singularity::detail {
 
 template <class T>
-    requires std::is_base_of_v<Transport, T>
+requires std::is_base_of_v<Transport, T>
 struct TableOf<T> {
     static const void* find(std::string_view table, uint32_t version) {
         static T object;
@@ -146,22 +194,23 @@ struct TableOf<T> {
         static const sg_transport_v1 functions = {
             [](const sg_request* request, const sg_call* call, sg_response** out, sg_error* err) {
                 if (request->body && !request->method) return fill(err, Code::invalid, "a request without a method");
-                return guard(err, [&] {
-                    *out = reinterpret_cast<sg_response*>(self.send(*request, Host(call)).release());
-                });
+                return guard(err,
+                             [&] { *out = reinterpret_cast<sg_response*>(self.send(*request, Host(call)).release()); });
             },
             [](const sg_response* r) -> uint32_t { return of(r).status(); },
             [](const sg_response* r, const char* name, uint64_t i) { return of(r).header(name, i); },
             [](const sg_response* r) { return of(r).url(); },
             [](const sg_response* r) { return of(r).size(); },
-            [](sg_response* r, sg_stream** out, sg_error* err) { return guard(err, [&] { *out = to_c(of(r).body()); }); },
+            [](sg_response* r, sg_stream** out, sg_error* err) {
+                return guard(err, [&] { *out = to_c(of(r).body()); });
+            },
             [](sg_response* r) { delete &of(r); }};
         return table == "transport" && version == 1 ? &functions : nullptr;
     }
 };
 
 template <class T>
-    requires std::is_base_of_v<Upgrade, T>
+requires std::is_base_of_v<Upgrade, T>
 struct TableOf<T> {
     static const void* find(std::string_view table, uint32_t version) {
         static T object;
@@ -170,7 +219,8 @@ struct TableOf<T> {
         static const sg_upgrade_v1 functions = {
             [](const sg_request* request, const char* protocol, const sg_call* call, sg_duplex** out, sg_error* err) {
                 return guard(err, [&] {
-                    *out = reinterpret_cast<sg_duplex*>(self.open(*request, protocol ? protocol : "", Host(call)).release());
+                    *out = reinterpret_cast<sg_duplex*>(
+                        self.open(*request, protocol ? protocol : "", Host(call)).release());
                 });
             },
             [](sg_duplex* d, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {

@@ -1,10 +1,9 @@
 // WWW-Authenticate as servers write it.
-#include "registry/challenge.hpp"
-
 #include <boost/test/unit_test.hpp>
+#include <singularity/challenge.hpp>
 
-using registry::Challenge;
-using registry::parse_challenges;
+using singularity::Challenge;
+using singularity::parse_challenges;
 
 namespace {
 
@@ -34,11 +33,15 @@ BOOST_AUTO_TEST_CASE(headers_are_read_as_rfc_9110_has_them) {
         {R"(Bearer realm=https://x/token,service=y)", "bearer realm=<https://x/token> service=<y>"},
         {R"(,, Basic realm="a",,)", "basic realm=<a>"},
         {"Basic", "basic"},
+        {R"(Negotiate, BEARER Realm="https://auth.example/t?x=1,2",service="a \"b\"" , scope=x:y, Basic realm=plain)",
+         "negotiate | bearer realm=<https://auth.example/t?x=1,2> service=<a \"b\"> scope=<x:y> | basic realm=<plain>"},
         // Broken ones: what was whole before counts, and nothing is read past the end.
         {R"(Bearer realm="never ends)", "bearer"},
         {R"(Basic realm="a", Bearer realm="b\)", "basic realm=<a> | bearer"},
         {"", ""},
         {"=", ""},
+        {"realm=\"x\"", ""},
+        {"Basic a=\\", "basic a=<\\>"},
         {R"("quoted")", ""},
         {"Negotiate abc123==", "negotiate abc123=<=>"},
     };

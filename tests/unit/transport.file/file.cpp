@@ -104,4 +104,24 @@ BOOST_AUTO_TEST_CASE(cancel_ends_a_body) {
     table().close(raw);
 }
 
+BOOST_AUTO_TEST_CASE(a_body_that_nobody_takes_is_closed) {
+    struct Body final : singularity::Stream {
+        explicit Body(int& open) : open_(open) { ++open_; }
+        ~Body() override { --open_; }
+        singularity::Slice next() override { return {}; }
+        int& open_;
+    };
+    int open = 0;
+    sg_request r = singularity::plain_request("nowhere://x");
+    const singularity::Host nobody;
+    for (const std::function<void()>& send : std::initializer_list<std::function<void()>>{
+             [&] { singularity::send(nobody, "nowhere", r); },
+             [&] { singularity::send_below(nobody, "nowhere", "front", r); },
+             [&] { singularity::upgrade(nobody, "nowhere", r, "websocket"); }}) {
+        r.body = singularity::to_c(std::make_unique<Body>(open));
+        BOOST_CHECK_THROW(send(), singularity::Error);
+        BOOST_TEST(open == 0);
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,21 +1,33 @@
-#include "registry/challenge.hpp"
-
+// SPDX-License-Identifier: BSD-3-Clause
+// challenge.hpp: what a server wants to know from who may not enter (RFC 9110, section 11.6.1): WWW-Authenticate
+// headers.
+#pragma once
 #include <cctype>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-namespace registry {
-namespace {
+namespace singularity {
 
-constexpr size_t max_challenges = 16, max_parameters = 64;
+struct Challenge {
+    std::string scheme;                                           // lower case: "basic", "bearer"
+    std::vector<std::pair<std::string, std::string>> parameters;  // names in lower case
 
-bool token_char(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
+    // The first of that name, or "".
+    std::string parameter(std::string_view name) const {
+        for (const auto& [key, value] : parameters)
+            if (key == name) return value;
+        return {};
+    }
+};
 
-class Reader {
+namespace detail {
+
+class ChallengeReader {
 public:
-    explicit Reader(std::string_view text) : text_(text) {}
+    explicit ChallengeReader(std::string_view text) : text_(text) {}
     bool end() const { return at_ >= text_.size(); }
     char peek() const { return end() ? '\0' : text_[at_]; }
     void blanks() {
@@ -28,7 +40,7 @@ public:
     }
     std::string token() {
         const size_t begin = at_;
-        while (!end() && token_char(text_[at_])) ++at_;
+        while (!end() && is_token(text_[at_])) ++at_;
         return std::string(text_.substr(begin, at_ - begin));
     }
     // After the opening quote.
@@ -55,26 +67,27 @@ public:
     void back_to(size_t at) { at_ = at; }
 
 private:
+    static bool is_token(char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+               std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+    }
     std::string_view text_;
     size_t at_ = 0;
 };
 
-std::string lower(std::string text) {
+inline std::string lower_case(std::string text) {
     for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return text;
 }
 
-}  // namespace
+}  // namespace detail
 
-std::string Challenge::parameter(std::string_view name) const {
-    for (const auto& [key, value] : parameters)
-        if (key == name) return value;
-    return {};
-}
-
-std::vector<Challenge> parse_challenges(std::string_view header) {
+// All challenges of one header, in its order; several headers are read one after another. What is malformed ends the
+// reading: the challenges before it count. At most 16 challenges and 64 parameters each.
+inline std::vector<Challenge> parse_challenges(std::string_view header) {
+    constexpr size_t max_challenges = 16, max_parameters = 64;
     std::vector<Challenge> out;
-    Reader r(header);
+    detail::ChallengeReader r(header);
     for (;;) {
         r.blanks();
         if (r.take(',')) continue;
@@ -87,14 +100,14 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
             if (out.size() >= max_challenges) return out;
             r.back_to(begin + word.size());
             if (!r.end() && r.peek() != ' ' && r.peek() != '\t' && r.peek() != ',') return out;
-            out.push_back({lower(word), {}});
+            out.push_back({detail::lower_case(word), {}});
             continue;
         }
         r.blanks();
         std::optional<std::string> value = r.take('"') ? r.quoted() : r.bare();
         if (!value || out.back().parameters.size() >= max_parameters) return out;
-        out.back().parameters.emplace_back(lower(word), *std::move(value));
+        out.back().parameters.emplace_back(detail::lower_case(word), *std::move(value));
     }
 }
 
-}  // namespace registry
+}  // namespace singularity
