@@ -38,9 +38,25 @@ public:
           lookup_(plugins, request, shown) {}
 
     RunnableImage run() {
+        std::unique_ptr<Lease> asking;
+        if (lookup_.is_first()) {
+            asking = ask_or_follow();
+            // Also with the lease in hand: a network file system may have shown the one before us for too long.
+            if (const auto id = lookup_.answer_of_another())
+                if (auto found = lookup_.find(*id)) return {*found, false};
+        }
+        std::optional<LeaseProgress> progress;
+        if (asking) progress.emplace(*asking, call_->progress);
+        const sg_call told{call_->cancel, asking ? &*progress : call_->progress};
+        const sg_call* const call = std::exchange(call_, &told);
         const SourceIdentity id = lookup_.identify(call_);
-        if (auto found = lookup_.find(id)) return {*found, false};
-        return make(id);
+        RunnableImage image;
+        if (auto found = lookup_.find(id))
+            image = {*found, false};
+        else
+            image = make(id);
+        call_ = call;
+        return image;
     }
 
     // What `lookup_` has not found.
@@ -70,6 +86,23 @@ public:
     }
 
 private:
+    // Of all that come while nobody knows what the reference means, one asks and goes on to make the image; the others
+    // wait for it and take its answer. Null: there was such a one, or the cache cannot be written to.
+    std::unique_ptr<Lease> ask_or_follow() {
+        // The lease of the image itself is what a dead owner is told by; this one only saves a question.
+        LeasePatience patience;
+        patience.other_host = 2 * patience.same_host;
+        try {
+            Waiting waiting(call_);
+            return Lease::take_or_follow(lookup_.places().own, lookup_.lease_name(), std::ref(waiting), call_,
+                                         patience);
+        } catch (const Error& e) {
+            if (e.code() == Code::cancelled) throw;
+            log::verbose("a server is asked by each process: " + e.message());
+            return nullptr;
+        }
+    }
+
     RunnableImage make_cached(const SourceIdentity& id) {
         OpenedSource source(plugins_.bootstrap(request_.scheme), request_, call_);
         std::string key = id.key;

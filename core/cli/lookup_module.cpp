@@ -21,7 +21,8 @@ void put(char (&to)[N], const std::string& text) {
 }  // namespace sg
 
 extern "C" int32_t sg_module_look(const sg_module_context* c, const char* uri, const sg_pair* options,
-                                  sg_identity* known, char* path_out, uint64_t capacity, sg_error* err) {
+                                  sg_identity* known, int32_t* asked, char* path_out, uint64_t capacity,
+                                  sg_error* err) {
     using namespace sg;
     return singularity::guard(err, [&] {
         Context context = context_of(*c);
@@ -30,11 +31,15 @@ extern "C" int32_t sg_module_look(const sg_module_context* c, const char* uri, c
             const std::string arch = take_option(pairs, "arch");
             const SourceRequest request = source_request(plugins, uri, arch, std::move(pairs));
             ImageLookup lookup(plugins, request, without_secret(uri));
+            *known = {};
+            path_out[0] = 0;
+            *asked = 0;
+            if (lookup.is_first()) return 0;
             const SourceIdentity id = lookup.identify(call);
             const std::string path = lookup.find(id).value_or("");
             if (path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + path);
             std::memcpy(path_out, path.c_str(), path.size() + 1);
-            *known = {};
+            *asked = 1;
             put(known->key, id.key);
             put(known->name, id.name);
             put(known->cache_area, id.cache_area);

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define SG_MODULE_ABI 2u
+#define SG_MODULE_ABI 3u
 
 typedef struct sg_module_context {
     uint32_t abi;
@@ -30,11 +30,13 @@ typedef int32_t (*sg_module_main_fn)(int argc, char **argv, const sg_module_cont
 SG_EXPORT int32_t sg_module_main(int argc, char **argv, const sg_module_context *context);
 
 /* lookup.so. From a URI to the absolute path of its image in the cache, "" when it would have to be made; *known receives
- * what its source said, for sg_module_fetch in the same process. */
+ * what its source said, for sg_module_fetch in the same process. *asked 0: the source was not asked, as the cache has no
+ * image of that name and sg_module_fetch lets one of many processes do it; *known is empty. */
 typedef int32_t (*sg_module_look_fn)(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                     sg_identity *known, char *path_out, uint64_t capacity, sg_error *err);
+                                     sg_identity *known, int32_t *asked, char *path_out, uint64_t capacity,
+                                     sg_error *err);
 SG_EXPORT int32_t sg_module_look(const sg_module_context *context, const char *uri, const sg_pair *options,
-                                 sg_identity *known, char *path_out, uint64_t capacity, sg_error *err);
+                                 sg_identity *known, int32_t *asked, char *path_out, uint64_t capacity, sg_error *err);
 
 /* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. `known`: of sg_module_look when that has
  * not found the image, else NULL. *temporary 1: nothing keeps the image, it and the directory around it are the caller's

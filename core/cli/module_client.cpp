@@ -206,12 +206,13 @@ std::string fetch_in_child(const Context& context, const std::string& uri, const
         // the tokens that the look-up got, for the plugins that it loaded stay.
         const auto look = entry<sg_module_look_fn>(context.installation.lookup, "sg_module_look");
         sg_identity known{};
+        int32_t asked = 0;
         const int32_t code =
-            look(&c, uri.c_str(), pairs.data(), &known, answer.path, sizeof answer.path, &answer.error);
+            look(&c, uri.c_str(), pairs.data(), &known, &asked, answer.path, sizeof answer.path, &answer.error);
         if (code != SG_OK || answer.path[0]) return code;
         const auto fetch = entry<sg_module_fetch_fn>(context.installation.module, "sg_module_fetch");
-        return fetch(&c, uri.c_str(), pairs.data(), &known, answer.path, sizeof answer.path, &answer.temporary,
-                     &answer.error);
+        return fetch(&c, uri.c_str(), pairs.data(), asked ? &known : nullptr, answer.path, sizeof answer.path,
+                     &answer.temporary, &answer.error);
     };
     return ask_in_child(context, request, "fetch", uri);
 }

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "lookup/announce.hpp"
 #include "lookup/source_uri.hpp"
+#include "store/records.hpp"
 
 namespace sg {
 
@@ -40,6 +41,18 @@ std::string ImageLookup::reference_text() const {
 SourceIdentity ImageLookup::identify(const sg_call* call) {
     const SourceIdentity id = asked(call);
     announce(plugins_, "resolved", request_, id.key);
+    return id;
+}
+
+bool ImageLookup::is_first() {
+    return remote_ && cache_.enabled() && !settings_.boolean("fetch.offline") && !last_known();
+}
+
+std::string ImageLookup::lease_name() const { return Records::name_of("reference-", with_options(reference_text())); }
+
+std::optional<SourceIdentity> ImageLookup::answer_of_another() {
+    const auto id = last_known();
+    if (id) announce(plugins_, "resolved", request_, id->key);
     return id;
 }
 

@@ -23,6 +23,13 @@ public:
     // What the request means: asked of its source (one HEAD request at most), or remembered from the last time where no
     // server can or may be asked. Hooks hear of it ("resolved"). Throws what the source throws, and a veto.
     SourceIdentity identify(const sg_call* call);
+    // Whether a server would have to be asked and the cache has no image of this reference yet: then many processes may
+    // be about to ask the same (core/build/cached_image.cpp lets one of them do it).
+    bool is_first();
+    // Under this name that one holds its lease.
+    std::string lease_name() const;
+    // What another process has found out and made since `is_first`. Hooks hear of it ("resolved").
+    std::optional<SourceIdentity> answer_of_another();
     // The path of that image in the cache; nothing when it would have to be made, or has no place there.
     std::optional<std::string> find(const SourceIdentity& id);
 

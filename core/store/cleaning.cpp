@@ -13,6 +13,7 @@
 #include "store/blob_store.hpp"
 #include "store/inventory.hpp"
 #include "store/layout_index.hpp"
+#include "store/lease.hpp"
 #include "store/new_file.hpp"
 #include "store/output.hpp"
 #include "store/records.hpp"
@@ -179,7 +180,10 @@ void forget_images(const std::string& root) {
 }
 
 void clean_cache(const std::string& root, const CleanWish& wish, bool dry, const std::function<void(const std::string&)>& removing) {
-    if (!dry) remove_left_over(root);
+    if (!dry) {
+        remove_left_over(root);
+        Lease::remove_left_over(root);
+    }
     Cleaning(root, wish, dry, removing).run();
 }
 

@@ -93,6 +93,7 @@ void LayoutIndex::write() const {
         text += "]}";
         write_cache_file(root_, directory + "/index.json", text);
         if (round == 0) write_cache_file(root_, directory + "/oci-layout", kMarker);
+        records.look_anew();
         // The look afterwards: nothing new, and what is there is what we wrote.
         if (records.names(kPrefix) == known && records.read_file(directory + "/index.json") == text) return;
     }

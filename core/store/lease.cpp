@@ -1,9 +1,11 @@
 #include "store/lease.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <singularity/plugin.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,7 +25,10 @@ using Clock = std::chrono::steady_clock;
 
 // Always as long, so that no reader sees a part of it: "OWNER-RANDOM BEAT DONE TOTAL", blanks, a newline.
 constexpr size_t kSize = 256;
+constexpr time_t kLong = 24 * 60 * 60;  // seconds
 constexpr auto kGlance = std::chrono::milliseconds(20);
+constexpr auto kTold = std::chrono::milliseconds(100);
+constexpr auto kAsked = std::chrono::milliseconds(1000);
 
 std::string content(const std::string& token, uint64_t beat, uint64_t done, uint64_t total) {
     std::string text = token + " " + std::to_string(beat) + " " + std::to_string(done) + " " + std::to_string(total);
@@ -50,7 +55,8 @@ std::optional<Seen> look(const std::string& path) {
     s.text.assign(buffer, n > 0 ? static_cast<size_t>(n) : 0);
     s.token = s.text.substr(0, s.text.find(' '));
     unsigned long long beat = 0, done = 0, total = 0;
-    if (std::sscanf(s.text.c_str() + s.token.size(), "%llu %llu %llu", &beat, &done, &total) == 3) s.state = {done, total};
+    if (std::sscanf(s.text.c_str() + s.token.size(), "%llu %llu %llu", &beat, &done, &total) == 3)
+        s.state = {done, total};
     s.owner = Owner::parse(std::string_view(s.token).substr(0, s.token.rfind('-')));
     return s;
 }
@@ -78,7 +84,9 @@ void take_away(const std::string& root, const std::string& path, const std::stri
 }  // namespace
 
 Lease::Lease(std::string path, std::string token, UniqueFd fd, const LeasePatience& patience)
-    : path_(std::move(path)), token_(std::move(token)), fd_(std::move(fd)), patience_(patience), thread_([this] { beat(); }) {}
+    : path_(std::move(path)), token_(std::move(token)), fd_(std::move(fd)), patience_(patience), thread_([this] {
+          beat();
+      }) {}
 
 Lease::~Lease() {
     {
@@ -136,55 +144,150 @@ std::unique_ptr<Lease> Lease::try_take(const std::string& path, const LeasePatie
     return nullptr;
 }
 
-std::unique_ptr<Lease> Lease::acquire(const std::string& root, const std::string& name, const std::function<bool()>& have_result,
-                                      const std::function<void(const State&)>& waiting, const sg_call* call, const LeasePatience& patience) {
+namespace {
+
+// What is learnt of a lease by looking at it again and again.
+class Watch {
+public:
+    enum class Finding { none, held, handed_over, dead };
+    Watch(std::string path, const LeasePatience& patience) : path_(std::move(path)), patience_(patience) {}
+
+    Finding look_again() {
+        const auto seen = look(path_);
+        const auto now = Clock::now();
+        if (!seen) return Finding::none;
+        Finding finding = Finding::held;
+        if (seen->text != last_.text || !any_) {
+            if (any_ && seen->token != last_.token) finding = Finding::handed_over;
+            last_ = *seen;
+            changed_ = now;
+            any_ = true;
+        }
+        const auto silent = now - changed_;
+        const bool here = seen->owner && seen->owner->same_host();
+        if ((seen->owner && seen->owner->state() == Owner::State::dead) ||
+            silent > (here || seen->token.empty() ? patience_.same_host : patience_.other_host))
+            return Finding::dead;
+        return finding;
+    }
+    bool any() const { return any_; }  // somebody had it
+    const Seen& last() const { return last_; }
+    void forget() { any_ = false; }
+
+private:
+    const std::string path_;
+    const LeasePatience& patience_;
+    Seen last_;
+    bool any_ = false;
+    Clock::time_point changed_;
+};
+
+// Whoever takes a lease looks after all of them: what a dead owner held may be wanted by nobody any more.
+std::string make_place(const std::string& root, const std::string& name) {
     make_cache_root(root);
     make_private_directory(root + "/tmp");
     make_private_directory(root + "/leases");
-    const std::string path = root + "/leases/" + name;
-    std::string last;
-    auto changed = Clock::now();
-    auto told = changed - std::chrono::seconds(1);
-    bool ask = true;
-    for (;;) {
+    Lease::remove_left_over(root);
+    return root + "/leases/" + name;
+}
+
+// Something that is done at most so often.
+class Every {
+public:
+    explicit Every(std::chrono::milliseconds time) : time_(time) {}
+    bool now() {
+        const auto at = Clock::now();
+        if (at < next_) return false;
+        next_ = at + time_;
+        return true;
+    }
+
+private:
+    const std::chrono::milliseconds time_;
+    Clock::time_point next_ = Clock::time_point::min();
+};
+
+void glance() { usleep(std::chrono::duration_cast<std::chrono::microseconds>(kGlance).count()); }
+
+}  // namespace
+
+std::unique_ptr<Lease> Lease::acquire(const std::string& root, const std::string& name,
+                                      const std::function<bool()>& have_result,
+                                      const std::function<void(const State&)>& waiting, const sg_call* call,
+                                      const LeasePatience& patience) {
+    const std::string path = make_place(root, name);
+    Watch watch(path, patience);
+    Every told(kTold), asked(kAsked);
+    for (bool ask = true;;) {
         if (call) call->cancel.poll();
-        if (ask && have_result()) {
-            // Who died with its work done leaves the lease to nobody else.
-            if (const auto left = look(path); left && left->owner && left->owner->state() == Owner::State::dead) take_away(root, path, left->token);
-            return nullptr;
-        }
-        ask = false;
-        const auto seen = look(path);
-        const auto now = Clock::now();
-        if (!seen) {
-            if (!last.empty() && have_result()) return nullptr;
-            if (auto lease = try_take(path, patience)) {
-                // The one before us may have finished between our question and its end.
-                if (have_result()) return nullptr;
-                return lease;
+        if (asked.now() || ask) {
+            ask = false;
+            if (have_result()) {
+                // Who died with its work done leaves the lease to nobody else.
+                if (const auto left = look(path); left && left->owner && left->owner->state() == Owner::State::dead)
+                    take_away(root, path, left->token);
+                return nullptr;
             }
-            continue;
         }
-        if (seen->text != last) {
-            ask = !last.empty() && seen->token != last.substr(0, last.find(' '));
-            last = seen->text;
-            changed = now;
+        switch (watch.look_again()) {
+            case Watch::Finding::none:
+                if (watch.any() && have_result()) return nullptr;
+                if (auto lease = try_take(path, patience)) {
+                    // The one before us may have finished between our question and its end.
+                    if (have_result()) return nullptr;
+                    return lease;
+                }
+                continue;
+            case Watch::Finding::dead:
+                log::verbose("the process that was making this image is gone, its work is taken over");
+                take_away(root, path, watch.last().token);
+                ask = true;
+                continue;
+            case Watch::Finding::handed_over: ask = true; break;
+            case Watch::Finding::held: break;
         }
-        const auto silent = now - changed;
-        const bool here = seen->owner && seen->owner->same_host();
-        const bool dead = (seen->owner && seen->owner->state() == Owner::State::dead) ||
-                          silent > (here || seen->token.empty() ? patience.same_host : patience.other_host);
-        if (dead) {
-            log::verbose("the process that was making this image is gone, its work is taken over");
+        if (told.now()) waiting(watch.last().state);
+        glance();
+    }
+}
+
+std::unique_ptr<Lease> Lease::take_or_follow(const std::string& root, const std::string& name,
+                                             const std::function<void(const State&)>& waiting, const sg_call* call,
+                                             const LeasePatience& patience) {
+    const std::string path = make_place(root, name);
+    Watch watch(path, patience);
+    for (Every told(kTold);;) {
+        if (call) call->cancel.poll();
+        switch (watch.look_again()) {
+            case Watch::Finding::none:
+                if (watch.any()) return nullptr;
+                if (auto lease = try_take(path, patience)) return lease;
+                continue;
+            case Watch::Finding::dead:
+                take_away(root, path, watch.last().token);
+                watch.forget();
+                continue;
+            case Watch::Finding::handed_over: return nullptr;
+            case Watch::Finding::held: break;
+        }
+        if (told.now()) waiting(watch.last().state);
+        glance();
+    }
+}
+
+void Lease::remove_left_over(const std::string& root) {
+    const std::string directory = root + "/leases";
+    const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory.c_str()), closedir);
+    if (!dir) return;
+    while (const dirent* e = readdir(dir.get())) {
+        const std::string path = directory + "/" + e->d_name;
+        struct stat st;
+        if (fstatat(dirfd(dir.get()), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
+        const auto seen = look(path);
+        if (!seen) continue;
+        const auto state = seen->owner ? seen->owner->state() : Owner::State::unknown;
+        if (state == Owner::State::dead || (state == Owner::State::unknown && st.st_mtime < time(nullptr) - kLong))
             take_away(root, path, seen->token);
-            ask = true;
-            continue;
-        }
-        if (now - told > std::chrono::milliseconds(100)) {
-            told = now;
-            waiting(seen->state);
-        }
-        usleep(std::chrono::duration_cast<std::chrono::microseconds>(kGlance).count());
     }
 }
 
@@ -208,6 +311,8 @@ private:
     std::unique_ptr<Bar> next_;
 };
 
-Progress::Bar* LeaseProgress::begin(const char* label, uint64_t total) { return new Line(*this, next_ ? next_->begin(label, total) : nullptr, total); }
+Progress::Bar* LeaseProgress::begin(const char* label, uint64_t total) {
+    return new Line(*this, next_ ? next_->begin(label, total) : nullptr, total);
+}
 
 }  // namespace sg

@@ -44,12 +44,24 @@ public:
     Lease& operator=(const Lease&) = delete;
     ~Lease();  // gives it back
 
-    // Waits for the lease `name` of the cache `root`; null as soon as `have_result` is true (asked at the beginning and
-    // whenever the lease changes hands). `waiting` is called about ten times a second while another has it. Throws
-    // cancelled, permission, no_space.
-    static std::unique_ptr<Lease> acquire(const std::string& root, const std::string& name, const std::function<bool()>& have_result,
+    // Waits for the lease `name` of the cache `root`; null as soon as `have_result` is true (asked at the beginning,
+    // whenever the lease changes hands, and now and then, as a network file system may go on showing a lease that was
+    // given back). `waiting` is called about ten times a second while another has it. Throws cancelled, permission,
+    // no_space.
+    static std::unique_ptr<Lease> acquire(const std::string& root, const std::string& name,
+                                          const std::function<bool()>& have_result,
                                           const std::function<void(const State&)>& waiting, const sg_call* call,
                                           const LeasePatience& patience = LeasePatience());
+
+    // Takes the lease, or waits until the process that has it gives it back: then null, as its work is done or has
+    // failed. One that died is replaced. Throws as `acquire` does.
+    static std::unique_ptr<Lease> take_or_follow(const std::string& root, const std::string& name,
+                                                 const std::function<void(const State&)>& waiting, const sg_call* call,
+                                                 const LeasePatience& patience = LeasePatience());
+
+    // Removes the leases of owners that are dead, or of other hosts and a day old: nobody may ask for them again. Whoever
+    // wants a lease has done so.
+    static void remove_left_over(const std::string& root);
 
     // Any thread.
     void tell(uint64_t done, uint64_t total);

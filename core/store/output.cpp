@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -13,12 +14,15 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "store/owner.hpp"
 
 namespace sg {
 
 namespace {
 
 constexpr const char* kMark = ".partial-";
+constexpr size_t kLongest = 160;        // bytes of a target's name in that of its temporary
+constexpr time_t kLong = 24 * 60 * 60;  // seconds; who writes for so long writes now and then
 
 std::string directory_of(const std::string& path) {
     const auto slash = path.rfind('/');
@@ -32,31 +36,48 @@ std::string base_of(const std::string& path) {
 }
 
 std::string random_suffix() {
-    unsigned long long bits = 0;
+    unsigned bits = 0;
     if (getrandom(&bits, sizeof bits, 0) != sizeof bits) throw_errno("cannot get random bytes", "");
-    char text[20];
-    std::snprintf(text, sizeof text, "%016llx", bits);
+    char text[12];
+    std::snprintf(text, sizeof text, "%08x", bits);
     return text;
 }
 
-// ".NAME.partial-" in the target's directory.
-std::string mark_of(const std::string& target) { return "." + base_of(target) + kMark; }
+// ".NAME.partial-OWNER-RANDOM" in the target's directory; a long name is cut, as no name has more than 255 bytes.
+std::string mark_of(const std::string& target) { return "." + base_of(target).substr(0, kLongest) + kMark; }
 
-std::string new_name(const std::string& target) { return directory_of(target) + "/" + mark_of(target) + random_suffix(); }
+std::string new_name(const std::string& target) {
+    return directory_of(target) + "/" + mark_of(target) + Owner::self().short_text() + "-" + random_suffix();
+}
 
-// What killed runs left for this target: a lock that can be had means that nobody fills it any more.
+// Whether nobody fills it any more. A lock tells that only where it was made on this machine: elsewhere a network file
+// system may have no locks, or grant one that another host holds.
+bool is_left_over(int fd, const struct stat& st, std::string_view owner_text) {
+    const auto owner = Owner::parse(owner_text);
+    const bool old = st.st_mtim.tv_sec < time(nullptr) - kLong;
+    if (!owner || !owner->same_host()) return old;
+    switch (owner->state()) {
+        case Owner::State::alive: return false;
+        case Owner::State::dead: return true;
+        case Owner::State::unknown: break;
+    }
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || old;
+}
+
+// What killed runs left for this target.
 void remove_leftovers(const std::string& target) {
     const std::string dir = directory_of(target), mark = mark_of(target);
     DIR* d = opendir(dir.c_str());
     if (!d) return;
     while (const dirent* e = readdir(d)) {
         const std::string name = e->d_name;
-        if (name.compare(0, mark.size(), mark) != 0 || name.size() != mark.size() + 16) continue;
+        const auto end = name.rfind('-');
+        if (name.compare(0, mark.size(), mark) != 0 || end < mark.size() || name.size() != end + 9) continue;
         const std::string path = dir + "/" + name;
         UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
         struct stat st;
         if (!fd || fstat(fd.get(), &st) != 0 || st.st_uid != geteuid()) continue;
-        if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+        if (!is_left_over(fd.get(), st, std::string_view(name).substr(mark.size(), end - mark.size()))) continue;
         log::verbose("removing " + path + ", left by a run that was killed");
         try {
             remove_tree(path);
@@ -118,7 +139,8 @@ void copy_file(const std::string& from, int to) {
         const ssize_t n = copy_file_range(fd.get(), nullptr, to, nullptr, step, 0);
         if (n == 0) return;
         if (n > 0 || errno == EINTR) continue;
-        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) throw_errno("cannot copy", from);
+        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+            throw_errno("cannot copy", from);
         break;
     }
     // Not between these two file systems: through memory, from where that stopped.
@@ -140,12 +162,14 @@ void copy_file(const std::string& from, int to) {
 OutputFile::OutputFile(std::string target, unsigned mode) : target_(std::move(target)) {
     struct stat st;
     if (lstat(target_.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
-        throw Error(Code::invalid, "cannot write " + target_ + ": it is a directory", "Name a file, or remove the directory first.");
+        throw Error(Code::invalid, "cannot write " + target_ + ": it is a directory",
+                    "Name a file, or remove the directory first.");
     remove_leftovers(target_);
     const std::string dir = directory_of(target_);
     fd_.reset(open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
     if (fd_) return;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOTSUP && errno != EINVAL) throw_errno("cannot write to", dir);
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOTSUP && errno != EINVAL)
+        throw_errno("cannot write to", dir);
     // This file system has no unnamed files: a named one, locked for as long as it is being written.
     name_ = new_name(target_);
     fd_.reset(open(name_.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode));

@@ -1,5 +1,6 @@
 #include "store/owner.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,13 +8,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include <fcntl.h>
-
 #include "base/unique_fd.hpp"
 
 namespace sg {
 
 namespace {
+
+constexpr size_t kShort = 8;  // "unknown" has one less
 
 std::string small_file(const std::string& path) {
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -66,14 +67,21 @@ std::optional<Owner> Owner::parse(std::string_view text) {
     char boot[40] = {};
     int used = 0;
     const std::string copy(text);
-    if (std::sscanf(copy.c_str(), "%39[0-9a-z-].%llu.%d.%llu%n", boot, &o.pid_namespace, &o.pid, &o.start, &used) != 4 ||
+    if (std::sscanf(copy.c_str(), "%39[0-9a-z-].%llu.%d.%llu%n", boot, &o.pid_namespace, &o.pid, &o.start, &used) !=
+            4 ||
         static_cast<size_t>(used) != copy.size() || o.pid <= 0)
         return std::nullopt;
     o.boot = boot;
     return o;
 }
 
-bool Owner::same_host() const { return boot == self().boot && boot != "unknown"; }
+std::string Owner::short_text() const {
+    Owner o = *this;
+    o.boot = o.boot.substr(0, kShort);
+    return o.text();
+}
+
+bool Owner::same_host() const { return boot.size() >= kShort && self().boot.compare(0, boot.size(), boot) == 0; }
 
 Owner::State Owner::state() const {
     if (!same_host() || pid_namespace != self().pid_namespace) return State::unknown;

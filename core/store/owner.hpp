@@ -16,6 +16,7 @@ struct Owner {
     static const Owner& self();
     static std::optional<Owner> parse(std::string_view text);
     std::string text() const;
+    std::string short_text() const;  // with the first part of BOOT, for names of files; `parse` reads it
 
     enum class State { alive, dead, unknown };
     // unknown: of another host or another PID namespace.

@@ -1,6 +1,7 @@
 #include "store/records.hpp"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "base/error.hpp"
 #include "store/blob_store.hpp"
 #include "store/new_file.hpp"
+#include "store/owner.hpp"
 #include "store/private_directory.hpp"
 #include "store/sha256.hpp"
 
@@ -27,7 +29,15 @@ void Records::put(const std::string& name, const std::string& text) const {
     write_cache_file(root_, directory_in(root_) + "/" + name, text);
 }
 
-std::optional<std::string> Records::get(const std::string& name) const { return read_file(directory_in(root_) + "/" + name); }
+std::optional<std::string> Records::get(const std::string& name) const {
+    return read_file(directory_in(root_) + "/" + name);
+}
+
+void Records::look_anew() const {
+    const std::string name = directory_in(root_) + "/." + Owner::self().text();
+    const UniqueFd fd(open(name.c_str(), O_CREAT | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0600));
+    if (fd) unlink(name.c_str());
+}
 
 void Records::remove(const std::string& name) const { unlink((directory_in(root_) + "/" + name).c_str()); }
 

@@ -12,6 +12,9 @@ public:
     // Throws permission, no_space, invalid.
     void put(const std::string& name, const std::string& text) const;
     std::optional<std::string> get(const std::string& name) const;
+    // Makes the next `names` see what other hosts have put there, where a network file system would go on showing a
+    // directory as it was: what this host itself changes is listed anew.
+    void look_anew() const;
     void remove(const std::string& name) const;
     // Names that begin so, sorted.
     std::vector<std::string> names(const std::string& prefix) const;

@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/error.hpp"
 #include "store/output.hpp"
@@ -33,8 +34,14 @@ struct Place {
         root = path + "/cache";
     }
     ~Place() { sg::remove_tree(path); }
-    std::unique_ptr<Lease> take(const std::function<bool()>& have = [] { return false; }, const sg::LeasePatience& patience = quick) {
-        return Lease::acquire(root, "x", have, [&](const Lease::State& s) { last = s, ++waited; }, &call, patience);
+    std::unique_ptr<Lease> take(
+        const std::function<bool()>& have = [] { return false; }, const sg::LeasePatience& patience = quick) {
+        return Lease::acquire(
+            root, "x", have, [&](const Lease::State& s) { last = s, ++waited; }, &call, patience);
+    }
+    std::unique_ptr<Lease> follow() {
+        return Lease::take_or_follow(
+            root, "x", [&](const Lease::State&) { ++seen; }, &call, quick);
     }
     std::string file() const { return root + "/leases/x"; }
     // A lease that nobody keeps alive.
@@ -45,6 +52,7 @@ struct Place {
     }
     Lease::State last;
     int waited = 0;
+    std::atomic<int> seen{0};
 };
 
 }  // namespace
@@ -86,6 +94,41 @@ BOOST_AUTO_TEST_CASE(others_wait_see_the_progress_and_go_on_with_the_result) {
     owner.join();
 }
 
+BOOST_AUTO_TEST_CASE(a_result_is_found_though_a_file_system_goes_on_showing_the_lease) {
+    Place p;
+    const auto lease = p.take();
+    BOOST_REQUIRE(lease);
+    const sg::LeasePatience patient{20ms, 1h, 1h};
+    int asked = 0;
+    BOOST_CHECK(!p.take([&] { return ++asked > 1; }, patient));
+}
+
+BOOST_AUTO_TEST_CASE(who_only_follows_goes_on_when_the_lease_is_given_back_whatever_came_of_it) {
+    Place p;
+    auto lease = p.follow();
+    BOOST_REQUIRE(lease);
+    std::thread owner([&] {
+        while (p.seen == 0) std::this_thread::sleep_for(1ms);
+        lease.reset();
+    });
+    BOOST_CHECK(!p.follow());
+    owner.join();
+    BOOST_CHECK(fs::is_empty(p.root + "/leases"));
+    BOOST_CHECK(p.follow());
+}
+
+BOOST_AUTO_TEST_CASE(one_of_those_who_follow_replaces_an_owner_that_died) {
+    Place p;
+    sg::Owner dead = sg::Owner::self();
+    dead.start += 1;
+    p.plant(dead);
+    BOOST_CHECK(p.follow());
+    sg::Owner far = sg::Owner::self();
+    far.boot = "00000000-1111-2222-3333-444444444444";
+    p.plant(far);
+    BOOST_CHECK(p.follow());
+}
+
 BOOST_AUTO_TEST_CASE(a_dead_owner_on_this_host_is_known_at_once) {
     Place p;
     const pid_t child = fork();
@@ -112,6 +155,28 @@ BOOST_AUTO_TEST_CASE(what_a_dead_owner_left_goes_when_its_work_is_found_done) {
     const auto lease = p.take();
     BOOST_CHECK(!p.take([] { return true; }));
     BOOST_CHECK(fs::exists(p.file()));
+}
+
+BOOST_AUTO_TEST_CASE(leases_that_nobody_will_ask_for_are_removed) {
+    Place p;
+    sg::Owner dead = sg::Owner::self(), far = dead;
+    dead.start += 1;
+    far.boot = "00000000-1111-2222-3333-444444444444";
+    const auto lease = p.take();
+    const auto plant = [&](const char* name, const sg::Owner& owner, bool old) {
+        const std::string path = p.root + "/leases/" + name;
+        std::ofstream(path) << owner.text() + "-0123456789abcdef 7 0 0\n";
+        if (old) fs::last_write_time(path, fs::file_time_type::clock::now() - 48h);
+    };
+    plant("dead", dead, false);
+    plant("dead.half", dead, false);
+    plant("far", far, false);
+    plant("long-ago", far, true);
+    BOOST_CHECK(!p.take([] { return true; }));
+    std::set<std::string> left;
+    for (const auto& e : fs::directory_iterator(p.root + "/leases")) left.insert(e.path().filename());
+    BOOST_TEST(left == (std::set<std::string>{"far", "x"}), boost::test_tools::per_element());
+    BOOST_CHECK(fs::is_empty(p.root + "/tmp"));
 }
 
 BOOST_AUTO_TEST_CASE(a_process_number_that_was_given_again_is_no_living_owner) {

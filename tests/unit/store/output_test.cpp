@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
 #include "base/error.hpp"
+#include "store/owner.hpp"
 
 namespace {
 
@@ -74,7 +77,8 @@ BOOST_AUTO_TEST_CASE(an_image_file_is_executable) {
 BOOST_AUTO_TEST_CASE(a_directory_where_a_file_is_due_is_refused) {
     Scratch s;
     mkdir((s / "d").c_str(), 0755);
-    BOOST_CHECK_EXCEPTION(sg::OutputFile(s / "d"), sg::Error, [](const sg::Error& e) { return e.code() == sg::Code::invalid; });
+    BOOST_CHECK_EXCEPTION(sg::OutputFile(s / "d"), sg::Error,
+                          [](const sg::Error& e) { return e.code() == sg::Code::invalid; });
 }
 
 BOOST_AUTO_TEST_CASE(a_missing_parent_is_not_found) {
@@ -108,18 +112,57 @@ BOOST_AUTO_TEST_CASE(a_directory_that_is_not_committed_vanishes_even_with_locked
     BOOST_CHECK_EQUAL(s.entries(), 0);
 }
 
+namespace {
+
+sg::Owner somebody_dead() {
+    sg::Owner o = sg::Owner::self();
+    o.pid = fork();
+    if (o.pid == 0) _exit(0);
+    BOOST_REQUIRE_EQUAL(waitpid(o.pid, nullptr, 0), o.pid);
+    return o;
+}
+
+void age(const std::string& path) {
+    const timespec times[2] = {{1, 0}, {1, 0}};
+    BOOST_REQUIRE_EQUAL(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(the_next_run_removes_what_a_killed_one_left_but_not_what_is_being_filled) {
     Scratch s;
-    const std::string dead = s / ".d.partial-0123456789abcdef", alive = s / ".d.partial-fedcba9876543210";
-    mkdir(dead.c_str(), 0755);
-    write_file(dead + "/x", "x");
-    mkdir(alive.c_str(), 0755);
-    const int held = open(alive.c_str(), O_RDONLY | O_DIRECTORY);
+    sg::Owner far = sg::Owner::self(), near = far;
+    far.boot = "00112233";
+    near.pid_namespace = 1;
+    const auto named = [&](const sg::Owner& o, const char* random) {
+        return s / (".d.partial-" + o.short_text() + "-" + random);
+    };
+    const std::string dead = named(somebody_dead(), "00000000"), alive = named(sg::Owner::self(), "00000001"),
+                      elsewhere = named(far, "00000002"), long_ago = named(far, "00000003"),
+                      unlocked = named(near, "00000004"), locked = named(near, "00000005");
+    for (const auto& path : {dead, alive, elsewhere, long_ago, unlocked, locked}) {
+        mkdir(path.c_str(), 0755);
+        write_file(path + "/x", "x");
+    }
+    age(alive);
+    age(long_ago);
+    const int held = open(locked.c_str(), O_RDONLY | O_DIRECTORY);
     BOOST_REQUIRE_EQUAL(flock(held, LOCK_EX), 0);
     { sg::OutputDirectory out(s / "d"); }
-    BOOST_CHECK_NE(access(dead.c_str(), F_OK), 0);
-    BOOST_CHECK_EQUAL(access(alive.c_str(), F_OK), 0);
+    for (const auto& path : {dead, long_ago, unlocked}) BOOST_CHECK_NE(access(path.c_str(), F_OK), 0);
+    for (const auto& path : {alive, elsewhere, locked}) BOOST_CHECK_EQUAL(access(path.c_str(), F_OK), 0);
     close(held);
+}
+
+BOOST_AUTO_TEST_CASE(a_name_of_255_bytes_is_no_reason_to_fail) {
+    Scratch s;
+    const std::string name(255, 'n');
+    {
+        sg::OutputDirectory out(s / name);
+        out.commit();
+    }
+    sg::OutputFile(s / (name.substr(1) + "m")).commit();
+    BOOST_CHECK_EQUAL(s.entries(), 2);
 }
 
 BOOST_AUTO_TEST_CASE(removing_a_tree_does_not_follow_links) {
