@@ -60,6 +60,17 @@ Fd walk(int root, const std::string& relative, int flags) {
 
 }  // namespace
 
+void write_all(int fd, const singularity::Slice& slice, uint64_t offset, const std::string& path) {
+    uint64_t done = 0;
+    while (done < slice.size()) {
+        const ssize_t n = ::pwrite(fd, slice.data() + done, static_cast<size_t>(slice.size() - done),
+                                   static_cast<off_t>(offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno("cannot write", path);
+        done += static_cast<uint64_t>(n);
+    }
+}
+
 Fd open_beneath(int root, const std::string& relative, int flags) {
     // openat2 refuses what openat ignores: with O_PATH no other flag of opening may stand.
     if (flags & O_PATH) flags &= O_PATH | O_DIRECTORY;

@@ -1,6 +1,7 @@
 // Descriptors and errors of system calls.
 #pragma once
 #include <singularity/error.hpp>
+#include <singularity/stream.hpp>
 #include <string>
 #include <utility>
 
@@ -27,6 +28,8 @@ private:
 // The Error for errno: "WHAT PATH: reason".
 singularity::Error system_error(int error, const std::string& what, const std::string& path);
 [[noreturn]] void throw_errno(const std::string& what, const std::string& path);  // with the present errno
+
+void write_all(int fd, const singularity::Slice& slice, uint64_t offset, const std::string& path);
 
 // Opens `relative` ("" is `root` itself) below the open directory `root`: no component may be a symbolic link, and a
 // link at the end is opened itself only with O_PATH. Any length of path. -1 and errno on failure.

@@ -237,6 +237,72 @@ BOOST_AUTO_TEST_CASE(a_very_deep_tree_needs_few_descriptors) {
     ::system(("chmod -R u+w " + folder.path()).c_str());
 }
 
+BOOST_AUTO_TEST_CASE(files_of_an_open_reader_are_taken_by_several_threads) {
+    const Folder from, to;
+    testing::MemoryTree tree;
+    for (int d = 0; d < 40; ++d) {
+        const std::string directory = "d" + std::to_string(d);
+        std::filesystem::create_directory(from / directory);
+        tree.add(directory, d % 2 ? 040555 : 040755).attr.mtime = d;
+        for (int f = 0; f < 20; ++f) write_file(from / (directory + "/f" + std::to_string(f)), testing::text(static_cast<uint32_t>(d * 20 + f), static_cast<size_t>(f * 97)));
+    }
+    write_file(from / "large", testing::text(7, 700000));
+    ::truncate((from / "large").c_str(), 3000000);
+    sandbox::DirectoryRoot reader(from.path());
+    const testing::Foreign root(reader);
+    DirectoryWriter writer(spec_of(to.path()));
+    std::vector<sandbox::Content> contents;
+    const auto take = [&](const std::string& path) {
+        const uint64_t node = root->find(path);
+        contents.push_back({1, *root, node, root->stat(node).size});
+        return contents.size() - 1;
+    };
+    for (int d = 0; d < 40; ++d)
+        for (int f = 0; f < 20; ++f) {
+            const std::string path = "d" + std::to_string(d) + "/f" + std::to_string(f);
+            tree.file(path, static_cast<uint64_t>(f * 97), f ? take(path) : SG_NO_CONTENT, 0100640).attr.mtime = f;
+        }
+    tree.file("large", 3000000, take("large"));
+    tree.link("d0/hard", "large");
+    tree.link("d39/hard", "large");
+    const int root_fd = ::open(to.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int staging_fd = ::open((to / ".contents").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const Host host;
+    sandbox::TreeMaker maker({tree.foreign(), contents, to.path(), root_fd, staging_fd, false}, host);
+    maker.make(4);
+    maker.dress_directories();
+    ::close(root_fd), ::close(staging_fd);
+    BOOST_TEST(stat_of(to / "d1").st_mode == 040555u);
+    BOOST_TEST(stat_of(to / "d30").st_mtim.tv_sec == 30);
+    BOOST_TEST(stat_of(to / "d3/f4").st_mode == 0100640u);
+    BOOST_TEST(stat_of(to / "d3/f4").st_mtim.tv_sec == 4);
+    BOOST_TEST(stat_of(to / "large").st_nlink >= 3u);
+    BOOST_TEST(stat_of(to / "large").st_ino == stat_of(to / "d39/hard").st_ino);
+    int wrong = 0;
+    for (int d = 0; d < 40; ++d)
+        for (int f = 0; f < 20; ++f) {
+            const std::string path = "d" + std::to_string(d) + "/f" + std::to_string(f);
+            wrong += read_file(from / path) != read_file(to / path);
+        }
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(read_file(from / "large") == read_file(to / "large"));
+    ::system(("chmod -R u+w " + to.path()).c_str());
+}
+
+BOOST_AUTO_TEST_CASE(an_error_of_one_thread_ends_all_and_is_thrown) {
+    const Folder to;
+    testing::MemoryTree tree;
+    for (int d = 0; d < 30; ++d) tree.add("d" + std::to_string(d), 040755);
+    tree.file("d7/f", 5, 0);
+    testing::MemoryTree empty;  // its files have no bytes
+    const std::vector<sandbox::Content> contents{{1, empty.foreign(), 0, 5}};
+    const int root_fd = ::open(to.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const Host host;
+    sandbox::TreeMaker maker({tree.foreign(), contents, to.path(), root_fd, -1, false}, host);
+    BOOST_CHECK_THROW(maker.make(4), Error);
+    ::close(root_fd);
+}
+
 BOOST_AUTO_TEST_CASE(a_hostile_tree_is_refused) {
     const Folder folder;
     for (const char* name : {"..", "."}) {
