@@ -42,6 +42,7 @@ constexpr Entry entries[] = {
     {"open", Call::open, SG_OLD(open), 5},
     {"creat", Call::creat, SG_OLD(creat), 8},
     {"openat", Call::openat, __NR_openat, 295},
+    {"openat2", Call::openat2, __NR_openat2, 437},
     {"mkdir", Call::mkdir, SG_OLD(mkdir), 39},
     {"mkdirat", Call::mkdirat, __NR_mkdirat, 296},
     {"symlink", Call::symlink, SG_OLD(symlink), 83},
@@ -100,6 +101,7 @@ constexpr Entry entries[] = {
     {"capget", Call::capget, __NR_capget, 184},
     {"capset", Call::capset, __NR_capset, 185},
     {"prctl", Call::prctl, __NR_prctl, 172},
+    {"io_uring_setup", Call::io_uring_setup, __NR_io_uring_setup, 425},
 };
 
 std::string quoted(std::string_view text) {

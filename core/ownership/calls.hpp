@@ -15,6 +15,7 @@ enum class Call {
     open,
     creat,
     openat,
+    openat2,
     mkdir,
     mkdirat,
     symlink,
@@ -56,6 +57,7 @@ enum class Call {
     capget,
     capset,
     prctl,
+    io_uring_setup,
 };
 
 struct KnownCall {

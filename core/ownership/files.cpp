@@ -49,7 +49,9 @@ Files::Seen Files::look(int object) {
     char text[PATH_MAX];
     const ssize_t n = readlink(path_of_descriptor(object).c_str(), text, sizeof text);
     if (n <= 0 || n == sizeof text || text[0] != '/') return out;
-    const std::string path(text + 1, static_cast<size_t>(n) - 1);
+    std::string path(text, static_cast<size_t>(n));
+    if (!place_.empty() && (path == place_ || path.starts_with(place_ + "/"))) path.erase(0, place_.size());
+    if (!path.empty()) path.erase(0, 1);
     if (!layer_) layer_.reset(open(layer_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     open_how how{};
     how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
@@ -82,6 +84,19 @@ RecordedFile* Files::entry(int object) {
         return &made;
     }
     return &record_.add(*seen.identity);
+}
+
+void Files::know_unnamed(int object, const Owner& owner) {
+    struct statx st {};
+    if (!look_at(object, st)) return;
+    RecordedFile& entry = unnamed_.add(identity_of(st));
+    entry.uid = owner.uid, entry.gid = owner.gid;
+}
+
+std::optional<Owner> Files::unnamed(int object) const {
+    struct statx st {};
+    const RecordedFile* entry = look_at(object, st) ? unnamed_.find(identity_of(st)) : nullptr;
+    return entry ? std::optional(Owner{entry->uid, entry->gid}) : std::nullopt;
 }
 
 }  // namespace sg::ownership

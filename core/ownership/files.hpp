@@ -23,8 +23,10 @@ using BaseOwners = std::function<std::optional<Owner>(std::string_view path)>;
 
 class Files {
 public:
-    // `layer` is the upper directory of the build's overlay; "" = the build has none.
-    Files(std::string layer, BaseOwners base) : layer_path_(std::move(layer)), base_(std::move(base)) {}
+    // `layer` is the upper directory of the build's overlay; "" = the build has none. `place` is where that is mounted for
+    // programs of the host.
+    Files(std::string layer, BaseOwners base, std::string place = {})
+        : layer_path_(std::move(layer)), place_(std::move(place)), base_(std::move(base)) {}
 
     struct Seen {
         std::optional<FileIdentity> identity;  // nothing: only the base has it, or nobody will ever see it again
@@ -38,12 +40,15 @@ public:
     // The entry of a file that is to be recorded, begun with the owner that it has; the base's are copied into the
     // layer. Null: nobody will ever see it again.
     RecordedFile* entry(int object);
+    // The owner of a file that has no name and may get one later.
+    void know_unnamed(int object, const Owner& owner);
+    std::optional<Owner> unnamed(int object) const;
     const OwnerRecord& record() const { return record_; }
     void know(const OwnerRecord& record) { record_.add(record); }
 
 private:
-    OwnerRecord record_;
-    std::string layer_path_;
+    OwnerRecord record_, unnamed_;
+    std::string layer_path_, place_;
     BaseOwners base_;
     UniqueFd layer_;
 };

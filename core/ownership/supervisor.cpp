@@ -215,7 +215,7 @@ UniqueFd listening_socket(const std::string& work) {
 }  // namespace
 
 Supervisor::Supervisor(const std::string& work, std::string layer, BaseOwners base,
-                       const std::function<void()>& close_in_child)
+                       const std::function<void()>& close_in_child, std::string place)
     : socket_(work + "/" + socket_name), maker_(getpid()) {
     UniqueFd socket = listening_socket(work);
     int pair[2];
@@ -232,7 +232,7 @@ Supervisor::Supervisor(const std::string& work, std::string layer, BaseOwners ba
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3 && null >= 0; ++fd) dup2(null, fd);
     umask(0);
-    Files files(std::move(layer), std::move(base));
+    Files files(std::move(layer), std::move(base), std::move(place));
     try {
         Server(std::move(socket), std::move(theirs), files).run();
     } catch (const std::exception&) {  // no memory: whoever asks hears nothing

@@ -8,7 +8,8 @@
 //
 // It is no security boundary, and needs to be none: the supervisor does nothing but what the user's own processes in
 // that user namespace could do with files themselves, and who changes a path while it is being looked up deceives
-// himself only. Static programs, 32-bit x86 and x32 are served like all others; io_uring and openat2 pass by. What
+// himself only. Static programs, 32-bit x86 and x32 are served like all others; there is no io_uring, and a file that openat2 makes with
+// rules of resolution other than RESOLVE_BENEATH and RESOLVE_IN_ROOT is root's. What
 // programs are told of owners by stat is not changed: everything is root's. So a program that copies a file's owner
 // makes the copy root's, apart from two habits that answers.cpp knows. A set-user-id program does not become another
 // user.
@@ -28,11 +29,12 @@ namespace sg::ownership {
 class Supervisor {
 public:
     // `work` is an absolute directory of the caller's: the socket "owners" is made there. `layer` is the upper
-    // directory of the overlay, which may be made later, "" for none. The new process keeps no standard streams;
+    // directory of the overlay, which may be made later, "" for none, and `place` where that is mounted for programs of
+    // the host. The new process keeps no standard streams;
     // `close_in_child` is called in it. It ends with this object and with the calling process. Throws when it cannot be
     // started.
     Supervisor(const std::string& work, std::string layer, BaseOwners base,
-               const std::function<void()>& close_in_child);
+               const std::function<void()>& close_in_child, std::string place = {});
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();

@@ -59,6 +59,8 @@ UniqueFd Target::descriptor(int32_t fd) const {
     return out;
 }
 
+UniqueFd Target::working_directory() const { return UniqueFd(openat(proc_.get(), "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+
 std::string Target::status_line(const char* name) const {
     const UniqueFd fd(openat(proc_.get(), "status", O_RDONLY | O_CLOEXEC));
     char text[page];
@@ -88,8 +90,7 @@ int Target::viewpoint(int32_t directory, const std::string& path, Viewpoint& out
     root.reset(openat(proc_.get(), "root", O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root) return errno;
     if (path.empty() || path[0] != '/') {
-        start = directory == AT_FDCWD ? UniqueFd(openat(proc_.get(), "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC))
-                                      : descriptor(directory);
+        start = directory == AT_FDCWD ? working_directory() : descriptor(directory);
         if (!start) return errno;
     }
     out.root = root.get();

@@ -26,6 +26,7 @@ public:
 
     // The file of one of its descriptors (O_PATH); none, with errno.
     UniqueFd descriptor(int32_t fd) const;
+    UniqueFd working_directory() const;  // O_PATH; none, with errno
     // As the *at calls mean it. 0 or an errno.
     int place(int32_t directory, const std::string& path, bool follow, Place& out) const;
     int object(int32_t directory, const std::string& path, bool follow, UniqueFd& out) const;

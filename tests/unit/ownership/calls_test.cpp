@@ -55,6 +55,8 @@ BOOST_AUTO_TEST_CASE(the_profile_is_json_that_asks_about_these_calls_and_no_othe
     for (const char* name :
          {"chown", "chown32", "fchownat", "mknodat", "setresuid", "getuid", "setgroups", "capset", "lsetxattr"})
         BOOST_TEST(always.count(name) == 1u);
+    BOOST_TEST(always.count("openat2") == 1u);
+    BOOST_TEST(always.count("io_uring_setup") == 1u);
     for (const char* name : {"stat", "newfstatat", "statx", "read", "execve", "open", "openat", "prctl"})
         BOOST_TEST(always.count(name) == 0u);
     BOOST_TEST((sometimes == std::set<std::string>{"open", "openat", "prctl"}));

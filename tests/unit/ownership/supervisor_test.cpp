@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,37 +30,12 @@
 #include <optional>
 
 #include "base/error.hpp"
-#include "ownership/calls.hpp"
+#include "ownership/filter.hpp"
 
 using namespace sg::ownership;
 namespace fs = std::filesystem;
 
 namespace {
-
-// The calls of the profile, as a program for the kernel: what a launcher makes of it with libseccomp.
-std::vector<sock_filter> program() {
-    std::vector<sock_filter> out;
-    const auto add = [&](uint16_t code, uint32_t k, uint8_t yes = 0, uint8_t no = 0) {
-        out.push_back({code, yes, no, k});
-    };
-#if defined(__x86_64__)
-    const uint32_t arches[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386};
-#else
-    const uint32_t arches[] = {AUDIT_ARCH_AARCH64};
-#endif
-    for (const uint32_t arch : arches)
-        for (uint32_t n = 0; n < 600; ++n) {
-            const auto call = known_call(arch, n);
-            if (!call) continue;
-            add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
-            add(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, 3);
-            add(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
-            add(BPF_JMP | BPF_JEQ | BPF_K, n, 0, 1);
-            add(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-        }
-    add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    return out;
-}
 
 void write_file(const char* path, const std::string& text) {
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -67,29 +43,12 @@ void write_file(const char* path, const std::string& text) {
     close(fd);
 }
 
-void hand_over(const std::string& socket_path) {
-    const auto code = program();
-    const sock_fprog filter{static_cast<unsigned short>(code.size()), const_cast<sock_filter*>(code.data())};
-    const int to = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, socket_path.c_str(), sizeof address.sun_path - 1);
-    if (connect(to, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(78);
-    const int listener =
-        static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter));
-    if (listener < 0) _exit(77);
-    char byte = '{';
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    iovec part{&byte, 1};
-    msghdr message{};
-    message.msg_iov = &part, message.msg_iovlen = 1;
-    message.msg_control = control, message.msg_controllen = sizeof control;
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(c), &listener, sizeof listener);
-    if (sendmsg(to, &message, 0) != 1) _exit(78);
-    close(listener);
-    close(to);
+void hand_over(const std::string& work) {
+    try {
+        ask_supervisor(work);
+    } catch (const sg::Error& e) {
+        _exit(e.message().starts_with("cannot set") ? 77 : 78);
+    }
 }
 
 // A directory, and a program that runs in it as root of a user namespace with one id.
@@ -120,7 +79,7 @@ struct Build {
                 const pid_t inner = fork();
                 if (inner == 0) {
                     if (chdir((top / "d").c_str()) != 0) _exit(78);
-                    hand_over((top / "owners").string());
+                    hand_over(top.string());
                     const std::string wrong = script();
                     (void)!write(told[1], wrong.data(), wrong.size());
                     _exit(0);
@@ -504,6 +463,52 @@ BOOST_AUTO_TEST_CASE(what_is_known_from_elsewhere_is_taken_and_a_killed_program_
             }))
         return;
     BOOST_TEST(b.owner("known") == "2:11");
+}
+
+BOOST_AUTO_TEST_CASE(files_made_by_openat2_and_without_a_name_have_owners_too) {
+    Build b;
+    const bool ran = b.run([]() -> std::string {
+        umask(022);
+        MUST(mkdir("open", 0777) == 0);
+        const auto made = [](const char* path, uint64_t resolve) {
+            struct open_how how {};
+            how.flags = O_CREAT | O_WRONLY | O_CLOEXEC;
+            how.mode = 0666;
+            how.resolve = resolve;
+            const long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+            return fd >= 0 && close(static_cast<int>(fd)) == 0;
+        };
+        MUST(made("of-root", 0));
+        // Without a name, given away, then named: as systemd's tools write files.
+        int fd = open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
+        MUST(fd >= 0 || errno == EOPNOTSUPP);
+        if (fd >= 0) {
+            MUST(fchown(fd, 12, 34) == 0);
+            MUST(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), AT_FDCWD, "given", AT_SYMLINK_FOLLOW) == 0);
+            REFUSED(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), AT_FDCWD, "of-root", AT_SYMLINK_FOLLOW), EEXIST);
+            close(fd);
+        }
+        MUST(syscall(SYS_setresgid, 8, 8, 8) == 0 && syscall(SYS_setresuid, 7, 7, 7) == 0);
+        MUST(made("open/plain", 0) && made("open/beneath", RESOLVE_BENEATH) && made("open/rooted", RESOLVE_IN_ROOT));
+        REFUSED(syscall(SYS_io_uring_setup, 1, nullptr), ENOSYS);
+        fd = open("open", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
+        if (fd >= 0) {
+            MUST(linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), AT_FDCWD, "open/own", AT_SYMLINK_FOLLOW) == 0);
+            close(fd);
+        }
+        return "";
+    });
+    if (!ran) return;
+    BOOST_TEST(b.owner("of-root") == "none");
+    BOOST_TEST(b.owner("open/plain") == "7:8");
+    BOOST_TEST(b.owner("open/beneath") == "7:8");
+    BOOST_TEST(b.owner("open/rooted") == "7:8");
+    BOOST_TEST(b.mode("open/beneath") == 0644u);
+    if (fs::exists(b.top / "d/given")) {
+        BOOST_TEST(b.owner("given") == "12:34");
+        BOOST_TEST(b.mode("given") == 0640u);
+        BOOST_TEST(b.owner("open/own") == "7:8");
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
