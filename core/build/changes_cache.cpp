@@ -1,13 +1,11 @@
 #include "build/changes_cache.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 
 #include "base/error.hpp"
 #include "build/descriptor_stream.hpp"
@@ -17,8 +15,6 @@ namespace sg {
 
 namespace {
 
-constexpr const char* area = "build";
-constexpr const char* name = "changes";
 constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '1', '\n'};
 constexpr uint64_t most_text = 8u << 20;
 
@@ -94,23 +90,20 @@ bool read_header(int fd, ScriptResults& r) {
 }  // namespace
 
 std::optional<KeptChanges> ChangesCache::find() const {
-    if (!cache_.enabled()) return std::nullopt;
-    const auto path = cache_.find(area, key_, name);
-    if (!path) return std::nullopt;
-    UniqueFd fd(open(path->c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat st;
-    if (!fd || fstat(fd.get(), &st) != 0) return std::nullopt;
+    const auto found = kept_.find(name, inputs_);
+    if (!found) return std::nullopt;
+    UniqueFd fd(open(found->path.c_str(), O_RDONLY | O_CLOEXEC));
     KeptChanges out;
-    out.age = std::max<int64_t>(0, std::time(nullptr) - st.st_mtime);
-    if (out.age > days_ * 86400 || !read_header(fd.get(), out.results)) return std::nullopt;
+    out.age = found->age;
+    if (!fd || !read_header(fd.get(), out.results)) return std::nullopt;
     out.tar = std::make_unique<DescriptorStream>(std::move(fd), "the cache");
     return out;
 }
 
 std::unique_ptr<singularity::Stream> ChangesCache::keeping(std::unique_ptr<singularity::Stream> tar, const ScriptResults& results) {
-    if (!cache_.enabled()) return tar;
+    if (!kept_.enabled()) return tar;
     try {
-        file_ = std::make_unique<OutputFile>(cache_.place(area, key_, name));
+        file_ = std::make_unique<OutputFile>(kept_.place(name, inputs_));
         (void)fchmod(file_->fd(), 0600);  // it may hold what was secret while it was built
         const std::string header = header_of(results);
         if (!write_all(file_->fd(), header.data(), header.size())) file_.reset();
@@ -125,47 +118,11 @@ void ChangesCache::keep() {
     if (!file_) return;
     try {
         file_->commit();
-        cache_.stored(file_->target());
+        kept_.stored(file_->target(), inputs_);
     } catch (const Error& e) {
         log::verbose("the changes of this build are not kept: " + e.message());
     }
     file_.reset();
 }
-
-std::string shown_age(int64_t seconds) {
-    const auto say = [](int64_t n, const char* unit) { return std::to_string(n) + " " + unit + (n == 1 ? "" : "s"); };
-    if (seconds >= 2 * 86400) return say(seconds / 86400, "day");
-    if (seconds >= 2 * 3600) return say(seconds / 3600, "hour");
-    if (seconds >= 60) return say(seconds / 60, "minute");
-    return say(seconds, "second");
-}
-
-FilesTarget::Kind FilesDigest::kind(const std::string& path) { return path == "/" ? Kind::directory : Kind::none; }
-
-void FilesDigest::directory(const std::string& path, uint32_t permissions, int64_t) { text_ += "d " + std::to_string(permissions) + " " + path + '\0'; }
-
-void FilesDigest::file(const std::string& path, uint32_t permissions, int64_t, const Bytes& bytes) {
-    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-    if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) throw Error(Code::internal, "SHA-256 is not available");
-    static const std::string zeros(1 << 16, '\0');
-    const auto stream = bytes.source.open(bytes.path);
-    for (singularity::Slice s = stream->next(); s.size() > 0; s = stream->next()) {
-        if (s.data()) {
-            EVP_DigestUpdate(context.get(), s.data(), static_cast<size_t>(s.size()));
-            continue;
-        }
-        for (uint64_t left = s.size(); left > 0;) {
-            const uint64_t n = std::min<uint64_t>(left, zeros.size());
-            EVP_DigestUpdate(context.get(), zeros.data(), static_cast<size_t>(n));
-            left -= n;
-        }
-    }
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
-    EVP_DigestFinal_ex(context.get(), sum, &length);
-    text_ += "f " + std::to_string(permissions) + " " + path + '\0' + std::string(reinterpret_cast<const char*>(sum), length);
-}
-
-void FilesDigest::symlink(const std::string& path, const std::string& target, int64_t) { text_ += "l " + path + '\0' + target + '\0'; }
 
 }  // namespace sg

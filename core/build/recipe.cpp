@@ -6,7 +6,6 @@
 
 #include <cstdlib>
 #include <ctime>
-#include <map>
 #include <utility>
 
 #include "base/error.hpp"
@@ -18,6 +17,10 @@
 #include "build/host_script.hpp"
 #include "build/recipe_base.hpp"
 #include "build/session.hpp"
+#include "build/space.hpp"
+#include "build/stage_files.hpp"
+#include "build/stage_keys.hpp"
+#include "build/stage_results.hpp"
 #include "build/target.hpp"
 #include "build/test_run.hpp"
 #include "image/arch.hpp"
@@ -32,51 +35,79 @@ using definition::Stage;
 
 namespace {
 
-// A stage that is done, as later ones see it.
-struct Finished {
-    std::unique_ptr<OpenedImage> image;
-};
-
 class Recipe {
 public:
     Recipe(PluginHost& plugins, const Definition& definition, const std::string& target, const FormatEntry& format,
            const RecipeOptions& options, const sg_call* call)
-        : plugins_(plugins), definition_(definition), target_(target), format_(format), options_(options), call_(call) {}
+        : plugins_(plugins), definition_(definition), target_(target), format_(format), options_(options), call_(call), files_(definition, options_.sections, options_.directory, call) {}
 
     void run() {
         log::info("Starting build...");
         // All of them before anything is run or fetched for the first.
         if (!options_.update) permit_bases(plugins_, definition_, wish_of(false));
         notify("before_build");
-        TemporaryDirectory kept(options_.convert.temporary);
+        TemporaryDirectory place(options_.convert.temporary);
         const Pairs of_target = std::exchange(options_.convert.format_options, {});
         for (const Stage& stage : definition_.stages) {
             const bool last = &stage == &definition_.last();
             if (last) options_.convert.format_options = of_target;
-            if (definition_.stages.size() > 1) log::info("Building stage " + (stage.name.empty() ? std::to_string(&stage - definition_.stages.data() + 1) : "'" + stage.name + "'"));
-            if (last) {
-                make(stage, target_, format_);
-            } else if (!stage.name.empty()) {
-                const std::string path = kept.path() + "/stage" + std::to_string(finished_.size()) + ".image";
-                make(stage, path, plugins_.default_format());
-                finished_[stage.name].image = std::make_unique<OpenedImage>(plugins_.open_image(path));
-            }
+            if (definition_.stages.size() > 1) log::info("Building " + stage_name(definition_, stage));
+            if (last)
+                make(stage, prepared(stage), target_, format_);
+            else if (!stage.name.empty())
+                files_.finished(stage.name, finished(stage, place.path() + "/" + std::to_string(&stage - definition_.stages.data()) + ".image"));
         }
         notify("built");
     }
 
 private:
-    void make(const Stage& stage, const std::string& path, const FormatEntry& format) {
+    struct Prepared {
+        std::optional<definition::Section> post;
+        bool setup = false;
+        RecipeBase base;
+    };
+
+    StageContext context(const Stage& stage) const { return {definition_, stage, options_, files_}; }
+    bool runs(const Stage& stage, const char* name) const { return sg::runs(stage, options_.sections, name); }
+
+    Prepared prepared(const Stage& stage) {
         if (runs(stage, "pre")) run_pre(stage);
-        const auto post = post_script(stage, options_.sections);
-        const bool setup = runs(stage, "setup");
-        RecipeBase base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(post || setup), call_);
-        BuildFacts facts = facts_of(stage, base, post.has_value());
+        Prepared out;
+        out.post = post_script(stage, options_.sections);
+        out.setup = runs(stage, "setup");
+        out.base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(out.post || out.setup), call_);
+        return out;
+    }
+
+    // A stage that others take files from: of the cache, or made, in the cache where it can be kept.
+    OpenedImage finished(const Stage& stage, const std::string& place) {
+        Prepared of = prepared(stage);
+        const auto inputs = inputs_of_stage(context(stage), of.base, of.post);
+        const StageResults kept(inputs ? options_.reuse_root : "", origin_of(context(stage)), options_.reuse_days);
+        if (const auto found = inputs ? kept.find(stage_result, *inputs) : std::nullopt) {
+            log::info("Reusing " + stage_name(definition_, stage) + " of " + shown_age(found->age) + " ago (--no-cache builds it again)");
+            return plugins_.open_image(found->path);
+        }
+        std::string path = place;
+        if (kept.enabled()) try {
+                path = kept.place(stage_result, *inputs);
+            } catch (const Error& e) {
+                log::verbose("the stage is not kept: " + e.message());
+            }
+        make(stage, std::move(of), path, plugins_.default_format());
+        if (path != place) kept.stored(path, *inputs);
+        return plugins_.open_image(path);
+    }
+
+    void make(const Stage& stage, Prepared of, const std::string& path, const FormatEntry& format) {
+        BuildFacts facts = facts_of(stage, of.base, of.post.has_value());
+        if (of.base.image && !options_.update) expect_space_for_image(path, format, *of.base.image, of.base.image->root());
+        if (of.base.layers) expect_space_for_image(path, format, of.base.layers->inputs);
         Target target(path, format.directory);
-        if (post || setup || base.recipe)
-            write_with_scripts(stage, base, facts, post, target, format);
+        if (of.post || of.setup || of.base.recipe)
+            write_with_scripts(stage, of.base, facts, of.post, target, format);
         else
-            write(stage, base, facts, target, format);
+            write(stage, of.base, facts, target, format);
         if (call_) call_->cancel.poll();
         if (facts.sections->test && options_.run_tests) run_test(stage, target);
         target.commit();
@@ -103,11 +134,6 @@ private:
         run_host_script(definition_.source, pre, place.path() + "/pre.script", options_.directory, call_);
     }
 
-    bool runs(const Stage& stage, const char* name) const {
-        const definition::Section* section = options_.sections.has(name) ? stage.section(name) : nullptr;
-        return section && !section->blank();
-    }
-
     BuildFacts facts_of(const Stage& stage, const RecipeBase& base, bool runs_post) const {
         BuildFacts facts;
         for (const definition::Key& key : stage.header) facts.header.emplace_back(key.name, key.value);
@@ -118,7 +144,7 @@ private:
         // Commands that ran today make an image of today.
         if (runs_post && !facts.time) facts.time = std::time(nullptr);
         facts.version = options_.convert.version;
-        facts.deffile = definition_.text();
+        facts.deffile = &stage == &definition_.last() ? definition_.text() : stage.text;
         facts.sections = image_sections(stage, options_.sections);
         facts.sections->force_labels = options_.force;
         facts.command_runs = !stage.value("includecmd").empty();
@@ -159,11 +185,11 @@ private:
         if (runs(stage, "setup")) plan.setup = *stage.section("setup");
         const bool latest = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
         const std::optional<int64_t> clamp = latest ? facts.time : std::nullopt;
-        plan.files_of_stages = [&](int root) { files_of_stages(stage, *directory_target(root), clamp); };
-        plan.files_of_host = [&](int root) { files_of_host(stage, *directory_target(root), clamp); };
-        // What %setup reads of the host nobody knows.
-        const std::string key = plan.setup || base.recipe || options_.update ? "" : key_of_changes(stage, base, post);
-        ChangesCache cache(key.empty() ? "" : options_.reuse_root, key, options_.reuse_days);
+        plan.files_of_stages = [&](int root) { files_.of_stages(stage, *directory_target(root), std::nullopt); };
+        plan.files_of_host = [&](int root) { files_.of_host(stage, *directory_target(root), std::nullopt); };
+        const auto inputs = inputs_of_changes(context(stage), base, post);
+        const StageResults results_kept(inputs ? options_.reuse_root : "", origin_of(context(stage)), options_.reuse_days);
+        ChangesCache cache(results_kept, inputs.value_or(StageInputs()));
         ScriptResults results;
         std::unique_ptr<BuildSession> session;
         std::unique_ptr<singularity::Stream> tar;
@@ -171,7 +197,7 @@ private:
         // What could not be recorded then may be recorded now.
         if (kept && kept->results.owners_unknown && no_seccomp_notification().empty()) kept.reset();
         if (kept) {
-            log::info("Reusing %post of " + shown_age(kept->age) + " ago (--no-cache runs it again)");
+            log::info("Reusing " + shown_changes(base, post) + " of " + shown_age(kept->age) + " ago (--no-cache runs it again)");
             results = std::move(kept->results);
             tar = std::move(kept->tar);
         } else {
@@ -203,29 +229,14 @@ private:
         writer.finish(tree);
     }
 
+    static std::string shown_changes(const RecipeBase& base, const std::optional<definition::Section>& post) {
+        return base.recipe ? post ? "the base and %post" : "the base" : "%post";
+    }
+
     static std::string no_owners_text(const ScriptResults& results) {
         return "every file that %post made belongs to root in the image, and programs that change owners may have failed: this user has no subordinate ids "
                "(an administrator gives them: singularity config fakeroot --add USER)" +
                (results.owners_missing.empty() ? std::string() : ", and " + results.owners_missing);
-    }
-
-    // Everything of the definition that the changes depend on.
-    std::string key_of_changes(const Stage& stage, const RecipeBase& base, const std::optional<definition::Section>& post) {
-        if (options_.reuse_root.empty() || !post) return {};
-        std::string key = "changes 1\n" + options_.convert.version + "\n" + base.identity + "\n" + base.arch + "\n" + std::to_string(geteuid()) + "\n";
-        if (base.image && !base.is_new && !base.spool) {
-            struct stat st {};
-            stat(base.image->path().c_str(), &st);
-            if (S_ISDIR(st.st_mode)) return {};  // nobody knows whether a directory changed
-            key += std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec) + " " + std::to_string(st.st_ino) + "\n";
-        }
-        for (const auto& word : script_command(definition_.source, *post, "script")) key += word + '\0';
-        key += post->body();
-        FilesDigest files;
-        files_of_stages(stage, files, std::nullopt);
-        files_of_host(stage, files, std::nullopt);
-        for (const definition::App& app : stage.apps) key += "app " + app.name + "\n";
-        return "changes-" + sha256_hex(key + files.text());
     }
 
     Tree changed_tree(singularity::Stream& tar, RecipeBase& base, ImageWriter& writer, std::optional<int64_t> clamp, const ScriptResults& results) {
@@ -254,7 +265,7 @@ private:
             log::warning("the tree cannot be kept: " + why.message());
             return e;
         }
-        return Error(e.code(), e.message(), e.hint() + "\n         The tree is kept: singularity shell --writable " + place + "/rootfs");
+        return Error(e.code(), e.message(), e.hint() + "\n         The tree is kept: singularity shell --writable --no-home " + place + "/rootfs");
     }
 
     // In the finished image, before anybody sees it.
@@ -267,34 +278,12 @@ private:
         throw definition_.source.error(stage.section("test")->at, "%test " + how + ", so no image is made", "--notest builds it without the test.");
     }
 
-    void files_of_stages(const Stage& stage, FilesTarget& to, std::optional<int64_t> clamp) {
-        FilesRules rules;
-        rules.clamp = clamp;
-        rules.keep_links = true;
-        for (const definition::Files& files : stage.files) {
-            if (files.stage.empty() || !options_.sections.has("files")) continue;
-            const auto root = finished_.at(files.stage).image->root();
-            copy_files(definition_.source, files.pairs, *stage_files(root, files.stage), to, rules, call_);
-        }
-    }
-
-    void files_of_host(const Stage& stage, FilesTarget& to, std::optional<int64_t> clamp) {
-        FilesRules rules;
-        rules.clamp = clamp;
-        for (const definition::Files& files : stage.files)
-            if (files.stage.empty() && options_.sections.has("files")) copy_files(definition_.source, files.pairs, *host_files(options_.directory), to, rules, call_);
-        for (const definition::App& app : stage.apps) {
-            rules.top = "/scif/apps/" + app.name;
-            copy_files(definition_.source, app.files, *host_files(options_.directory), to, rules, call_);
-        }
-    }
-
     void add_files(const Stage& stage, Tree& tree, ImageWriter& writer, std::optional<int64_t> time) {
         const auto to = tree_target(tree, writer);
         for (const definition::App& app : stage.apps)
             for (const std::string& directory : app_directories(app.name)) to->directory("/" + directory, 0755, time.value_or(0));
-        files_of_stages(stage, *to, time);
-        files_of_host(stage, *to, time);
+        files_.of_stages(stage, *to, time);
+        files_.of_host(stage, *to, time);
     }
 
     // The owner may read and write everything, so that the image can be removed and copied.
@@ -318,7 +307,7 @@ private:
     const FormatEntry& format_;
     RecipeOptions options_;
     const sg_call* call_;
-    std::map<std::string, Finished> finished_;
+    StageFiles files_;
 };
 
 }  // namespace

@@ -21,10 +21,15 @@ struct RecipeOptions {
     bool run_tests = true;         // not with --notest
     bool keep_on_failure = false;  // what %post made until it failed is kept as a directory
     bool update = false;           // the base is the directory `target`
-    std::string reuse_root;        // the cache in which changes of %post are kept; "" = none
+    std::string reuse_root;        // the cache in which results of stages are kept; "" = none
     int64_t reuse_days = 7;        // older ones are not used
     std::string prefix, plugin_directory;  // of the installation
 };
+
+// What build_definition would do, and why: what it would reuse, what it would run and which input changed. Nothing is made,
+// fetched or run. Text for people.
+std::string explain_definition(PluginHost& plugins, const definition::Definition& definition, const std::string& target,
+                               const FormatEntry& format, const RecipeOptions& options, const sg_call* call);
 
 // Nothing is visible at `target` before it is whole. Throws, besides what sources and formats throw, errors that name the
 // line of the definition.

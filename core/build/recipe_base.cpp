@@ -127,6 +127,12 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
     const bool remote = plugins.index().find(CapabilityKind::bootstrap, base.request.scheme)->remote;
     // What comes over a network is kept in the cache, as for `run`.
     const auto take_cached = [&] {
+        if (wish.at_hand) {
+            const auto cached = find_cached(plugins, base.request, call);
+            if (cached) return take_kept(base, plugins, *cached, call);
+            base.absent = true;
+            return;
+        }
         const RunnableImage made = cached_image(plugins, base.request, base.request.scheme + ":" + base.request.reference, call);
         if (!converted_here(plugins, made.path, base.request, call))
             permit_at(text, stage, [&] { runtime::permit_image(plugins, {made.path, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
@@ -142,7 +148,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
     const std::string key = resolve_source(source, base.request, call).key;
     base.identity = key;
     if (const auto cached = find_cached(plugins, base.request, call)) {
-        log::info("Using cached image");
+        if (!wish.at_hand) log::info("Using cached image");
         take_kept(base, plugins, *cached, call);
         return base;
     }
@@ -154,7 +160,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
                 take_cached();
                 break;
             }
-            log::plain("Getting image source signatures");
+            if (!wish.at_hand) log::plain("Getting image source signatures");
             base.is_new = true;
             base.layers = base.source->layers({nullptr, false, wish.temporary, 1}, false);
             base.config = parse_image_config(base.layers->config);
@@ -166,6 +172,10 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
             take_image(base, plugins.open_image(base.source->path()), call);
             break;
         case SG_BLOB: {
+            if (wish.at_hand) {
+                base.absent = true;
+                break;
+            }
             base.spool = std::make_unique<Spool>(wish.temporary);
             const auto stream = base.source->blob();
             base.spool->add(*stream);
@@ -178,6 +188,8 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
         case SG_RECIPE:
             base.recipe = true;
             base.arch = base.request.arch;
+            base.identity = base.request.scheme + " " + base.request.reference;
+            for (const auto& [name, value] : base.request.options) base.identity += "\n" + name + "=" + value;
             break;
         case SG_EMPTY:
             base.empty = true;

@@ -28,7 +28,7 @@ private:
     bool kept_ = false;
 };
 
-// Exactly one of `layers`, `image`, `recipe` and `empty` counts.
+// Exactly one of `layers`, `image`, `recipe`, `empty` and `absent` counts.
 struct RecipeBase {
     SourceRequest request;
     std::unique_ptr<OpenedSource> source;
@@ -36,6 +36,7 @@ struct RecipeBase {
     std::optional<Layers> layers;
     std::unique_ptr<OpenedImage> image;
     bool recipe = false, empty = false;
+    bool absent = false;  // of a BaseWish that makes nothing: it would have to be fetched or converted first
 
     std::optional<ImageConfig> config;  // of an OCI image
     std::string kept_config;            // what an `image` that is not new has recorded of the image that it was made from
@@ -47,6 +48,7 @@ struct BaseWish {
     std::string directory, arch, temporary;  // where the user stands; --arch; --tmpdir
     Pairs options;                           // options of plugins on the command line
     bool as_image = false;                   // layers are of no use: it is to be mounted
+    bool at_hand = false;                    // nothing is to be fetched or converted for it
 };
 
 // The request that a header makes. Throws with the place for a source that nobody provides.

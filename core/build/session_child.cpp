@@ -23,7 +23,9 @@
 #include "build/files_copy.hpp"
 #include "build/id_maps.hpp"
 #include "build/inside.hpp"
+#include "build/space.hpp"
 #include "metadata/image_files.hpp"
+#include "ownership/filter.hpp"
 #include "ownership/supervisor.hpp"
 #include "rootfs/copy.hpp"
 #include "rootfs/overlay_tar.hpp"
@@ -146,7 +148,7 @@ private:
             return;
         }
         if (plan_.base.image) base_owners_ = owners_of(plan_.base.image->root());
-        owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); });
+        owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); }, rootfs_);
     }
 
     static ownership::BaseOwners owners_of(const singularity::ForeignRoot& root) {
@@ -246,6 +248,7 @@ private:
         what.time = INT64_MIN;
         const sg_pair none[] = {{nullptr, nullptr}};
         what.options = none;
+        expect_space("the unpacked base", unpacked_bytes(plan_.base.image->root()), plan_.work, "--tmpdir names another directory");
         ImageWriter writer = ImageWriter::create(*format.table, what, call_);
         Tree tree = copy_root(plan_.base.image->root(), writer, MergeLimits{}, call_);
         writer.finish(tree);
@@ -321,6 +324,12 @@ private:
                 setenv((std::string(prefix) + "ENVIRONMENT").c_str(), (rootfs_ + "/" + environment_path).c_str(), 1);
             }
             if (chdir(plan_.directory.c_str()) != 0) _exit(127);
+            if (owners_) try {
+                    ownership::ask_supervisor(plan_.work);
+                } catch (const Error& e) {
+                    log::error(e.message());
+                    _exit(127);
+                }
             std::vector<char*> argv;
             for (const auto& w : words) argv.push_back(const_cast<char*>(w.c_str()));
             argv.push_back(nullptr);

@@ -13,6 +13,7 @@
 #include "build/recipe.hpp"
 #include "lookup/source_request.hpp"
 #include "cli/events.hpp"
+#include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "definition/checks.hpp"
 #include "lookup/source_uri.hpp"
@@ -24,7 +25,7 @@ namespace {
 struct Options {
     std::string target, source, arch, argument_file;
     std::vector<std::string> arguments, sections;
-    bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false, encrypt = false;
+    bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false, explain = false, encrypt = false;
 };
 
 // A regular file that no format takes for an image is a definition.
@@ -82,19 +83,25 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
     how.prefix = session.installation.prefix;
     how.plugin_directory = session.installation.plugin_dir;
     if (o.update && !format.directory) throw Error(Code::usage, "--update changes a directory: add --sandbox");
+    if (o.explain) return print(explain_definition(session.plugins, d, o.target, format, how, &call));
     if (!o.update) allow_overwrite(o.target, format.directory, o.force);
     warn_of(d, arguments);
     build_definition(session.plugins, d, o.target, format, how, &call);
 }
 
-int run(const Options& o, Session& session) {
+// The guide's words for what a source does not give (seed-behaviour, row B9).
+Error in_the_guides_words(const Error& e) { return e.message().starts_with("conveyor failed to get") ? e.within("While performing build") : e; }
+
+int run(const Options& o, Session& session) try {
     EventProgress events;
     const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
     const FormatEntry format =
         session.format.empty() ? session.plugins.default_format() : session.plugins.format(session.format);
     if (is_definition(o.source, session)) {
         from_definition(o, session, format, call);
+        if (o.explain) return 0;
     } else {
+        if (o.explain) throw Error(Code::usage, "--explain is for definition files, and " + o.source + " is none");
         if (!o.arguments.empty() || !o.argument_file.empty()) throw Error(Code::usage, "build arguments are for definition files, and " + o.source + " is none");
         const SourceRequest request = source_request(session.plugins, o.source, o.arch, session.plugin_options());
         allow_overwrite(o.target, format.directory, o.force);
@@ -105,6 +112,8 @@ int run(const Options& o, Session& session) {
     log::info("Build complete: " + o.target);
     if (session.json) EventProgress::done(o.target);
     return 0;
+} catch (const Error& e) {
+    throw in_the_guides_words(e);
 }
 
 Action declare(Arguments& arguments) {
@@ -121,12 +130,14 @@ Action declare(Arguments& arguments) {
     arguments.flag("-T,--notest", o->no_test, "Do not run %test").variable("NOTEST");
     arguments.flag("-u,--update", o->update, "Run the sections in the directory TARGET that is there already").variable("UPDATE");
     arguments.flag("--no-cache", o->no_cache, "Run %post again, whatever an equal build made").variable("NO_CACHE");
+    arguments.flag("--explain", o->explain, "Tell what would be reused and what would run, and why; make nothing");
     arguments.flag("--keep-on-failure", o->keep, "Keep what was made when %setup or %post fails").variable("KEEP_ON_FAILURE");
     arguments.flag("-e,--encrypt", o->encrypt, "Encrypt the image, with a passphrase or for an RSA key").variable("ENCRYPT");
     arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA public key (PEM) to encrypt for").shown_as("FILE").sets_key("encryption.pem_path");
     arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for a passphrase to encrypt with").sets_key("encryption.ask");
     arguments.add(Argument::Kind::text, "--compress", nullptr, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz").sets_key("build.compress");
     arguments.add(Argument::Kind::integer, "--processors", nullptr, "Threads to use").sets_key("build.threads");
+    arguments.add(Argument::Kind::text, "--tmpdir", nullptr, "Directory for what is written on the way; else TMPDIR").shown_as("DIRECTORY").sets_key("tmpdir");
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.examples({"singularity build lolcow.sif lolcow.def", "singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});

@@ -121,6 +121,7 @@ Action declare(Arguments& arguments) {
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");
     arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.add(Argument::Kind::text, "--tmpdir", nullptr, "Directory for what is written on the way; else TMPDIR").shown_as("DIRECTORY").sets_key("tmpdir");
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");

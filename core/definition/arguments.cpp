@@ -83,7 +83,7 @@ Values parse_argument_lines(const Text& text, const std::vector<Line>& lines) {
 }
 
 std::vector<Line> substituted(const Text& text, const std::vector<Line>& lines, const Values& given, const Values& defaults,
-                              std::set<std::string>& used) {
+                              Values& used) {
     std::vector<Line> out;
     for (const Line& line : lines) {
         const auto content = trimmed(line.text);
@@ -94,10 +94,13 @@ std::vector<Line> substituted(const Text& text, const std::vector<Line>& lines, 
         const auto look_up = [&](std::string_view name, size_t at) -> std::string {
             const std::string key(name);
             if (const auto it = given.find(key); it != given.end()) {
-                used.insert(key);
+                used[key] = it->second;
                 return it->second;
             }
-            if (const auto it = defaults.find(key); it != defaults.end()) return it->second;
+            if (const auto it = defaults.find(key); it != defaults.end()) {
+                used[key] = it->second;
+                return it->second;
+            }
             std::vector<std::string_view> known;
             for (const auto& [k, v] : given) known.push_back(k);
             for (const auto& [k, v] : defaults) known.push_back(k);

@@ -1,7 +1,6 @@
 // `{{ NAME }}` in a definition, `%arguments`, --build-arg and --build-arg-file (image-metadata fact sheet, section 7).
 #pragma once
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,9 +16,9 @@ std::pair<std::string, std::string> parse_build_argument(const std::string& give
 Values parse_argument_lines(const Text& text, const std::vector<Line>& lines);
 
 // The lines with each placeholder replaced; lines that are comments stay as they are. Values of `given` come before
-// those of `defaults`; a value may itself hold placeholders, one level deep. What was used of `given` goes into `used`.
+// those of `defaults`; a value may itself hold placeholders, one level deep. What was used goes into `used`.
 // Throws with the place for a name that neither has.
 std::vector<Line> substituted(const Text& text, const std::vector<Line>& lines, const Values& given, const Values& defaults,
-                              std::set<std::string>& used);
+                              Values& used);
 
 }  // namespace sg::definition

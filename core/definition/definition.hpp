@@ -63,6 +63,7 @@ struct Stage {
     std::vector<Label> labels;
     std::vector<App> apps;  // in the order in which they are first named
     std::string text;       // after substitution
+    std::map<std::string, std::string> arguments;  // what was substituted
 
     const Section* section(std::string_view name) const;
     const Key* key(std::string_view name) const;  // the last of that name

@@ -346,7 +346,10 @@ Definition parse(const Text& text, const Grammar& grammar, const Arguments& argu
     std::set<std::string> used;
     for (const auto& lines : split_stages(text)) {
         const auto values = default_values(text, lines);
-        d.stages.push_back(StageParser(text, grammar, d.findings).parse(substituted(text, lines, arguments.given, values, used)));
+        Values substitutes;
+        d.stages.push_back(StageParser(text, grammar, d.findings).parse(substituted(text, lines, arguments.given, values, substitutes)));
+        for (const auto& [name, value] : substitutes) used.insert(name);
+        d.stages.back().arguments = std::move(substitutes);
     }
     check_stages(d);
     check_used(d, arguments, used);

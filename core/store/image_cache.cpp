@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -49,11 +50,24 @@ std::string stamp_text(const struct stat& st) {
            " " + std::to_string(st.st_ino) + "\n";
 }
 
-std::string read_small(const std::string& path) {
+constexpr size_t most_note = 4 << 20;
+
+std::string read_beginning(const std::string& path, size_t most) {
     UniqueFd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    char buffer[256];
-    const ssize_t n = fd ? read(fd.get(), buffer, sizeof buffer) : -1;
-    return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : std::string();
+    std::string out;
+    char buffer[4096];
+    while (fd && out.size() < most) {
+        const ssize_t n = read(fd.get(), buffer, std::min(sizeof buffer, most - out.size()));
+        if (n <= 0) break;
+        out.append(buffer, static_cast<size_t>(n));
+    }
+    return out;
+}
+
+// The line that tells whether an entry is as it was stored; a note stands below it.
+std::string read_stamp(const std::string& path) {
+    const std::string text = read_beginning(path, 256);
+    return text.substr(0, text.find('\n') + 1);
 }
 
 }  // namespace
@@ -74,7 +88,7 @@ std::optional<std::string> ImageCache::find_in(const std::string& root, const st
     const std::string path = directory_of(root + "/" + area, key) + "/" + name;
     struct stat st;
     if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
-    const std::string stamp = read_small(stamp_path(path)), now = stamp_text(st);
+    const std::string stamp = read_stamp(stamp_path(path)), now = stamp_text(st);
     const auto without_inode = [](const std::string& s) { return s.substr(0, s.rfind(' ')); };
     if (same_inode ? stamp != now : without_inode(stamp) != without_inode(now)) {
         log::verbose("the cached image " + path + " is not as it was stored, it is not used");
@@ -100,14 +114,20 @@ std::string ImageCache::place(const std::string& area, const std::string& key, c
 
 bool ImageCache::as_stored(const std::string& path) const {
     struct stat st;
-    return lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && read_small(stamp_path(path)) == stamp_text(st);
+    return lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && read_stamp(stamp_path(path)) == stamp_text(st);
 }
 
-void ImageCache::stored(const std::string& path) const {
+std::string ImageCache::note_of(const std::string& path) const {
+    if (!as_stored(path)) return {};
+    const std::string text = read_beginning(stamp_path(path), most_note);
+    return text.substr(text.find('\n') + 1);
+}
+
+void ImageCache::stored(const std::string& path, const std::string& note) const {
     struct stat st;
     if (lstat(path.c_str(), &st) != 0) throw_errno("cannot look at", path);
     OutputFile stamp(stamp_path(path));
-    const std::string text = stamp_text(st);
+    const std::string text = stamp_text(st) + note;
     if (write(stamp.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", stamp.target());
     fchmod(stamp.fd(), 0600);
     stamp.commit();

@@ -22,7 +22,10 @@ public:
     bool present(const std::string& area, const std::string& key, const std::string& name) const;
     // Where a new entry goes; makes its directories (0700). Write it through OutputFile, then call `stored`.
     std::string place(const std::string& area, const std::string& key, const std::string& name) const;
-    void stored(const std::string& path) const;
+    // `note` is kept beside it, for whoever made it.
+    void stored(const std::string& path, const std::string& note = {}) const;
+    // What was said of an entry when it was stored; "" when it is not as it was.
+    std::string note_of(const std::string& path) const;
     // Whether an entry is as it was stored.
     bool as_stored(const std::string& path) const;
 

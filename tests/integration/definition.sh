@@ -174,6 +174,57 @@ setup"
     run me singularity build --force r.sif r.def
     expect_out RAN
     echo data >file.txt
+    check "--explain tells what would run and which input changed, and makes nothing"
+    printf 'Bootstrap: oci\nFrom: %s\nStage: tools\n%%arguments\n    LEVEL=1\n%%post\n    echo TOOLS RAN\n    echo {{ LEVEL }} >/opt/tool\n%%environment\n    export TOOLS=yes\n\nBootstrap: oci\nFrom: %s\n%%files from tools\n    /opt/tool\n%%files\n    file.txt\n%%post\n    echo LAST RAN\n%%runscript\n    echo one\n' "$BASE" "$BASE" >e.def
+    run me singularity build --explain e.sif e.def
+    expect_rc 0
+    expect_out "^stage 'tools'$"
+    expect_out '^    all of it is made again: no earlier build of it is kept$'
+    expect_absent e.sif
+    run me singularity build e.sif e.def
+    expect_rc 0
+    expect_out 'TOOLS RAN'
+    run me singularity build --explain e.sif e.def
+    expect_out '^    all of it is reused, from [0-9]+ (second|minute)s? ago$'
+    expect_out '^    %post     is reused, from [0-9]+ (second|minute)s? ago$'
+    expect_out '^    SIF       is written to e.sif$'
+    sed -i 's/echo one/echo two/' e.def
+    run me singularity build --force e.sif e.def
+    expect_rc 0
+    refuse_out RAN
+    expect_err "Reusing stage 'tools' of [0-9]+ (second|minute)s? ago \(--no-cache builds it again\)"
+    expect_err 'Reusing %post of [0-9]+ (second|minute)s? ago'
+    run me singularity run e.sif
+    expect_out '^two$'
+    run me singularity exec e.sif cat /opt/tool
+    expect_equal "$OUT" 1
+    echo other >file.txt
+    run me singularity build --explain e.sif e.def
+    expect_out '^    %post     runs: %files file.txt changed since the build of [0-9]+ (second|minute)s? ago$'
+    run me singularity build --force e.sif e.def
+    refuse_out 'TOOLS RAN'
+    expect_out 'LAST RAN'
+    run me singularity build --explain --build-arg LEVEL=2 e.sif e.def
+    expect_out '^    all of it is made again: build argument LEVEL changed, %post changed since'
+    expect_out "^    %post     runs, unless the files of stage 'tools' turn out the same$"
+    sed -i 's/TOOLS=yes/TOOLS=no/' e.def
+    run me singularity build --explain e.sif e.def
+    expect_out '^    all of it is made again: %environment changed since'
+    expect_out '^    %post     is reused, from [0-9]+ (second|minute)s? ago$'
+    run me singularity build --force e.sif e.def
+    refuse_out RAN
+    run me singularity build --explain --no-cache e.sif e.def
+    expect_out '^    %post     runs: nothing is reused \(--no-cache'
+    run me singularity --set build.reuse_days=0 build --explain e.sif e.def
+    expect_rc 0
+    refuse_out 'is reused, from'
+    run me singularity build --explain e.sif s.sif
+    expect_rc 1
+    expect_err '\-\-explain is for definition files'
+    run me singularity cache list -v -T build
+    expect_out '^stage\.image .* build$'
+    expect_out '^changes .* build$'
+    echo data >file.txt
     check "a sandbox is made the same way"
     run me singularity build --sandbox s.dir s.def
     expect_rc 0
@@ -190,7 +241,7 @@ setup"
     check "--keep-on-failure keeps the tree"
     run me singularity build --keep-on-failure f.sif f.def
     expect_failure
-    kept=$(sed -n 's/.*The tree is kept: singularity shell --writable //p' <<<"$ERR")
+    kept=$(sed -n 's/.*The tree is kept: singularity shell --writable --no-home //p' <<<"$ERR")
     [ -d "$kept/etc" ] || fail "nothing is kept at '$kept'"
     [ -z "$kept" ] || rm -rf "${kept%/rootfs}"
     check "a failing test makes no image"

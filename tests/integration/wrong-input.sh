@@ -29,7 +29,7 @@ layouts() {
     refused '\.wh\.' me singularity build x.sif "oci:$IMAGES/bad-wh-alone.oci"
     refused 'limit|truncated|ends' me singularity build x.sif "oci:$IMAGES/bad-huge.oci"
     check "two images and no reference: the guide's words"
-    refused 'more than one image in oci, choose an image' me singularity build x.sif "oci:$IMAGES/two.oci"
+    refused '^FATAL:   While performing build: conveyor failed to get: more than one image in oci, choose an image' me singularity build x.sif "oci:$IMAGES/two.oci"
     refused 'more than one image in oci, choose an image' me singularity build x.sif "oci-archive:$IMAGES/two.oci.tar"
     refused 'expected 1 item, got 2|more than one image' me singularity build x.sif "docker-archive:$IMAGES/save-two.tar"
     check "a reference that is not there is named"

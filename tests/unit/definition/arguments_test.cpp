@@ -70,3 +70,9 @@ BOOST_AUTO_TEST_CASE(wrong_arguments_are_refused_without_showing_a_value) {
     BOOST_TEST(parse_build_argument("A=b=c ").second == "b=c ");
     BOOST_TEST(has(failure(head + "%arguments\nA\n"), "x.def:4:1: an argument is not of the form NAME=VALUE"));
 }
+
+BOOST_AUTO_TEST_CASE(a_stage_knows_what_was_substituted_in_it) {
+    const auto d = parsed(head + "Stage: a\n%arguments\nA=1\nB=2\n%post\n{{ A }}\n" + head + "%post\n{{ C }}\n", {{{"C", "3"}}});
+    BOOST_TEST((d.stages[0].arguments == Values{{"A", "1"}}));
+    BOOST_TEST((d.stages[1].arguments == Values{{"C", "3"}}));
+}

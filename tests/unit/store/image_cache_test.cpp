@@ -82,3 +82,15 @@ BOOST_AUTO_TEST_CASE(a_key_that_is_no_digest_is_hashed) {
     const std::string at = c.cache.place("area", "../../etc", "x");
     BOOST_CHECK_EQUAL(at.find(".."), std::string::npos);
 }
+
+BOOST_AUTO_TEST_CASE(a_note_is_kept_beside_an_entry_as_long_as_that_is_as_it_was) {
+    Cache c;
+    const std::string at = c.store("image");
+    BOOST_CHECK_EQUAL(c.cache.note_of(at), "");
+    const std::string note = "of a\n" + std::string(10000, 'x') + "\n";
+    c.cache.stored(at, note);
+    BOOST_CHECK_EQUAL(c.cache.note_of(at), note);
+    BOOST_CHECK(c.cache.find("area", kKey, "x_1.img") == at);
+    std::ofstream(at, std::ios::app) << "more";
+    BOOST_CHECK_EQUAL(c.cache.note_of(at), "");
+}
