@@ -5,25 +5,15 @@ need_root
 need_tool apt-get dpkg newuidmap unsquashfs dpkg-scanpackages
 user_namespaces || skip "needs user namespaces"
 [ $FUSE_FOR_USERS = yes ] || skip "needs FUSE for users"
-PACKAGES="iputils-ping cron at dbus openssh-client uuid-runtime sudo tcpdump"
-
-# The base and the packages are made of what this machine has, once for all runs.
-BASE=$SG_STAGE/debian
-if ! [ -e "$BASE/done" ]; then
-    rm -rf "$BASE" && mkdir -p "$BASE/packages/partial"
-    python3 "$SUPPORT/debian-tree.py" "$BASE/tree" >/dev/null || skip "this is no Debian"
-    # shellcheck disable=SC2086
-    apt-get -o "Dir::State::status=$BASE/tree/var/lib/dpkg/status" -o "Dir::Cache::archives=$BASE/packages/" -o APT::Sandbox::User=root \
-        -y -qq --no-install-recommends --download-only install $PACKAGES >/dev/null || skip "the packages cannot be had here"
-    rm -rf "$BASE/packages/partial" "$BASE/packages/lock"
-    (cd "$BASE/packages" && dpkg-scanpackages -m . >Packages 2>/dev/null)
-    echo "deb [trusted=yes] file:/packages ./" >"$BASE/tree/etc/apt/sources.list"
-    ok singularity build "$BASE/base.sif" "$BASE/tree"
-    chmod -R a+rX "$BASE/base.sif" "$BASE/packages"
-    chmod 755 "$BASE"
-    rm -rf "$BASE/tree"
-    touch "$BASE/done"
+PACKAGES="iputils-ping cron at dbus openssh-client uuid-runtime sudo tcpdump" BASE=$SG_STAGE/debian
+if [ "${SG_LONG:-}" = 1 ]; then # 30 of them
+    PACKAGES="$PACKAGES bc bsdextrautils dnsutils file figlet jq less lsof man-db nano netcat-openbsd patch procps psmisc rsync socat sqlite3 strace tree unzip wget whois"
+    BASE=$SG_STAGE/debian-30
+    LIMIT=600
 fi
+
+# shellcheck disable=SC2086
+why=$("$SUPPORT/debian-base.sh" "$BASE" $PACKAGES) || skip "${why:-the base cannot be made}"
 
 # A static program that gives a file away by numbers: nothing can be loaded into it.
 cp "$(command -v busybox)" busybox
@@ -78,7 +68,7 @@ subordinate() { # FILE
     umount /etc/subuid /etc/subgid 2>/dev/null
     mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid
 }
-LIMIT=200
+[ "${SG_LONG:-}" = 1 ] || LIMIT=200
 mkdir -m 777 out
 listing() { # NAME: of out/NAME.sif
     local offset
