@@ -169,6 +169,32 @@ SINGULARITY_CACHEDIR=$T/small ok singularity build -F two.1.sif oci:images/two
 expect_same_file two.sif two.1.sif
 umount "$T/small/cache"
 
+check "garbage in the cache, planted links and files in the place of directories cost no image"
+rm -rf "$C" && mkdir -p "$C" outside
+for d in segment records leases tmp oci-tmp; do
+    mkdir "$C/$d"
+    head -c 3000 /dev/urandom >"$C/$d/garbage"
+    head -c 90 /dev/urandom >"$C/$d/$(printf 'a%.0s' {1..64})"
+done
+ok singularity build -F two.1.sif oci:images/two
+expect_same_file two.sif two.1.sif
+expect_equal "$(segments | grep -c /segment/[0-9a-f]*/)" 2
+ok singularity cache list -v
+ok singularity cache clean -f --max-size 1K
+for plant in 'ln -s $PWD/outside' 'cp /etc/hostname' 'mkfifo'; do
+    rm -rf "$C/segment"
+    eval "$plant \"$C/segment\""
+    ok singularity build -F two.1.sif oci:images/two
+    expect_same_file two.sif two.1.sif
+    expect_equal "$(find outside -mindepth 1)" ""
+done
+rm -rf "$C" && echo no directory >"$C"
+ok singularity build -F two.1.sif oci:images/two
+expect_same_file two.sif two.1.sif
+run singularity exec oci:images/two true
+expect_err 'WARNING: nothing is cached'
+rm "$C"
+
 check "an encrypted image leaves none"
 if knows build --encrypt; then
     SINGULARITY_ENCRYPTION_PASSPHRASE=secret run singularity build -F --encrypt secret.sif oci:images/one
