@@ -1,8 +1,11 @@
 #include "cli/arguments.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "base/nearest.hpp"
@@ -247,6 +250,11 @@ void Arguments::place_words(std::vector<std::string> words) {
 // ---- Variables and keys -----------------------------------------------------------------------------
 
 void Arguments::take_variables() {
+    // Most environments have none of ours, and there are a hundred names to ask for.
+    const auto ours = [](const char* variable) { return std::strncmp(variable, "SINGULARITY_", 12) == 0 || std::strncmp(variable, "APPTAINER_", 10) == 0; };
+    char** variable = environ;
+    while (variable && *variable && !ours(*variable)) ++variable;
+    if (!variable || !*variable) return;
     for (auto& a : all_) {
         if (a.variables_.empty() || (!a.values_.empty() && !a.append_)) continue;
         any_part(a.variables_, [&](std::string_view name) {

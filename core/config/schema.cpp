@@ -94,6 +94,8 @@ const std::vector<model::Key>& core_schema() {
         boolean("mount.tmp", true, "Mount the host's /tmp and /var/tmp."),
         boolean("mount.hostfs", false, "Mount every file system of the host."),
         integer("mount.linger", 5, "Seconds that the file system server of an image, which all containers of a user share, waits for another container after the last one has ended; 0: each container has its own."),
+        text("mount.reader", "auto", "What reads images where the kernel could: the kernel, or the file system server that users have (fuse); auto: the kernel.", {},
+             {"auto", "kernel", "fuse"}),
         boolean("mount.slave", true, "Mounts made on the host later appear in running containers."),
 
         list("bind.paths", {"/etc/localtime", "/etc/hosts"}, "SOURCE[:TARGET] mounted in each container when it exists."),

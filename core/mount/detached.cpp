@@ -63,7 +63,7 @@ UniqueFd above_standard(UniqueFd fd) {
 }
 
 // The life of the server's process.
-void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int device, int leash) {
+void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int device, int leash, OneCpu* together) {
     try {
         enter_background({device, leash});
         // Blocks of images come and go: keep their memory instead of mapping it anew each time.
@@ -78,6 +78,10 @@ void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int
         while (n < 0 && errno == EINTR);
         if (n == 1) {
             // The leash stays open: its end tells who holds the other side that this process has ended.
+            if (together) {
+                server.serve_until(leash);
+                together->release();
+            }
             server.serve();
             _exit(0);  // at once: nobody waits for threads, caches and their memory to be taken down in order
         }
@@ -89,7 +93,7 @@ void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int
 }  // namespace
 
 std::unique_ptr<DetachedServer> DetachedServer::prepare(const sg_root_v1* table, sg_root* root,
-                                                        const sg_mount_view& view) {
+                                                        const sg_mount_view& view, OneCpu* together) {
     UniqueFd device(open(device_path, O_RDWR | O_CLOEXEC));
     if (!device) device_error(errno);
     device = above_standard(std::move(device));
@@ -98,7 +102,7 @@ std::unique_ptr<DetachedServer> DetachedServer::prepare(const sg_root_v1* table,
     const UniqueFd theirs = above_standard(UniqueFd(pair[1]));
     UniqueFd ours(pair[0]);
 
-    if (const int error = start_in_background([&] { live(table, root, view, device.get(), theirs.get()); }))
+    if (const int error = start_in_background([&] { live(table, root, view, device.get(), theirs.get(), together); }))
         throw system_error(error, "cannot start the file system server", "");
     return std::unique_ptr<DetachedServer>(new DetachedServer(std::move(device), std::move(ours)));
 }
@@ -121,5 +125,7 @@ UniqueFd DetachedServer::attach(const char* target) {
     }
     return std::move(leash_);
 }
+
+void DetachedServer::let_go(int leash) noexcept { [[maybe_unused]] const ssize_t sent = send(leash, "g", 1, MSG_NOSIGNAL); }
 
 }  // namespace sg

@@ -91,13 +91,16 @@ private:
     void prepare() {
         enter_user_namespace();
         enter_background({task_.socket.get()});
-        auto server = DetachedServer::prepare(task_.table, task_.root, task_.view);
+        OneCpu together;
+        auto server = DetachedServer::prepare(task_.table, task_.root, task_.view, &together);
         if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
             throw_errno("cannot create a mount namespace", "");
         server_ = server->attach(task_.rendezvous.path().c_str());
         user_namespace_ = UniqueFd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
-        warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
+        const WarmUp warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
         look_up_places();
+        DetachedServer::let_go(server_.get());
+        warm_up.read_ahead();
         most_users_ = room_for_users();
     }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,6 +63,20 @@ struct Server::Request {
         reply(sizeof value);
     }
 
+    // From the image's own pages; false: they are not uncompressed there.
+    bool reply_from(const View& view, uint64_t id, uint64_t offset, uint64_t capacity) {
+        iovec parts[1 + StoredBytes::most_pieces];
+        const size_t count = view.pieces(id, offset, capacity, std::span<iovec, StoredBytes::most_pieces>(parts + 1, StoredBytes::most_pieces));
+        if (count == 0) return false;
+        auto& h = buffer.header();
+        h = {static_cast<uint32_t>(sizeof h), 0, header().unique};
+        for (size_t i = 1; i <= count; ++i) h.len += static_cast<uint32_t>(parts[i].iov_len);
+        parts[0] = {&h, sizeof h};
+        // A fault (a truncated image, a bad disk) the kernel makes EIO for who reads.
+        [[maybe_unused]] const ssize_t sent = writev(transport, parts, static_cast<int>(1 + count));
+        return true;
+    }
+
 private:
     void send(int32_t error, size_t bytes) {
         auto& h = buffer.header();
@@ -74,7 +89,7 @@ private:
 };
 
 Server::Server(int transport, const View& view)
-    : transport_(transport), view_(view), neighbours_(transport, view), limit_(thread_limit()) {}
+    : transport_(transport), view_(view), neighbours_(transport, view) {}
 
 Server::~Server() {
     std::vector<std::thread> threads;
@@ -86,7 +101,27 @@ Server::~Server() {
     for (auto& t : threads) t.join();
 }
 
-void Server::serve() { answer(); }
+void Server::serve() {
+    limit_ = thread_limit();
+    answer();
+}
+
+void Server::serve_until(int other) {
+    Buffer buffer;
+    pollfd wait[] = {{transport_, POLLIN, 0}, {other, POLLIN, 0}};
+    for (;;) {
+        if (poll(wait, 2, -1) < 0) {
+            if (errno == EINTR) continue;
+            return;
+        }
+        if (wait[1].revents != 0) return;
+        const ssize_t n = ::read(transport_, buffer.request(), Buffer::request_size);
+        if (n < 0 && (errno == EINTR || errno == ENOENT || errno == EAGAIN)) continue;
+        if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return;
+        Request request{transport_, buffer, static_cast<size_t>(n)};
+        handle(request);
+    }
+}
 
 void Server::start_another() noexcept {
     const std::lock_guard lock(mutex_);
@@ -292,6 +327,7 @@ void Server::read(Request& request) {
     const auto* in = request.body<fuse_read_in>();
     if (!in) return request.fail(EINVAL);
     const uint64_t id = request.header().nodeid;
+    if (request.reply_from(view_, id, in->offset, std::min<uint64_t>(in->size, Buffer::payload_size))) return;
     uint64_t got = 0;
     const int error =
         view_.read(id, in->offset, request.out(), std::min<uint64_t>(in->size, Buffer::payload_size), got);

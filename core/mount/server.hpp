@@ -33,6 +33,9 @@ public:
     // aborted, or the other side of a socket closed. Other threads may still be in their last request.
     void serve();
 
+    // Answers in this thread alone until `other` (a descriptor) becomes readable or its other side is closed; serve() goes on.
+    void serve_until(int other);
+
 private:
     struct Request;
     void answer();  // one thread's loop
@@ -50,7 +53,7 @@ private:
     const View& view_;
     Neighbours neighbours_;
     std::atomic<bool> may_skip_open_{false}, may_skip_opendir_{false};  // what the kernel's INIT said
-    const unsigned limit_;                                              // of threads
+    unsigned limit_ = 1;                                                // of threads; set before there is a second
     std::atomic<unsigned> answering_{1};                                // threads there are, with the one in serve()
     std::atomic<unsigned> idle_{0};
     std::atomic<unsigned> sending_{0};  // threads that may wait for a page, see neighbours.hpp

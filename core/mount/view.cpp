@@ -49,7 +49,8 @@ View::View(const sg_root_v1* table, sg_root* root, const sg_mount_view& view)
       map_ids_(view.map_ids != 0),
       uid_(view.uid),
       gid_(view.gid),
-      places_(table, root, texts(view.places)) {
+      places_(table, root, texts(view.places)),
+      stored_(table, root) {
     sg_attr attr{};
     if (table_->stat(root_, root_node_, &attr, nullptr) == SG_OK) made_time_ = attr.mtime;
 }
@@ -238,6 +239,14 @@ int View::read(uint64_t id, uint64_t offset, void* out, uint64_t capacity, uint6
         if (offset < attr.size && got < attr.size - offset) return EIO;
     }
     return 0;
+}
+
+size_t View::pieces(uint64_t id, uint64_t offset, uint64_t capacity, std::span<iovec, StoredBytes::most_pieces> out) const noexcept {
+    uint64_t node;
+    sg_attr attr;
+    if (capacity < StoredBytes::least || !table_->stored || !image_node(id, node) || table_->stat(root_, node, &attr, nullptr) != SG_OK || offset >= attr.size)
+        return 0;
+    return stored_.pieces(node, offset, std::min(capacity, attr.size - offset), out);
 }
 
 int View::xattrs(uint64_t id, sg_visit_xattr visit, void* arg) const noexcept {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "mount/places.hpp"
+#include "mount/stored_bytes.hpp"
 
 namespace sg {
 
@@ -42,6 +43,8 @@ public:
     int link_target(uint64_t id, char* out, uint64_t capacity, uint64_t& length) const noexcept;
     // EIO too when the image gives fewer bytes than the file's size promises.
     int read(uint64_t id, uint64_t offset, void* out, uint64_t capacity, uint64_t& got) const noexcept;
+    // The same bytes, where they lie uncompressed: the number of pieces; 0: read() has them. See stored_bytes.hpp.
+    size_t pieces(uint64_t id, uint64_t offset, uint64_t capacity, std::span<iovec, StoredBytes::most_pieces> out) const noexcept;
     int xattrs(uint64_t id, sg_visit_xattr visit, void* arg) const noexcept;
     void totals(fuse_kstatfs& out) const noexcept;
 
@@ -65,6 +68,7 @@ private:
     uint32_t uid_, gid_;
     int64_t made_time_ = 0;  // made places have the time of the image's root
     Places places_;
+    mutable StoredBytes stored_;  // maps the image when it first can
 };
 
 }  // namespace sg

@@ -1,10 +1,21 @@
-// Reads ahead what every program of an image needs first, while its container is still being set up.
+// What nearly every container asks its image for first, asked for by whoever made the mount, so that it is in the kernel's caches:
+// the names of the root, users and groups, the environment's scripts, the shell, its loader and the C library. Images
+// without them lose nothing, links lead nowhere outside of the image.
 #pragma once
+#include "base/unique_fd.hpp"
 
 namespace sg {
 
-// `root` is open on the image's mount. Tells the kernel the names in its root by one listing, and has the dynamic loader
-// of /bin/sh and the C library beside it read into the page cache. Waits for no data. What cannot be had is left out.
-void warm_up(int root) noexcept;
+class WarmUp {
+public:
+    // `root`: a descriptor of the mounted image's root. Waits for what is small.
+    explicit WarmUp(int root) noexcept;
+
+    // The large files: the kernel begins to read them, nobody waits.
+    void read_ahead() const noexcept;
+
+private:
+    UniqueFd loader_, library_;
+};
 
 }  // namespace sg

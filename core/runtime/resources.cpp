@@ -22,7 +22,7 @@ void set_cpus(Resources& to, const std::string& text) {
     const double n = std::strtod(text.c_str(), &end);
     if (text.empty() || *end || !std::isfinite(n) || n < 0.01 || n > 1e6) throw Error(Code::usage, "--cpus " + text + ": not a number of processors", "write 2 or 0.5");
     to.cpu_period = 100000;
-    to.cpu_quota = static_cast<int64_t>(std::llround(n * 100000));
+    to.cpu_quota = static_cast<int64_t>(n * 100000 + 0.5);  // no libm: it would be mapped by every start
 }
 
 int64_t parse_bytes(const std::string& text, const char* option, bool unlimited) {

@@ -24,6 +24,7 @@ std::string slurp(const char* path) {
 
 std::vector<std::string_view> fields(std::string_view line) {
     std::vector<std::string_view> out;
+    out.reserve(7);
     for (size_t at = 0;;) {
         const size_t end = line.find(':', at);
         out.push_back(line.substr(at, end == std::string_view::npos ? end : end - at));

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../support/lib.sh"
 ok singularity build x.sif "oci:$IMAGES/tiny.oci"
 chmod 755 x.sif
-heavy='libstdc\+\+|libgcc_s|libcrypto|libssl|libarchive|libPoco|libbotan|libyaml-cpp|libfmt'
+heavy='libm\.so|libstdc\+\+|libgcc_s|libcrypto|libssl|libarchive|libPoco|libbotan|libyaml-cpp|libfmt'
 
 check "the program itself needs none of the libraries"
 ok ldd "$(command -v singularity)"

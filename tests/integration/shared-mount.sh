@@ -55,6 +55,20 @@ ended; expect_rc 0
 grep -q well "$T/out3" || fail "the other one suffered"
 PID=$P2; ended; expect_rc 137
 
+check "the server may use every processor that who started it could"
+expect_nothing_left
+start "$T/out4" me singularity exec "$I" sh -c 'echo ready; sleep 30'
+P4=$PID; until_says "$T/out4" ready
+run me singularity exec "$I" true; expect_rc 0
+own=$(sed -n 's/^Cpus_allowed_list:.//p' /proc/$$/status)
+for ((i = 0; i < 200; i++)); do # the one that waits for a request hears of it with the next
+    run me singularity exec "$I" cat "/no/such/name/$i"
+    set -- $(for p in $(pids); do sed -n 's/^Cpus_allowed_list:.//p' "/proc/$p"/task/*/status; done | sort -u)
+    [ "$*" = "$own" ] && break
+done
+expect_equal "$*" "$own"
+kill -KILL "$P4"; PID=$P4; ended
+
 check "an image that is replaced is not the old one any more"
 cp full.sif copy.sif; chmod 755 copy.sif
 run me singularity exec "$PWD/copy.sif" stat -c %d /; A=$OUT

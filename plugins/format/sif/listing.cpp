@@ -7,7 +7,6 @@
 // clang-format on
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -141,7 +140,8 @@ std::string readable_size(int64_t bytes) {
         ++unit;
     }
     char out[64];
-    std::snprintf(out, sizeof out, "%.0f %ciB", std::round(value), "KMGTPE"[unit]);
+    // Rounded by hand: libm would be mapped by every start.
+    std::snprintf(out, sizeof out, "%llu %ciB", static_cast<unsigned long long>(value + 0.5), "KMGTPE"[unit]);
     return out;
 }
 

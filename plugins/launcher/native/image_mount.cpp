@@ -58,13 +58,14 @@ void ImageMount::lock() {
 void ImageMount::prepare() {
     if (image_.type == "bind") return;
     if (is_ext(image_.type)) lock();
-    if (kernel_mounts(image_, spec_)) {
+    if (kernel_mounts(image_, spec_) && (image_.writable || !has_reader() || prefers_kernel())) {
         if (!file_) {
             file_ = Fd(::open(image_.path.c_str(), O_RDONLY | O_CLOEXEC));
             if (!file_) fail("cannot open the image", image_.path);
         }
         try {
-            loop_ = attach_loop(file_.get(), image_.path, image_.offset, image_.size, image_.writable);
+            loop_ = may_share_loop(image_.type, image_.writable) ? share_loop(image_.path, image_.offset, image_.size)
+                                                                 : attach_loop(file_.get(), image_.path, image_.offset, image_.size, image_.writable);
             return;
         } catch (const Error& e) {
             if (!has_reader()) throw;

@@ -1,12 +1,16 @@
 #include "loop.hpp"
 
 #include <linux/loop.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 namespace native {
 namespace {
@@ -45,33 +49,38 @@ Fd open_device(const std::string& path, long number, bool writable) {
 void stop_read_ahead(int number) {
     struct utsname u;
     int major = 0, minor = 0;
-    if (::uname(&u) != 0 || std::sscanf(u.release, "%d.%d", &major, &minor) != 2 || major < 6 || (major == 6 && minor < 9)) return;
+    if (::uname(&u) != 0 || std::sscanf(u.release, "%d.%d", &major, &minor) != 2 || major < 6 ||
+        (major == 6 && minor < 9))
+        return;
     Fd fd(::open(("/sys/class/bdi/7:" + std::to_string(number) + "/read_ahead_kb").c_str(), O_WRONLY | O_CLOEXEC));
     if (fd) (void)!::write(fd.get(), "0", 1);
 }
 
-}  // namespace
-
-LoopDevice attach_loop(const std::string& file, uint64_t offset, uint64_t size, bool writable) {
-    Fd image(::open(file.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
-    if (!image) fail("cannot open the image", file);
-    return attach_loop(image.get(), file, offset, size, writable);
-}
-
-LoopDevice attach_loop(int image, const std::string& file, uint64_t offset, uint64_t size, bool writable) {
+Fd open_control() {
     Fd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
     if (!control) fail("cannot open", "/dev/loop-control", "the kernel module 'loop' makes it: modprobe loop");
+    return control;
+}
+
+int free_number(int control, const std::string& file) {
+    const int number = ::ioctl(control, LOOP_CTL_GET_FREE);
+    if (number < 0) fail("no free loop device for", file, "'max_loop' of the kernel module limits them");
+    return number;
+}
+
+// `note` becomes the device's name for itself; what `losetup` shows is the kernel's own knowledge.
+LoopDevice attach(int control, int image, const std::string& file, const std::string& note, uint64_t offset,
+                  uint64_t size, bool writable) {
     loop_config config;
     std::memset(&config, 0, sizeof config);
     config.fd = static_cast<__u32>(image);
     config.info.lo_offset = offset;
     config.info.lo_sizelimit = size;
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (writable ? 0 : LO_FLAGS_READ_ONLY);
-    file.copy(reinterpret_cast<char*>(config.info.lo_file_name), LO_NAME_SIZE - 1);
+    note.copy(reinterpret_cast<char*>(config.info.lo_file_name), LO_NAME_SIZE - 1);
     // Other processes take free devices at the same time: then the next one.
     for (int tries = 0; tries < 256; ++tries) {
-        const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
-        if (number < 0) fail("no free loop device for", file, "'max_loop' of the kernel module limits them");
+        const int number = free_number(control, file);
         const std::string path = "/dev/loop" + std::to_string(number);
         Fd device = open_device(path, number, writable);
         if (!device) fail("cannot open", path);
@@ -84,6 +93,60 @@ LoopDevice attach_loop(int image, const std::string& file, uint64_t offset, uint
         if (errno != EBUSY) fail("cannot attach " + path + " to", file);
     }
     throw Error(Code::limit, "all loop devices were taken by others while attaching " + file);
+}
+
+constexpr int most_looked_at = 64;  // devices, below the first free one and above it
+
+bool in_use(int number) {
+    const std::string device = "/sys/block/loop" + std::to_string(number);
+    return ::access((device + "/loop").c_str(), F_OK) == 0 || ::access("/sys/block", F_OK) != 0;
+}
+
+// The device of the same bytes, open: from then on nobody's end takes it away.
+std::optional<LoopDevice> find_loop(int free, const struct stat& image, const std::string& note, uint64_t offset,
+                                    uint64_t size) {
+    for (int number = std::max(0, free - most_looked_at); number < free + most_looked_at; ++number) {
+        if (!in_use(number)) continue;
+        const std::string path = "/dev/loop" + std::to_string(number);
+        Fd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+        loop_info64 info;
+        if (!device || ::ioctl(device.get(), LOOP_GET_STATUS64, &info) != 0) continue;
+        constexpr __u32 want = LO_FLAGS_AUTOCLEAR | LO_FLAGS_READ_ONLY;
+        if (info.lo_device == image.st_dev && info.lo_inode == image.st_ino && info.lo_offset == offset &&
+            info.lo_sizelimit == size && (info.lo_flags & want) == want &&
+            note == std::string_view(reinterpret_cast<const char*>(info.lo_file_name),
+                                     ::strnlen(reinterpret_cast<const char*>(info.lo_file_name), LO_NAME_SIZE)))
+            return LoopDevice{std::move(device), path};
+    }
+    return {};
+}
+
+}  // namespace
+
+LoopDevice attach_loop(const std::string& file, uint64_t offset, uint64_t size, bool writable) {
+    Fd image(::open(file.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+    if (!image) fail("cannot open the image", file);
+    return attach_loop(image.get(), file, offset, size, writable);
+}
+
+LoopDevice attach_loop(int image, const std::string& file, uint64_t offset, uint64_t size, bool writable) {
+    return attach(open_control().get(), image, file, file, offset, size, writable);
+}
+
+LoopDevice share_loop(const std::string& file, uint64_t offset, uint64_t size) {
+    const Fd image(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat s;
+    if (!image || ::fstat(image.get(), &s) != 0) fail("cannot open the image", file);
+    const Fd control = open_control();
+    char note[LO_NAME_SIZE];
+    std::snprintf(note, sizeof note, "singularity %lld.%09ld %lld", static_cast<long long>(s.st_ctim.tv_sec),
+                  s.st_ctim.tv_nsec, static_cast<long long>(s.st_size));
+    // One looks and attaches at a time: ranks that start at once are to find the first one's. Without the lock each has
+    // its own.
+    while (::flock(control.get(), LOCK_EX) != 0 && errno == EINTR) {
+    }
+    if (auto found = find_loop(free_number(control.get(), file), s, note, offset, size)) return std::move(*found);
+    return attach(control.get(), image.get(), file, note, offset, size, false);
 }
 
 }  // namespace native

@@ -92,6 +92,8 @@ bool can_mount_in_kernel() {
     return ::prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1;
 }
 
+bool prefers_kernel() { return singularity::Host().text("mount.reader").value_or("auto") != "fuse"; }
+
 int namespace_flags(const Spec& spec) {
     return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net && spec.network_path.empty() && spec.networks.names.empty() ? CLONE_NEWNET : 0);
 }

@@ -10,6 +10,8 @@ void enter_user_namespace(const Spec& spec);
 bool maps_only_the_caller(const Spec& spec);
 // True when this process can use loop devices and the kernel's file systems: real root.
 bool can_mount_in_kernel();
+// True unless mount.reader wants the host's server to read what the kernel could mount.
+bool prefers_kernel();
 // CLONE_NEW* flags beside the user and PID namespaces.
 int namespace_flags(const Spec& spec);
 void unshare_rest(int flags);

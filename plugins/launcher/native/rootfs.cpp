@@ -49,9 +49,11 @@ void Rootfs::prepare() {
         by_program_->prepare();
         return;
     }
-    if (!spec_.user && !image().type.empty() && can_mount_in_kernel()) {
+    const bool writable = image().writable && !spec_.read_only;
+    if (!spec_.user && !image().type.empty() && can_mount_in_kernel() && (writable || !has_reader() || prefers_kernel())) {
         try {
-            loop_ = attach_loop(image().path, image().offset, image().size, image().writable && !spec_.read_only);
+            loop_ = may_share_loop(image().type, writable) ? share_loop(image().path, image().offset, image().size)
+                                                   : attach_loop(image().path, image().offset, image().size, writable);
             old_namespace_ = Fd(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
             return;
         } catch (const Error& e) {

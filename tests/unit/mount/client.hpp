@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -43,14 +44,24 @@ struct Listed {
 
 class Client {
 public:
-    explicit Client(Root& root, sg_mount_view view = {}) : view_(root.table(), root.handle(), view) {
+    // With `until` the server first answers alone, until that descriptor becomes readable.
+    explicit Client(Root& root, sg_mount_view view = {}, int until = -1) : Client(root.table(), root, view, until) {}
+    Client(const sg_root_v1* table, Root& root, sg_mount_view view = {}, int until = -1) : view_(table, root.handle(), view) {
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) throw std::runtime_error("socketpair");
         fd_ = pair[0];
         theirs_ = pair[1];
         server_ = std::make_unique<sg::Server>(theirs_, view_);
-        thread_ = std::thread([this] { server_->serve(); });
+        alone_ = until >= 0;
+        thread_ = std::thread([this, until] {
+            if (until >= 0) server_->serve_until(until);
+            alone_ = false;
+            alone_.notify_all();
+            server_->serve();
+        });
     }
+    bool alone() const { return alone_; }
+    void until_not_alone() const { alone_.wait(true); }
     ~Client() { end(); }
     void end() {
         if (fd_ < 0) return;
@@ -171,6 +182,7 @@ private:
     sg::View view_;
     int fd_, theirs_;
     std::unique_ptr<sg::Server> server_;
+    std::atomic<bool> alone_{false};
     std::thread thread_;
     uint64_t unique_ = 0;
     std::vector<Stored> stored_;

@@ -1,0 +1,27 @@
+// Two processes that take turns, one that asks and one that answers, on one processor.
+//
+// Why: to wake a process on another processor takes an interrupt there, and in a virtual machine two exits to the hypervisor;
+// with one processor it is a switch. Measured on 2 virtual cores: 80 requests of a container's start to the FUSE server take 9 ms on
+// two processors and 1.5 ms on one. For times in which nobody else is served.
+#pragma once
+#include <sched.h>
+
+namespace sg {
+
+class OneCpu {
+public:
+    // The calling thread, and what it starts, keep to the processor on which it runs. Where that is refused nothing changes.
+    OneCpu() noexcept;
+    ~OneCpu() { release(); }
+    OneCpu(const OneCpu&) = delete;
+    OneCpu& operator=(const OneCpu&) = delete;
+
+    // The calling thread may run where it could before; also for a process forked meanwhile, with its copy of the object.
+    void release() noexcept;
+
+private:
+    cpu_set_t before_;
+    bool kept_ = false;
+};
+
+}  // namespace sg

@@ -1,0 +1,77 @@
+// Two that take turns on one processor, and how they are let go.
+#include "mount/one_cpu.hpp"
+
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include "client.hpp"
+
+namespace {
+
+cpu_set_t processors() {
+    cpu_set_t set;
+    BOOST_REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    return set;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(one_cpu)
+
+BOOST_AUTO_TEST_CASE(who_is_kept_to_one_processor_has_all_of_them_back_afterwards) {
+    const cpu_set_t before = processors();
+    {
+        sg::OneCpu one;
+        cpu_set_t now = processors();
+        BOOST_TEST(CPU_COUNT(&now) == 1);
+        one.release();
+        now = processors();
+        BOOST_TEST(CPU_EQUAL(&now, &before));
+    }
+    {
+        const sg::OneCpu one;
+    }
+    const cpu_set_t after = processors();
+    BOOST_TEST(CPU_EQUAL(&after, &before));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_answers_alone_until_it_is_told_to_go_on) {
+    fake::Root root;
+    int stop[2];
+    BOOST_REQUIRE(pipe(stop) == 0);
+    fake::Client c(root, {}, stop[0]);
+    BOOST_TEST(c.attr(1).ino == 1u);
+    BOOST_TEST(c.attr(1).ino == 1u);
+    BOOST_TEST(c.alone());
+    BOOST_REQUIRE(write(stop[1], "g", 1) == 1);
+    c.until_not_alone();
+    BOOST_TEST(c.attr(1).ino == 1u);
+    close(stop[0]);
+    close(stop[1]);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_goes_on_when_who_kept_it_alone_has_ended) {
+    fake::Root root;
+    int stop[2];
+    BOOST_REQUIRE(pipe(stop) == 0);
+    fake::Client c(root, {}, stop[0]);
+    BOOST_TEST(c.attr(1).ino == 1u);
+    close(stop[1]);
+    c.until_not_alone();
+    BOOST_TEST(c.attr(1).ino == 1u);
+    close(stop[0]);
+}
+
+BOOST_AUTO_TEST_CASE(a_transport_that_ends_ends_a_server_that_answers_alone) {
+    fake::Root root;
+    int stop[2];
+    BOOST_REQUIRE(pipe(stop) == 0);
+    fake::Client c(root, {}, stop[0]);
+    BOOST_TEST(c.attr(1).ino == 1u);
+    c.end();  // joins the thread
+    close(stop[0]);
+    close(stop[1]);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
