@@ -22,7 +22,10 @@ chmod 755 ./*.sif
 I=$PWD
 export SINGULARITY_LAUNCHER=oci-runtime
 
-groups_left() { find /sys/fs/cgroup -type d -regex '.*/singularity-[0-9a-f]+' 2>/dev/null; } # with the names that this launcher gives
+# Control groups with the names that this launcher gives, which were not there before.
+groups() { find /sys/fs/cgroup -type d -regex '.*/singularity-[0-9a-f]+' 2>/dev/null | sort; }
+GROUPS_BEFORE=$(groups)
+groups_left() { comm -13 <(cat <<<"$GROUPS_BEFORE") <(groups); }
 id_of() { [ "$WHO" = user ] && echo $USER_ID || echo 0; }
 home_of() { [ "$WHO" = user ] && echo "$USER_HOME" || echo "$HOME"; }
 
@@ -124,6 +127,11 @@ runs() {
     run me singularity instance list
     refuse_out '^one'
 
+    check "$RUNTIME: few descriptors are enough, and those of the caller are handed on"
+    run me bash -c "ulimit -n 64; exec singularity exec '$I/full.sif' /bin/sh -c 'ulimit -n; cat <&7' 7<src/file"
+    expect_equal "$OUT" "64
+data"
+
     check "$RUNTIME: wrong input has words"
     SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME="/nowhere/crun" run me singularity exec "$I/full.sif" true
     expect_failure
@@ -166,7 +174,33 @@ kills() {
     killed "exec --containall" exec --containall "$I/full.sif"
 }
 
+# The same between the runtime's two commands: a runtime that kills somebody once the container is made.
+between() {
+    local who
+    for who in itself monitor caller; do
+        check "$RUNTIME: nothing is left when a process ($who) is killed before the container starts"
+        cat >"kill-$who" <<END
+#!/bin/bash
+[ "\$1" != --version ] || exec $RUNTIME --version
+case " \$* " in *" create "*) ;; *) exec $RUNTIME "\$@" ;; esac
+[ $who != itself ] || kill -9 \$\$
+$RUNTIME "\$@"
+victim=\$PPID
+[ $who != caller ] || victim=\$(sed 's/.*) . \([0-9]*\) .*/\1/' /proc/\$PPID/stat)
+kill -9 \$victim
+END
+        chmod 755 "kill-$who"
+        SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME="$PWD/kill-$who" run me singularity exec "$I/full.sif" /bin/echo started
+        [ "$RC" != 0 ] || fail "status 0"
+        refuse_out started
+        [ $who != itself ] || expect_err 'could not create the container: it was ended by signal 9'
+        expect_nothing_left
+        expect_equal "$(groups_left)" "" "control groups were left"
+    done
+}
+
 for RUNTIME in crun runc; do
+    each_user between
     each_user runs
     each_user kills
 done

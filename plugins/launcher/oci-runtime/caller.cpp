@@ -70,7 +70,7 @@ void Caller::clean_up(const Plan& plan) {
     if (child == 0) {
         if (plan.spec.user && ::setns(user_namespace_.get(), CLONE_NEWUSER) != 0) ::_exit(1);
         if (::setns(mount_namespace_.get(), CLONE_NEWNS) != 0) ::_exit(1);
-        RuntimeCommands(plan.runtime, session_, plan.id, plan.limits).remove();
+        RuntimeCommands(plan.runtime, session_, plan.id, plan.limits).kill_and_remove();
         ::_exit(0);
     }
     while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
@@ -122,12 +122,13 @@ int Caller::wait(const Plan& plan, const SignalsPassedOn& signals) {
     return status;
 }
 
-std::pair<pid_t, std::string> Caller::started() {
+std::pair<pid_t, std::string> Caller::started(const Plan& plan) {
     while (first_ == 0) {
         auto message = channel_.receive();
         if (!message) break;
         heard(std::move(*message));
     }
+    if (first_ == 0 && WIFSIGNALED(monitor_status())) clean_up(plan);
     native::receive_error(errors_.get());  // ends when the payload has become its program
     if (first_ == 0) throw Error(Code::internal, "the monitor of the container has ended");
     return {first_, text_};

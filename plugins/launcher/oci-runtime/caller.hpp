@@ -35,7 +35,7 @@ public:
     // To the container's end: its wait(2) status. Throws what the monitor or the first program has to say.
     int wait(const Plan& plan, const SignalsPassedOn& signals);
     // Until it has become its program: the first process, and the text for those who join.
-    std::pair<pid_t, std::string> started();
+    std::pair<pid_t, std::string> started(const Plan& plan);
 
 private:
     void heard(Message message);

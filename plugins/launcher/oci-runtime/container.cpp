@@ -274,7 +274,7 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
                 if (plan.limits || !plan.runtime.crun) runtime.remove();
             });
         } catch (...) {
-            runtime.remove();
+            runtime.kill_and_remove();
             throw;
         }
     });

@@ -128,7 +128,7 @@ public:
         pipes.errors.writer.reset();
         pipes.reports.writer.reset();
         const auto [first, text] =
-            Caller(std::move(ours), std::move(pipes.errors.reader), std::move(pipes.reports.reader), child).started();
+            Caller(std::move(ours), std::move(pipes.errors.reader), std::move(pipes.reports.reader), child).started(plan);
         Joinable joinable{
             child, plan.id, plan.runtime.program,  {}, plan.first_place, plan.runtime.crun, plan.limits, {},
             {},    {},      plan.image.stop_signal};

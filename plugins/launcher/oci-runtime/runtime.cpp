@@ -20,7 +20,6 @@ using singularity::Error;
 const singularity::Host host;
 
 constexpr const char* install_hint = "an administrator can install one: apt-get install crun (dnf install crun)";
-constexpr int high = 256;  // beyond all descriptors that are handed on
 
 // The first line of `PROGRAM --version`; "" when it does not run.
 std::string version_of(const std::string& program) {
@@ -118,6 +117,7 @@ void RuntimeCommands::call(std::vector<std::string> words, const Passed& passed)
         ::sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
         const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        const int high = 3 + static_cast<int>(passed.descriptors.size());
         std::vector<int> moved;  // first out of the way of their places
         for (const int fd : passed.descriptors) moved.push_back(::fcntl(fd >= 0 ? fd : null, F_DUPFD_CLOEXEC, high));
         for (size_t i = 0; i < moved.size(); ++i)
@@ -169,6 +169,15 @@ void RuntimeCommands::remove() const noexcept {
     } catch (const std::exception& e) {
         host.debug(e.what());
     }
+}
+
+void RuntimeCommands::kill_and_remove() const noexcept {
+    try {
+        call({"kill", id_, "KILL"}, {{}, false});  // crun's "delete --force" kills nothing without a control group
+    } catch (const std::exception& e) {
+        host.debug(e.what());
+    }
+    remove();
 }
 
 pid_t RuntimeCommands::pid() const { return read_pid(session_ + "/pid"); }

@@ -31,8 +31,9 @@ public:
     void start() const;
     void exec(const std::string& process_file, const std::string& pid_file, const std::string& console_socket,
               const Passed& passed) const;
-    void remove() const noexcept;  // whatever its state
-    pid_t pid() const;             // after create()
+    void remove() const noexcept;           // when its first process has ended
+    void kill_and_remove() const noexcept;  // whatever its state
+    pid_t pid() const;                      // after create()
 
     const std::string& id() const { return id_; }
 
