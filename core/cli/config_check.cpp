@@ -2,23 +2,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
-#include <singularity/json.hpp>
-#include <singularity/stream.hpp>
 
 #include "cli/config_actions.hpp"
 #include "cli/dispatch.hpp"
+#include "cli/foreseen.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/print.hpp"
 #include "config/compile.hpp"
 #include "config/encode.hpp"
 #include "config/home.hpp"
 #include "config/policy.hpp"
-#include "lookup/request.hpp"
 #include "lookup/source_uri.hpp"
-#include "plugin/source_policy.hpp"
 #include "runtime/binds.hpp"
-#include "runtime/image_policy.hpp"
 
 namespace sg {
 
@@ -106,103 +101,6 @@ std::string files_read(const Index& index) {
     return std::to_string(count) + (count == 1 ? " file" : " files");
 }
 
-// What the policies say of what was typed: of a reference, an image file, or each base of a definition file.
-class Foreseen {
-public:
-    explicit Foreseen(Session& session) : session_(session), plugins_(session.plugins), index_(session.plugins.index()), call_(session.call()) {}
-
-    struct Judged {
-        std::string place;  // in a definition file, or ""
-        policy::Judgement of;
-        bool builds_only = false;  // it may be run all the same
-    };
-
-    std::vector<Judged> judge(const std::string& text) {
-        const SourceUri uri = read_uri(text, [&](std::string_view s) { return index_.find(CapabilityKind::bootstrap, s).has_value(); });
-        if (!uri.scheme.empty()) {
-            if (!index_.find(CapabilityKind::bootstrap, uri.scheme)) throw plugins_.unknown_scheme(uri.scheme);
-            source(request_of(uri.scheme, uri.reference), "");
-        } else if (::access(text.c_str(), F_OK) != 0) {
-            throw system_error(errno, "cannot open", text);
-        } else if (is_image(text)) {
-            image(text, "");
-            as_base(text);
-        } else {
-            definition(text);
-        }
-        return std::move(out_);
-    }
-
-private:
-    SourceRequest request_of(const std::string& scheme, const std::string& reference) const {
-        SourceRequest r;
-        r.scheme = scheme;
-        r.reference = reference;
-        r.options = session_.plugin_options();
-        return r;
-    }
-
-    bool is_image(const std::string& path) {
-        try {
-            plugins_.open_image(path);
-            return true;
-        } catch (const Error& e) {
-            if (e.code() != Code::invalid) throw;
-            return false;
-        }
-    }
-
-    bool reads_paths(const std::string& scheme) const {
-        const auto c = index_.find(CapabilityKind::bootstrap, scheme);
-        return c && c->plain_paths;
-    }
-
-    void add(std::vector<policy::Judgement> judgements, const std::string& place) {
-        for (auto& j : judgements) out_.push_back({place, std::move(j)});
-    }
-
-    void source(const SourceRequest& r, const std::string& place) {
-        add(judge_source(plugins_, SourceSpec(r).c), place);
-        if (reads_paths(r.scheme) && ::access(r.reference.c_str(), F_OK) == 0) image(r.reference, place);
-    }
-
-    void image(const std::string& path, const std::string& place) { add(runtime::image_policy(plugins_, {path}, &call_).rulings, place); }
-
-    // An image may be run and yet not be what others are built on.
-    void as_base(const std::string& path) {
-        for (const auto& c : index_.capabilities(CapabilityKind::bootstrap)) {
-            if (!c.plain_paths) continue;
-            for (auto& j : judge_source(plugins_, SourceSpec(request_of(std::string(c.name), path)).c))
-                if (!j.ruling.allowed) out_.push_back({"", std::move(j), true});
-        }
-    }
-
-    void definition(const std::string& file) {
-        if (!session_.context) throw Error(Code::internal, "a session without a command reads no definitions");
-        sg_slice bytes{};
-        singularity::check([&](sg_error* e) { return definitions_of(*session_.context)().read(file.c_str(), nullptr, &bytes, e); });
-        const singularity::Slice held(bytes);
-        const singularity::json::Document document(std::string(reinterpret_cast<const char*>(held.data()), held.size()), file, 64 << 20);
-        for (const auto& stage : document.root()["stages"].list()) {
-            std::string line;
-            SourceRequest r = request_of(stage["bootstrap"].text_or(), stage["from"].text_or());
-            for (const auto& key : stage["header"].list()) {
-                const std::string name = key["key"].text(), value = key["value"].text();
-                if (name == "bootstrap") line = std::to_string(key["line"].integer());
-                else if (name != "from" && name != "stage") r.options.emplace_back(name, value);
-            }
-            std::transform(r.scheme.begin(), r.scheme.end(), r.scheme.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-            source(r, file + ":" + line + ": ");
-        }
-    }
-
-    Session& session_;
-    PluginHost& plugins_;
-    const Index& index_;
-    const sg_call call_;
-    std::vector<Judged> out_;
-};
-
 }  // namespace
 
 int check_configuration(Session& session) {
@@ -250,7 +148,7 @@ int check_configuration(Session& session) {
 }
 
 int check_permission(const std::string& what, Session& session) {
-    const auto rulings = Foreseen(session).judge(what);
+    const auto rulings = foresee(session.plugins, definitions_of(*session.context), session.plugin_options(), what, session.call());
     const bool allowed = std::all_of(rulings.begin(), rulings.end(), [](const auto& r) { return r.of.ruling.allowed || r.builds_only; });
     const std::string shown = shown_uri(what);
     if (session.json) {

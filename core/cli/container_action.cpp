@@ -255,7 +255,10 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     const sg_launch what{spec.json.c_str(), images.data(), images.size(), &call};
     if (g.no_umask) ::umask(0022);
     if (g.instance) {
-        g.instance->start({launcher, launcher_used, what, shown_path, !kernel_mounts}, session);
+        std::function<void(int)> ended;
+        if (session.plugins.listens("ended"))
+            ended = [&](int status) { session.plugins.notify({"ended", image_name.c_str(), "", shown_path.c_str(), nullptr, status}); };
+        g.instance->start({launcher, launcher_used, what, shown_path, !kernel_mounts, ended}, session);
         return 0;
     }
     // Who becomes the container sees nothing of its end.

@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "cli/arguments.hpp"
 #include "cli/complete.hpp"
+#include "cli/foreseen.hpp"
 #include "cli/plugin_options.hpp"
 #include "cli/print.hpp"
 #include "cli/signals.hpp"
@@ -167,8 +168,12 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
 
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
-    if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group))
+    if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group)) {
+        if (verb.name == "build" && !takeover->words.empty())
+            permit_takeover(plugins, definitions_of(context), takeover->options, takeover->words.back(),
+                            sg_call{running.cancel, running.progress.get()});
         return run_takeover(std::move(*takeover), context, plugins, running);
+    }
     std::optional<CancelOnSignal> signals;
     if (context.module) signals.emplace(running.cancel);
     Session session{settings, plugins, running.cancel, *running.progress, context.installation, false, false, {}, {}, nullptr};

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/instance_access.hpp"
+#include "cli/instance_watch.hpp"
 
 namespace sg {
 
@@ -41,8 +42,12 @@ void InstanceStart::start(const What& what, Session& session) {
     i.config = what.launch.spec;
     i.directory = reserved_->directory();
     i.user_namespace = what.user_namespace;
-    int32_t pid = 0;
-    singularity::check([&](sg_error* e) { return what.table.start(&what.launch, i.directory.c_str(), &pid, e); });
+    const auto begin = [&] {
+        int32_t first = 0;
+        singularity::check([&](sg_error* e) { return what.table.start(&what.launch, i.directory.c_str(), &first, e); });
+        return first;
+    };
+    const int pid = what.ended ? watch_instance(begin, what.ended, i.log_err) : begin();
     try {
         (void)instance_runs(session, i);  // its address
         i.pid = pid;

@@ -2,6 +2,7 @@
 #pragma once
 #include <singularity/launcher.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,7 @@ public:
         const sg_launch& launch;
         std::string image;  // as people name it
         bool user_namespace;
+        std::function<void(int status)> ended;  // when somebody wants to hear of it
     };
     // Starts it and writes its state; after a failure nothing of it is left.
     void start(const What& what, Session& session);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/log.hpp"
+#include "build/file_digest.hpp"
 #include "lookup/source_request.hpp"
 #include "fetch/opened_source.hpp"
 #include "cli/arguments.hpp"
@@ -35,6 +36,20 @@ void require_file(const std::string& path) {
         throw Error(Code::invalid, path + " is no file, and only an image file can be pushed", "Make one of it: singularity build FILE " + path);
 }
 
+// The file is read for its digest only when somebody listens; its signers are known when a policy asked.
+void tell_hooks(const std::string& reference, const std::string& file, const runtime::ImagePolicy& policy,
+                Session& session, const sg_call& call) {
+    if (!session.plugins.listens("before_push")) return;
+    const std::string digest = file_digest(file, &call);
+    std::vector<const char*> signers;
+    if (policy.signers) {
+        for (const auto& s : *policy.signers) signers.push_back(s.c_str());
+        signers.push_back(nullptr);
+    }
+    session.plugins.notify({"before_push", reference.c_str(), digest.c_str(), file.c_str(),
+                            policy.signers ? signers.data() : nullptr, 0});
+}
+
 int run(const Options& o, Session& session) {
     const Index& index = session.plugins.index();
     const std::string can = publishing_schemes(index);
@@ -47,8 +62,8 @@ int run(const Options& o, Session& session) {
     require_file(o.file);
     const sg_call call = session.call();
     const std::string reference = request.scheme + "://" + request.reference;
-    runtime::permit_image(session.plugins, {o.file}, &call);
-    session.plugins.notify({"before_push", reference.c_str(), "", o.file.c_str(), nullptr, 0});
+    const auto policy = runtime::permit_image(session.plugins, {o.file}, &call);
+    tell_hooks(reference, o.file, policy, session, call);
     const std::string where = publish_image(*table, request, o.file, &call);
     log::info("Pushed " + o.file + " to " + (where.empty() ? reference : where));
     return 0;

@@ -32,6 +32,25 @@ ok singularity build t.sif "oci:$IMAGES/tiny.oci"
 expect_equal "$(events)" "resolved before_build built "
 heard resolved "oci:$IMAGES/tiny.oci" '' 'sha256:[0-9a-f]{64}' 0
 
+if [ "$(id -u)" = 0 ] || [ $FUSE_FOR_USERS = yes ]; then
+    check "an instance's end is told, by its own status, also when it is stopped"
+    until_heard() { local i; for ((i = 0; i < 400; i++)); do ! grep -q "$1" "$T/w/events" || return 0; sleep 0.05; done; fail "not heard: $1"; }
+    ok singularity build --sandbox service p.sif
+    printf '#!/bin/sh\nwhile [ ! -e %s/go ]; do sleep 0.05; done\nexit 9\n' "$T/w" >service/.singularity.d/startscript
+    : >events
+    ok singularity instance start service fails
+    ok singularity instance start p.sif stays
+    heard before_run p.sif '/.*/p\.sif' '' 0
+    ! grep -q '^ended' events || fail "an end was told before it came"
+    touch go
+    until_heard '^ended|service'
+    heard ended service '/.*/service' '' 9
+    ok singularity instance stop stays
+    until_heard '^ended|p.sif'
+    ok singularity instance list
+    refuse_out 'stays|fails'
+fi
+
 check "a run from a URI: resolved before the cache answers, and the container's end with its status"
 : >events
 run singularity exec --no-https "docker://$OPEN/lab/full" sh -c 'exit 7'
@@ -69,7 +88,7 @@ check "before_push, and nothing is sent when it is forbidden"
 : >events
 oras=oras://$OPEN/lab/image:1
 ok singularity push --no-https p.sif "$oras"
-heard before_push "$oras" 'p\.sif' '' 0
+heard before_push "$oras" 'p\.sif' "sha256:$(sha256sum p.sif | cut -d ' ' -f 1)" 0
 forbid 'lab/secret'
 run singularity push --no-https p.sif "oras://$OPEN/lab/secret:1"
 expect_failure

@@ -156,10 +156,30 @@ expect_rc 255
 expect_out "^refused: for.def:4: the image $T/other/tiny.sif, by policy.paths.deny '$T/other' .$POLICY:3"
 expect_out '^for.def would be refused$'
 
+check "the rules speak of builds that another machine makes, too"
 policy <<YAML
-policy: {registries: {deny: [docker.io/bad]}}
+policy:
+  sources: {deny: [shub]}
+  registries:
+    deny: [docker.io/bad]
 YAML
 printf 'Bootstrap: docker\nFrom: alpine\nStage: one\n\nBootstrap: docker\nFrom: bad/thing\n' >remote.def
+for source in docker://bad/thing remote.def; do
+    run singularity build --remote --builder http://127.0.0.1:9 remote.sif "$source"
+    expect_failure
+    expect_err "this site forbids the repository docker.io/bad/thing .policy.registries.deny in $POLICY:4"
+done
+expect_err 'remote.def:5: '
+run singularity build --remote --builder http://127.0.0.1:9 remote.sif shub://a/b
+expect_failure
+expect_err "this site forbids the source 'shub' .policy.sources.deny in $POLICY:2"
+sed 's#bad/thing#{{ name }}#' remote.def >with.def
+run singularity build --remote --builder http://127.0.0.1:9 --build-arg name=bad/thing remote.sif with.def
+expect_failure
+expect_err 'with.def:5: this site forbids the repository docker.io/bad/thing'
+run singularity build --remote --builder http://127.0.0.1:9 remote.sif docker://good/thing
+expect_failure
+refuse_err forbids
 run singularity config check --json --for remote.def
 expect_rc 255
 expect_out '"place": "remote.def:5"'

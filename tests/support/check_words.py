@@ -14,11 +14,12 @@ import sys
 OTHERS = set(
     "--from --read-only --set-env --unset-env --tmpfs --rm --entrypoint --gpus --security-opt"  # of Docker, Podman and Charliecloud
     " --cpus-per-task --mem --time --now --variant --cflags"  # of sbatch, systemctl, debootstrap and pkg-config
-    " --sharens --unsquash --network-args --underlay"  # of Apptainer: refused, or taken and without effect
+    " --oversubscribe --allow-run-as-root"  # of mpirun
+    " --sharens --unsquash --network-args --underlay --boot --dmtcp-launch --dmtcp-restart"  # of Apptainer: refused, or taken and without effect
     " --reference --cloud --greet".split()  # of scripts/abi; of made-up plugins
 )
-# They look like keys and are files.
-FILES = {"plugins.d", "conf.d", "hub.db", "policy.h", "policy.hpp"}
+# They look like keys: files, and members of other programs' documents.
+FILES = {"root.path", "plugins.d", "conf.d", "hub.db", "policy.h", "policy.hpp"}
 
 
 def said(*words):
