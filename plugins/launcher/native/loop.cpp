@@ -97,16 +97,22 @@ LoopDevice attach(int control, int image, const std::string& file, const std::st
 
 constexpr int most_looked_at = 64;  // devices, below the first free one and above it
 
-bool in_use(int number) {
+enum class Device { in_use, free, none };
+
+// By a look that costs less than opening it.
+Device state_of(int number) {
     const std::string device = "/sys/block/loop" + std::to_string(number);
-    return ::access((device + "/loop").c_str(), F_OK) == 0 || ::access("/sys/block", F_OK) != 0;
+    if (::access((device + "/loop").c_str(), F_OK) == 0) return Device::in_use;
+    return ::access(device.c_str(), F_OK) == 0 ? Device::free : Device::none;
 }
 
 // The device of the same bytes, open: from then on nobody's end takes it away.
 std::optional<LoopDevice> find_loop(int free, const struct stat& image, const std::string& note, uint64_t offset,
                                     uint64_t size) {
     for (int number = std::max(0, free - most_looked_at); number < free + most_looked_at; ++number) {
-        if (!in_use(number)) continue;
+        const Device state = state_of(number);
+        if (state == Device::none && number > free) break;  // they are numbered in a row
+        if (state != Device::in_use) continue;
         const std::string path = "/dev/loop" + std::to_string(number);
         Fd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
         loop_info64 info;
