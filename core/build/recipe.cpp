@@ -44,7 +44,7 @@ public:
     void run() {
         log::info("Starting build...");
         // All of them before anything is run or fetched for the first.
-        if (!options_.update) permit_bases(plugins_, definition_, wish_of(false));
+        if (!options_.update) permit_bases(plugins_, definition_, wish_of(false), call_);
         notify("before_build");
         TemporaryDirectory place(options_.convert.temporary);
         const Pairs of_target = std::exchange(options_.convert.format_options, {});

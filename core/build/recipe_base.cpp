@@ -75,11 +75,19 @@ SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage&
     return r;
 }
 
-void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish) {
+void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish,
+                  const sg_call* call) {
     for (const Stage& stage : definition.stages) {
         if (!stage.key("bootstrap")) continue;
         const SourceRequest r = request_of(stage, wish);
-        permit_at(definition.source, stage, [&] { permit(plugins, r); });
+        const auto source = plugins.index().find(CapabilityKind::bootstrap, r.scheme);
+        permit_at(definition.source, stage, [&] {
+            permit(plugins, r);
+            if (!source || !source->plain_paths || r.reference.empty()) return;
+            // Here too, as the result of an earlier build may take the place of the image.
+            const std::string path = r.reference[0] == '/' ? r.reference : r.directory + "/" + r.reference;
+            if (access(path.c_str(), F_OK) == 0) runtime::permit_image(plugins, {path}, call);
+        });
     }
 }
 

@@ -121,6 +121,10 @@ run singularity config check --for "$T/ok/link.sif"
 expect_rc 255
 
 check "rules on paths speak of whatever is read as an image: bases, overlays, data, what is pushed"
+rm "$POLICY"
+printf 'Bootstrap: localimage\nFrom: %s\nStage: one\n\nBootstrap: localimage\nFrom: %s\nStage: two\n%%files from one\n    /etc /from-one\n' \
+    "$T/other/tiny.sif" "$T/ok/below/tiny.sif" >before.def
+ok singularity build before.sif before.def # what is kept of it is no way round
 policy <<YAML
 policy:
   paths:
@@ -132,6 +136,9 @@ expect_failure
 expect_err "$REFUSED"
 printf 'Bootstrap: localimage\nFrom: %s\nStage: one\n\nBootstrap: localimage\nFrom: %s\nStage: two\n\n%%setup\n    touch %s\n' \
     "$T/ok/below/tiny.sif" "$OTHER" "$T/w/it-ran" >base.def
+run singularity build --force before.sif before.def
+expect_failure
+expect_err "before.def:1.*$REFUSED"
 run singularity build base.sif base.def
 expect_failure
 expect_err "base.def:5.*$REFUSED"
