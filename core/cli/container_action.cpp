@@ -35,7 +35,7 @@ struct Given {
     LaunchOptions launch;
     std::vector<std::string> binds, mounts, overlays, fuse_mounts, security, env, env_files, no_env, no_mount, scratch, network_args;
     std::string home, cwd, dns, timeout, network, arch;
-    bool contain_all = false, compat = false, no_umask = false, dry_run = false, underlay = false, no_pid = false;
+    bool contain_all = false, compat = false, no_umask = false, dry_run = false, ignored = false, no_pid = false;
     GpuOptions gpu;
     ResourceOptions resources;
     std::shared_ptr<InstanceStart> instance;  // of `instance start`
@@ -319,7 +319,9 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.flag("--keep-privs", l.keep_privileges, "Keep all of root's capabilities").variable("KEEP_PRIVS");
     arguments.flag("--allow-setuid", l.allow_setuid, "Let set-user-id programs of the image work (root)").variable("ALLOW_SETUID");
     arguments.list("--security", g->security, "uid:N, gid:N[:N], seccomp:FILE, apparmor:PROFILE, selinux:LABEL").shown_as("LIST").variable("SECURITY");
-    arguments.flag("--underlay", g->underlay, "Taken for compatibility: missing mount points need no underlay here").hidden().variable("UNDERLAY");
+    arguments.flag("--underlay", g->ignored, "Taken for compatibility: missing mount points need no underlay here").hidden().variable("UNDERLAY");
+    for (const char* name : {"--sharens", "--unsquash", "--no-oci", "--sif-fuse", "--tmp-sandbox", "--no-tmp-sandbox"})
+        arguments.flag(name, g->ignored, "Taken for compatibility: there is one way of running images, and nothing to choose").hidden();
     arguments.flag("--no-privs", l.no_privileges, "Drop root's capabilities").variable("NO_PRIVS");
     arguments.flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's").variable("NO_UMASK");
 

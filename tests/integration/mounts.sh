@@ -224,6 +224,18 @@ binds() {
     expect_failure
     run say --home "$PWD/src:relative" "$I" true
     expect_failure 1
+    check "--contain: a bind below a directory of the container's own memory is shown there, as is one below a scratch directory"
+    run say --contain -B "$PWD/src:/tmp/deep/er" -B "$PWD/src/one:/var/tmp/file" --scratch /own -B "$PWD/src:/own/src" "$I" sh -c 'cat /tmp/deep/er/one /var/tmp/file /own/src/one; ls -A /tmp /own'
+    expect_rc 0
+    expect_equal "$OUT" "$(printf '%s\n' one one one /own: src '' /tmp: deep)"
+    [ ! -e /tmp/deep ] || fail "the mount point was made in the host's /tmp"
+    run say --contain -B "$PWD/src:/tmp" -B "$PWD/src/one:/tmp/never/made" "$I" true
+    expect_failure
+    expect_absent src/never
+    check "--no-mount leaves files out that are made to fit the host"
+    run say --no-mount /etc/resolv.conf,/etc/passwd "$I" sh -c 'cut -d" " -f5 /proc/self/mountinfo'
+    refuse_out '^/etc/(resolv.conf|passwd)$'
+    expect_out '^/etc/group$'
     check "--dns writes the name servers, --hostname the name"
     run say --dns 192.0.2.1,192.0.2.2 --hostname other "$I" cat /etc/resolv.conf /etc/hostname
     expect_equal "$OUT" $'nameserver 192.0.2.1\nnameserver 192.0.2.2\nother'

@@ -390,11 +390,40 @@ bool Rootfs::cover_top(const Mount& m) {
     return bind(session_.path + "/top", target.get(), flags, warning);
 }
 
+// A missing destination below what is the session's memory, as /tmp is with --contain: it is made there. False anywhere else,
+// as nothing of the image and nothing of the host is written to.
+bool Rootfs::make_in_session(const Mount& m) {
+    std::vector<std::string> missing;
+    std::string at = m.destination;
+    Fd directory;
+    while (!(directory = open_inside(root_.get(), at))) {
+        if (errno != ENOENT || at == "/") return false;
+        missing.push_back(at.substr(at.rfind('/') + 1));
+        at = parent_path(at);
+    }
+    struct stat here, memory;
+    if (::fstat(directory.get(), &here) != 0 || ::fstat(session_.fd.get(), &memory) != 0 || here.st_dev != memory.st_dev || !S_ISDIR(here.st_mode)) return false;
+    for (auto name = missing.rbegin(); name != missing.rend(); ++name) {
+        if (name + 1 == missing.rend() && !m.directory) {
+            const Fd made(::openat(directory.get(), name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+            return static_cast<bool>(made);
+        }
+        if (::mkdirat(directory.get(), name->c_str(), 0755) != 0) return false;
+        directory = Fd(::openat(directory.get(), name->c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!directory) return false;
+    }
+    return true;
+}
+
 void Rootfs::apply(const Mount& m) {
     const std::string what = m.source.empty() || m.source[0] != '/' ? m.type : m.source;
     Fd target = open_inside(root_.get(), m.destination, !m.replace_link);
     if (!target && errno == ENOENT && m.tag == "home") {
         if (cover_top(m)) target = open_inside(root_.get(), m.destination);
+        if (!target) errno = ENOENT;
+    }
+    if (!target && errno == ENOENT && m.create) {
+        if (make_in_session(m)) target = open_inside(root_.get(), m.destination, !m.replace_link);
         if (!target) errno = ENOENT;
     }
     if (!target) {

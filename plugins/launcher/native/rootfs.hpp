@@ -46,6 +46,7 @@ private:
     void serve_in_old_namespace(const std::string& target);
     std::vector<const Mount*> absent(int root) const;
     void lay_over(const std::vector<const Mount*>& absent);
+    bool make_in_session(const Mount& mount);
     void make_place(int lower, int root, const Mount& mount);
     void apply(const Mount& mount);
     bool apply_at(const Mount& mount, int target, std::string& warning);
