@@ -1,10 +1,12 @@
 #include "mount/one_cpu.hpp"
 
+#include <cstring>
+
 namespace sg {
 
 OneCpu::OneCpu() noexcept {
     const int here = sched_getcpu();
-    if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof before_, &before_) != 0) return;
+    if (here < 0 || here >= CPU_SETSIZE) return;
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(here, &one);
@@ -12,7 +14,10 @@ OneCpu::OneCpu() noexcept {
 }
 
 void OneCpu::release() noexcept {
-    if (kept_) sched_setaffinity(0, sizeof before_, &before_);
+    if (!kept_) return;
+    cpu_set_t all;
+    std::memset(&all, 0xff, sizeof all);  // the kernel leaves out what the cpuset does not have
+    sched_setaffinity(0, sizeof all, &all);
     kept_ = false;
 }
 

@@ -16,11 +16,11 @@ public:
     OneCpu(const OneCpu&) = delete;
     OneCpu& operator=(const OneCpu&) = delete;
 
-    // The calling thread may run where it could before; also for a process forked meanwhile, with its copy of the object.
+    // The calling thread may run on every processor of its cpuset, also in a process forked meanwhile, with its copy of the object.
+    // Not only where it could before: a launcher of ranks binds each to its core, and the first one's server serves them all.
     void release() noexcept;
 
 private:
-    cpu_set_t before_;
     bool kept_ = false;
 };
 

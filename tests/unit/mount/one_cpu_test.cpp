@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 
 #include "client.hpp"
 
@@ -19,14 +20,28 @@ cpu_set_t processors() {
 
 BOOST_AUTO_TEST_SUITE(one_cpu)
 
-BOOST_AUTO_TEST_CASE(who_is_kept_to_one_processor_has_all_of_them_back_afterwards) {
-    const cpu_set_t before = processors();
+BOOST_AUTO_TEST_CASE(who_is_kept_to_one_processor_has_all_of_them_afterwards) {
+    // Whatever this program was bound to: all that the machine gives.
+    cpu_set_t before;
+    std::memset(&before, 0xff, sizeof before);
+    BOOST_REQUIRE(sched_setaffinity(0, sizeof before, &before) == 0);
+    before = processors();
     {
         sg::OneCpu one;
         cpu_set_t now = processors();
         BOOST_TEST(CPU_COUNT(&now) == 1);
         one.release();
         now = processors();
+        BOOST_TEST(CPU_EQUAL(&now, &before));
+    }
+    {
+        cpu_set_t bound;
+        CPU_ZERO(&bound);
+        CPU_SET(sched_getcpu(), &bound);
+        BOOST_REQUIRE(sched_setaffinity(0, sizeof bound, &bound) == 0);
+        sg::OneCpu one;
+        one.release();
+        const cpu_set_t now = processors();
         BOOST_TEST(CPU_EQUAL(&now, &before));
     }
     {
