@@ -46,9 +46,18 @@ private:
     std::string url_;
 };
 
+// A transport closes the body that it is given, whatever becomes of the request.
+struct Body {
+    sg_stream* stream;
+    ~Body() {
+        if (stream) stream->close(stream);
+    }
+};
+
 class S3 final : public Transport {
 public:
     std::unique_ptr<Response> send(const sg_request& asked, const Host& host) override {
+        Body body{asked.body};
         const s3::Object object = s3::Object::parse(asked.url);
         const s3::Store store = s3::Store::of(host);
         const s3::Place place = s3::place_of(object, store);
@@ -66,6 +75,7 @@ public:
         request.url = url.c_str();
         request.headers = raw.data();
         request.max_redirects = 0;  // a signature holds for one host
+        body.stream = nullptr;      // from here on it is the other transport's
         ForeignResponse answer = singularity::send(host, place.scheme.c_str(), request);
         if (answer.status() >= 300 && answer.status() < 400 && answer.status() != 304) {
             const std::string region = answer.header("x-amz-bucket-region");
