@@ -222,7 +222,7 @@ refused() { # FAULT TEXT
     check "$1: nothing is kept"
     fault "$1"
     rm -f bad.sif
-    run singularity pull --set library.download_part_size=100000 --library "$FAULT" bad.sif $NAME
+    run singularity pull --disable-cache --set library.download_part_size=100000 --library "$FAULT" bad.sif $NAME
     expect_failure
     expect_err "$2"
     expect_absent bad.sif
@@ -239,13 +239,13 @@ refused climbs 'odd id'
 
 check "a connection that breaks is taken up again"
 fault breaks
-run singularity pull --set library.download_part_size=100000 --set library.download_concurrency=1 --library "$FAULT" again.sif $NAME
+run singularity pull --disable-cache --set library.download_part_size=100000 --set library.download_concurrency=1 --library "$FAULT" again.sif $NAME
 expect_rc 0
 expect_same_file again.sif "$T/signed.sif"
 
 check "a server without ranges gives the whole"
 fault no-ranges
-run singularity pull --set library.download_part_size=100000 --library "$FAULT" whole.sif $NAME
+run singularity pull --disable-cache --set library.download_part_size=100000 --library "$FAULT" whole.sif $NAME
 expect_rc 0
 expect_same_file whole.sif "$T/signed.sif"
 
@@ -253,10 +253,10 @@ check "another host that the Library leads to gets no token"
 fault redirect
 ok singularity remote add --no-login --insecure redirecting "$FAULT"
 login "$ALICE"
-run singularity pull --set library.download_part_size=100000 led.sif library://alice/secret/one:v1
+run singularity pull --disable-cache --set library.download_part_size=100000 led.sif library://alice/secret/one:v1
 [ -s "$T/port.log" ] || fail "nobody was led there"
 ! grep -v 'authorization=None' "$T/port.log" || fail "the token went there"
-run singularity pull --force --set library.download_part_size=100000 led.sif $NAME
+run singularity pull --disable-cache --force --set library.download_part_size=100000 led.sif $NAME
 expect_rc 0
 expect_same_file led.sif "$T/signed.sif"
 
