@@ -59,14 +59,14 @@ void Neighbours::listed(uint64_t id, uint64_t dir) noexcept {
     p.id.store(id, relaxed);
 }
 
-void Neighbours::before_answer(uint64_t id, Rest& rest) noexcept {
+void Neighbours::before_answer(uint64_t id, bool may_send, Rest& rest) noexcept {
     if (!parents_) return;
     const Parent& known = parent(id);
     if (known.id.load(relaxed) != id) return;
     sg_placement placement;
     if (!view_.placement(id, placement)) return;
     try {
-        pass(directory(known.dir.load(relaxed)), id, placement.shared, rest);
+        pass(directory(known.dir.load(relaxed)), id, placement.shared, may_send, rest);
     } catch (...) {  // no memory: the read alone is answered
     }
 }
@@ -123,7 +123,7 @@ std::shared_ptr<Neighbours::Directory> Neighbours::collect(uint64_t dir, size_t 
     return out;
 }
 
-void Neighbours::pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, Rest& rest) noexcept {
+void Neighbours::pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, bool may_send, Rest& rest) noexcept {
     auto& files = dir->files;
     const auto [from, to] =
         std::equal_range(files.begin(), files.end(), Directory::File{shared, 0, 0, 0, 0, 0},
@@ -145,15 +145,17 @@ void Neighbours::pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shar
     }
     Rest range{nullptr, static_cast<size_t>(from - files.begin()), static_cast<size_t>(at - files.begin()),
                static_cast<size_t>(to - files.begin())};
-    send_around(*dir, range, before);
+    if (may_send) send_around(*dir, range, before);
     if (count(from->reads) < 2) return;
     rest = range;
     rest.dir = std::move(dir);
 }
 
 void Neighbours::send_around(Directory& dir, const Rest& range, uint32_t limit) noexcept {
+    const uint64_t own = dir.files[range.at].id;
     const auto give = [&](Directory::File& f) {
-        if (Shared(f.sent).load(relaxed)) return true;
+        // Another name of the file that is being read: its page is locked until the answer of this very thread.
+        if (f.id == own || Shared(f.sent).load(relaxed)) return true;
         if (limit == 0) return false;
         --limit;
         if (Shared(f.sent).exchange(1, relaxed)) return true;  // another thread was faster

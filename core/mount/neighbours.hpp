@@ -9,8 +9,9 @@
 // on, the rest follow after the answer, while the program is at those that it has. So who wants one file only
 // pays little.
 //
-// Kernel facts: the notification waits for a page that another read has locked, so one thread must always be
-// left to answer (the server sees to that). Nodes that the kernel was not told of give ENOENT, where a pass
+// Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. So one thread
+// must always be left to answer, and of those that owe an answer themselves only one may send at a time: two could
+// wait for each other's page for ever (the server sees to both). Nodes that the kernel was not told of give ENOENT, where a pass
 // stops; as only listings tell it of a whole directory, only they are noted here.
 //
 // Any thread; nothing throws, and none waits for another.
@@ -45,9 +46,9 @@ public:
         std::shared_ptr<struct NeighboursDirectory> dir;
         size_t first = 0, at = 0, last = 0;
     };
-    // Small file `id` is being read from its start: sends some of its neighbours; `rest` is filled when more
-    // are to follow.
-    void before_answer(uint64_t id, Rest& rest) noexcept;
+    // Small file `id` is being read from its start: sends some of its neighbours, if this thread `may_send` while it owes
+    // the answer; `rest` is filled when more are to follow.
+    void before_answer(uint64_t id, bool may_send, Rest& rest) noexcept;
     void after_answer(Rest& rest) noexcept;
 
 private:
@@ -62,7 +63,7 @@ private:
 
     std::shared_ptr<Directory> directory(uint64_t dir);
     std::shared_ptr<Directory> collect(uint64_t dir, size_t limit) const;
-    void pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, Rest& rest) noexcept;
+    void pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, bool may_send, Rest& rest) noexcept;
     void send_around(Directory& dir, const Rest& range, uint32_t limit) noexcept;
     bool send(uint64_t id, uint32_t size) noexcept;
 

@@ -335,8 +335,11 @@ void Server::read(Request& request) {
     if (in->offset != 0 || got == 0 || got > Neighbours::small) return request.reply(got);
     // One thread at least is left to answer: what is sent may wait for a page that another read holds.
     Neighbours::Rest rest;
-    if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed))
-        neighbours_.before_answer(id, rest);
+    if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed)) {
+        const bool may_send = !owing_.exchange(true, std::memory_order_acquire);
+        neighbours_.before_answer(id, may_send, rest);
+        if (may_send) owing_.store(false, std::memory_order_release);
+    }
     // Who has its answer may ask at once: then this thread counts as free, unless there is more to send.
     if (!rest.dir) sending_.fetch_sub(1, std::memory_order_relaxed);
     request.reply(got);

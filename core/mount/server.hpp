@@ -56,6 +56,7 @@ private:
     unsigned limit_ = 1;                                                // of threads; set before there is a second
     std::atomic<unsigned> answering_{1};                                // threads there are, with the one in serve()
     std::atomic<unsigned> idle_{0};
+    std::atomic<bool> owing_{false};    // a thread sends that has not answered its own request yet
     std::atomic<unsigned> sending_{0};  // threads that may wait for a page, see neighbours.hpp
     std::mutex mutex_;                  // guards the two below
     bool closed_ = false;               // no more threads: at the end, or when no more can be had

@@ -69,6 +69,18 @@ done
 expect_equal "$*" "$own"
 kill -KILL "$P4"; PID=$P4; ended
 
+check "small files are read by several at once, and files that have two names in a directory"
+expect_nothing_left
+ok singularity build --sandbox linked full.sif
+mkdir linked/small
+for i in $(seq 200); do echo "file $i" >"linked/small/f$i"; ln "linked/small/f$i" "linked/small/g$i"; done
+ok singularity build linked.sif linked
+chmod 755 linked.sif
+run me singularity exec "$PWD/linked.sif" sh -c 'ls -l /small >/tmp/listed.$$; rm /tmp/listed.$$
+    for i in 1 2 3 4; do cat /small/* | wc -l & find /small -type f | sort -r | xargs cat | wc -l & done; wait'
+expect_rc 0
+expect_equal "$(grep -c '^ *400$' "$T/out")" 8
+
 check "an image that is replaced is not the old one any more"
 cp full.sif copy.sif; chmod 755 copy.sif
 run me singularity exec "$PWD/copy.sif" stat -c %d /; A=$OUT
