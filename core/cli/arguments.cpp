@@ -129,8 +129,6 @@ void Arguments::refuse(const std::string& what, const std::string& hint) const {
 
 void Arguments::refuse_option(const std::string& word) const {
     const std::string name = word.starts_with("--") ? word.substr(0, word.find('=')) : word;
-    for (const Arguments* at = this; at; at = at->above_)
-        if (at->unknown_) at->unknown_(name);
     std::vector<std::string_view> names;
     for (const Arguments* at = this; at; at = at->above_)
         for (const auto& a : at->all_)

@@ -106,8 +106,6 @@ public:
     // The first word and all behind it are for somebody else and stay as they are.
     void pass_rest() { pass_rest_ = true; }
     const std::vector<std::string>& rest() const { return rest_; }
-    // Called with an unknown option before it is refused: may throw something better.
-    void unknown_option(std::function<void(const std::string& word)> tell) { unknown_ = std::move(tell); }
     void examples(std::vector<std::string> lines) { examples_ = std::move(lines); }
     // What follows "singularity VERB [options]" in the usage line, where the words do not say it.
     void usage(std::string text) { usage_ = std::move(text); }
@@ -163,7 +161,6 @@ private:
     Arguments* above_ = nullptr;
     Arguments* chosen_ = nullptr;
     bool pass_rest_ = false, help_ = false;
-    std::function<void(const std::string&)> unknown_;
     std::vector<const Argument*> order_;  // one for each time that an option was given
 };
 

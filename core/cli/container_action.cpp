@@ -320,7 +320,7 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.flag("--allow-setuid", l.allow_setuid, "Let set-user-id programs of the image work (root)").variable("ALLOW_SETUID");
     arguments.list("--security", g->security, "uid:N, gid:N[:N], seccomp:FILE, apparmor:PROFILE, selinux:LABEL").shown_as("LIST").variable("SECURITY");
     arguments.flag("--underlay", g->ignored, "Taken for compatibility: missing mount points need no underlay here").hidden().variable("UNDERLAY");
-    for (const char* name : {"--sharens", "--unsquash", "--no-oci", "--sif-fuse", "--tmp-sandbox", "--no-tmp-sandbox"})
+    for (const char* name : {"--sharens", "--unsquash", "--no-oci"})
         arguments.flag(name, g->ignored, "Taken for compatibility: there is one way of running images, and nothing to choose").hidden();
     arguments.flag("--no-privs", l.no_privileges, "Drop root's capabilities").variable("NO_PRIVS");
     arguments.flag("--no-umask", g->no_umask, "umask 0022 instead of the caller's").variable("NO_UMASK");

@@ -148,5 +148,7 @@ callers() {
     expect_rc 0
 }
 each_user callers
+# The servers of the callers that clear the environment linger as long as the default says.
+SETTLE=30
 expect_nothing_left
 finish

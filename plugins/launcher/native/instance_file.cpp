@@ -76,10 +76,7 @@ void write_identity(const std::string& directory, const Identity& who) {
     if (!who.network.empty()) w.Key("network"), w.String(who.network);
     if (!who.address.empty()) w.Key("address"), w.String(who.address);
     w.EndObject();
-    const std::string path = file_in(directory), part = path + ".part";
-    (void)::unlink(part.c_str());
-    write_file(AT_FDCWD, part, {buffer.GetString(), buffer.GetSize()}, 0644);
-    if (::rename(part.c_str(), path.c_str()) != 0) fail("cannot write", path);
+    replace_file(file_in(directory), {buffer.GetString(), buffer.GetSize()}, 0644);
 }
 
 Identity read_identity(const std::string& directory) {

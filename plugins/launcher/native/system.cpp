@@ -68,6 +68,13 @@ void write_file(int at, const std::string& path, std::string_view content, mode_
     }
 }
 
+void replace_file(const std::string& path, std::string_view content, mode_t mode) {
+    const std::string part = path + ".part";
+    (void)::unlink(part.c_str());  // of somebody who was killed
+    write_file(AT_FDCWD, part, content, mode);
+    if (::rename(part.c_str(), path.c_str()) != 0) fail("cannot write", path);
+}
+
 std::string clean_path(std::string_view path) {
     std::vector<std::string_view> parts;
     for (size_t at = 0; at < path.size();) {

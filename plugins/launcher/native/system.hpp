@@ -53,6 +53,8 @@ std::string fd_path(int fd);
 std::string read_file(int at, const std::string& path, size_t limit);
 // Writes a new file below `at`.
 void write_file(int at, const std::string& path, std::string_view content, mode_t mode);
+// The same at an absolute `path`: readers see the old content or all of the new.
+void replace_file(const std::string& path, std::string_view content, mode_t mode);
 
 // A lexically clean absolute path: no "//", "." or ".." left ("/a/../b" is "/b", as in a chroot).
 std::string clean_path(std::string_view path);

@@ -83,10 +83,7 @@ void write_joinable(const std::string& directory, const Joinable& what) {
     w.Key("cwd"), w.String(what.cwd);
     write_user(w, what.user);
     w.EndObject();
-    const std::string path = file_in(directory), made = path + ".tmp";
-    (void)::unlink(made.c_str());
-    native::write_file(AT_FDCWD, made, std::string_view(buffer.GetString(), buffer.GetSize()), 0600);
-    if (::rename(made.c_str(), path.c_str()) != 0) native::fail("cannot write", path);
+    native::replace_file(file_in(directory), {buffer.GetString(), buffer.GetSize()}, 0600);
 }
 
 Joinable read_joinable(const std::string& directory) {

@@ -120,9 +120,6 @@ BOOST_AUTO_TEST_CASE(wrong_options_are_named_with_the_nearest) {
     BOOST_TEST(holds(parse({"--depth", "99999999999999999999"}), "is not a number"));
     BOOST_TEST(holds(parse({"--dept=1"}), "unknown option --dept"));
     BOOST_TEST(!holds(parse({"--dept=1"}), "--depth'"));  // hidden ones are not offered
-    Line told;
-    told.arguments.unknown_option([](const std::string& word) { throw Error(Code::usage, word + " is for later"); });
-    BOOST_TEST(message_of([&] { told.arguments.parse({"--later=1"}); }) == "--later is for later|");
 }
 
 BOOST_AUTO_TEST_CASE(a_value_may_be_one_of_a_few) {
