@@ -9,7 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -102,6 +104,7 @@ private:
         DetachedServer::let_go(server_.get());
         warm_up.read_ahead();
         most_users_ = room_for_users();
+        used_ = Clock::now();
     }
 
     // Kernel fact (6.18): when many processes look a name up for the first time at once, a bind onto it can fail with
@@ -115,7 +118,7 @@ private:
     bool serve_users() {
         std::vector<pollfd> wait{{task_.socket.get(), POLLIN, 0}, {server_.get(), POLLIN, 0}};
         for (const auto& u : users_) wait.push_back({u.get(), POLLIN, 0});
-        const int n = poll(wait.data(), wait.size(), users_.empty() ? static_cast<int>(task_.linger * 1000) : -1);
+        const int n = poll(wait.data(), wait.size(), users_.empty() ? left_to_linger() : -1);
         if (n < 0) return errno == EINTR || errno == ENOMEM;
         if (n == 0) return !end_unless_wanted();
         if (wait[1].revents != 0) {
@@ -123,10 +126,17 @@ private:
             leave();
             return false;
         }
+        if (!users_.empty()) used_ = Clock::now();
         for (size_t i = users_.size(); i-- > 0;)
             if (wait[i + 2].revents != 0) users_.erase(users_.begin() + static_cast<std::ptrdiff_t>(i));
         if (wait[0].revents != 0) welcome();
         return true;
+    }
+
+    // From the end of the last user: who only looks whether anybody is here does not keep the server.
+    int left_to_linger() const {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(used_ + std::chrono::seconds(task_.linger) - Clock::now()).count();
+        return static_cast<int>(std::max<int64_t>(0, left));
     }
 
     bool end_unless_wanted() {
@@ -174,6 +184,8 @@ private:
     UniqueFd user_namespace_;
     std::vector<UniqueFd> users_;
     size_t most_users_ = 0;
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point used_;  // when the last user was seen
 };
 
 }  // namespace

@@ -69,6 +69,20 @@ done
 expect_equal "$*" "$own"
 kill -KILL "$P4"; PID=$P4; ended
 
+check "who only looks whether the server is there does not keep it"
+expect_nothing_left
+cp full.sif first.sif; chmod 755 first.sif
+run me singularity exec "$PWD/first.sif" true
+for i in $(seq 40); do # each first start of an image looks at the servers that there are
+    kept=$(pids | grep -c .)
+    cp full.sif "next.$i.sif"; chmod 755 "next.$i.sif"
+    run me singularity exec "$PWD/next.$i.sif" true
+    first=$(for p in $(pids); do tr '\0' ' ' <"/proc/$p/cmdline"; echo; done | grep -c first.sif)
+    [ "$first" != 0 ] || break
+    sleep 0.3
+done
+expect_equal "$first" 0 "servers of the first image, $kept in all"
+
 check "small files are read by several at once, and files that have two names in a directory"
 expect_nothing_left
 ok singularity build --sandbox linked full.sif
