@@ -12,17 +12,18 @@
 
 #include <singularity/launcher.hpp>
 
-#include "first_process.hpp"
-#include "instance.hpp"
-#include "namespaces.hpp"
-#include "network.hpp"
-#include "payload.hpp"
-#include "privileges.hpp"
-#include "report.hpp"
-#include "rootfs.hpp"
-#include "spec.hpp"
+#include "family/first_process.hpp"
+#include "family/instance.hpp"
+#include "family/namespaces.hpp"
+#include "family/network.hpp"
+#include "family/payload.hpp"
+#include "family/privileges.hpp"
+#include "family/report.hpp"
+#include "family/rootfs.hpp"
+#include "family/spec.hpp"
 
 namespace native {
+using namespace launcher;
 namespace {
 
 // The user namespace, and what must be there before the mount namespace.

@@ -12,7 +12,7 @@
 namespace oci_runtime {
 namespace {
 
-using native::Fd;
+using launcher::Fd;
 using singularity::Code;
 using singularity::Error;
 
@@ -33,7 +33,7 @@ SignalsPassedOn::SignalsPassedOn() {
     const sigset_t set = passed_on();
     ::sigprocmask(SIG_BLOCK, &set, &before_);
     fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd_) native::fail("cannot wait for signals");
+    if (!fd_) launcher::fail("cannot wait for signals");
 }
 
 SignalsPassedOn::~SignalsPassedOn() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
@@ -85,7 +85,7 @@ int Caller::wait(const Plan& plan, const SignalsPassedOn& signals) {
                          {signals.fd(), POLLIN, 0},
                          {relay ? relay->input() : -1, POLLIN, 0},
                          {relay ? relay->output() : -1, POLLIN, 0}};
-        if (::poll(all, 4, -1) < 0 && errno != EINTR) native::fail("cannot wait for the container");
+        if (::poll(all, 4, -1) < 0 && errno != EINTR) launcher::fail("cannot wait for the container");
         if (all[3].revents) relay->written();
         if (all[2].revents) relay->typed();
         signalfd_siginfo info;
@@ -113,8 +113,8 @@ int Caller::wait(const Plan& plan, const SignalsPassedOn& signals) {
     const int status = monitor_status();
     if (!ended_ && WIFSIGNALED(status)) clean_up(plan);
     int exact = 0;
-    if (native::receive(reports_.get(), &exact, sizeof exact)) ended_ = exact;
-    native::receive_error(errors_.get());
+    if (launcher::receive(reports_.get(), &exact, sizeof exact)) ended_ = exact;
+    launcher::receive_error(errors_.get());
     if (ended_) return *ended_;
     if (WIFSIGNALED(status))
         throw Error(Code::internal,
@@ -129,7 +129,7 @@ std::pair<pid_t, std::string> Caller::started(const Plan& plan) {
         heard(std::move(*message));
     }
     if (first_ == 0 && WIFSIGNALED(monitor_status())) clean_up(plan);
-    native::receive_error(errors_.get());  // ends when the payload has become its program
+    launcher::receive_error(errors_.get());  // ends when the payload has become its program
     if (first_ == 0) throw Error(Code::internal, "the monitor of the container has ended");
     return {first_, text_};
 }

@@ -9,7 +9,7 @@
 
 #include "channel.hpp"
 #include "container.hpp"
-#include "report.hpp"
+#include "family/report.hpp"
 
 namespace oci_runtime {
 
@@ -24,12 +24,12 @@ public:
 
 private:
     sigset_t before_;
-    native::Fd fd_;
+    launcher::Fd fd_;
 };
 
 class Caller {
 public:
-    Caller(Channel channel, native::Fd errors, native::Fd reports, pid_t monitor)
+    Caller(Channel channel, launcher::Fd errors, launcher::Fd reports, pid_t monitor)
         : channel_(std::move(channel)), errors_(std::move(errors)), reports_(std::move(reports)), monitor_(monitor) {}
 
     // To the container's end: its wait(2) status. Throws what the monitor or the first program has to say.
@@ -43,13 +43,13 @@ private:
     int monitor_status();
 
     Channel channel_;
-    native::Fd errors_, reports_;
+    launcher::Fd errors_, reports_;
     pid_t monitor_;
-    native::Fd user_namespace_, mount_namespace_;
+    launcher::Fd user_namespace_, mount_namespace_;
     std::string session_, text_;
     pid_t first_ = 0;
     std::optional<int> ended_;
-    native::Fd console_;
+    launcher::Fd console_;
 };
 
 }  // namespace oci_runtime

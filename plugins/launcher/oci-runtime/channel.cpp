@@ -19,8 +19,8 @@ struct Head {
 
 std::pair<Channel, Channel> Channel::make() {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) native::fail("cannot make a socket pair");
-    return {Channel(native::Fd(ends[0])), Channel(native::Fd(ends[1]))};
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) launcher::fail("cannot make a socket pair");
+    return {Channel(launcher::Fd(ends[0])), Channel(launcher::Fd(ends[1]))};
 }
 
 bool Channel::send(Say what, int32_t value, const std::string& text, const std::vector<int>& descriptors) const {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "system.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 
@@ -27,12 +27,12 @@ struct Message {
     Say what = Say::ended;
     int32_t value = 0;
     std::string text;
-    std::vector<native::Fd> descriptors;
+    std::vector<launcher::Fd> descriptors;
 };
 
 class Channel {
 public:
-    explicit Channel(native::Fd socket) : socket_(std::move(socket)) {}
+    explicit Channel(launcher::Fd socket) : socket_(std::move(socket)) {}
     // Both ends.
     static std::pair<Channel, Channel> make();
 
@@ -44,7 +44,7 @@ public:
     void close() { socket_.reset(); }
 
 private:
-    native::Fd socket_;
+    launcher::Fd socket_;
 };
 
 }  // namespace oci_runtime

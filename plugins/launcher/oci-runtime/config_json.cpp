@@ -4,14 +4,14 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include "capability_names.hpp"
-#include "environment.hpp"
+#include "family/capability_names.hpp"
+#include "family/environment.hpp"
 #include "seccomp_profile.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::Spec;
+using launcher::Spec;
 using Value = rapidjson::Value;
 using Memory = rapidjson::Document::AllocatorType;
 
@@ -29,7 +29,7 @@ Value capability_sets(const Bundle& bundle, Memory& m) {
         Value names(rapidjson::kArrayType);
         const bool empty = bundle.bounding_only && std::string_view(set) != "bounding";
         for (unsigned n = 0; n < 64 && !empty; ++n)
-            if (const std::string name = native::capability_name(n); bundle.capabilities >> n & 1 && !name.empty())
+            if (const std::string name = launcher::capability_name(n); bundle.capabilities >> n & 1 && !name.empty())
                 names.PushBack(text(name, m), m);
         out.AddMember(rapidjson::StringRef(set), names, m);
     }
@@ -52,7 +52,7 @@ Value process(const Spec& spec, const Bundle& bundle, Memory& m) {
     out.AddMember("args", texts(bundle.args, m), m);
     // Runtimes refuse what no shell could hold.
     std::vector<std::string> env;
-    for (const auto& [name, value] : native::split_environment(spec.environment)) env.push_back(name + "=" + value);
+    for (const auto& [name, value] : launcher::split_environment(spec.environment)) env.push_back(name + "=" + value);
     out.AddMember("env", texts(env, m), m);
     out.AddMember("cwd", text(bundle.cwd, m), m);
     out.AddMember("noNewPrivileges", spec.no_new_privileges, m);
@@ -62,7 +62,7 @@ Value process(const Spec& spec, const Bundle& bundle, Memory& m) {
     return out;
 }
 
-Value mappings(const std::vector<native::Mapping>& all, Memory& m) {
+Value mappings(const std::vector<launcher::Mapping>& all, Memory& m) {
     Value out(rapidjson::kArrayType);
     for (const auto& one : all) {
         Value v(rapidjson::kObjectType);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "spec.hpp"
+#include "family/spec.hpp"
 
 namespace oci_runtime {
 
@@ -28,7 +28,7 @@ struct Bundle {
     uint64_t capabilities = 0;        // of the bounding set
     bool bounding_only = false;       // the other sets are empty
     bool new_user_namespace = false;  // below the one that the runtime runs in, with these
-    std::vector<native::Mapping> uids, gids;
+    std::vector<launcher::Mapping> uids, gids;
     std::vector<RuntimeMount> mounts;
     bool keep_groups = false;  // those of the caller, which a user namespace cannot name
     // Of its own, where the runtime makes one, with linux.resources; "" = none. All devices are allowed in it unless
@@ -37,8 +37,8 @@ struct Bundle {
 };
 
 // `launch_spec` is the document that `spec` was read from.
-std::string config_json(const native::Spec& spec, const Bundle& bundle, std::string_view launch_spec);
+std::string config_json(const launcher::Spec& spec, const Bundle& bundle, std::string_view launch_spec);
 // A process that joins: the member "process" alone.
-std::string process_json(const native::Spec& spec, const Bundle& bundle);
+std::string process_json(const launcher::Spec& spec, const Bundle& bundle);
 
 }  // namespace oci_runtime

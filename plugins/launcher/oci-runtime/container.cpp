@@ -15,21 +15,21 @@
 #include <functional>
 #include <optional>
 
-#include "capability_names.hpp"
+#include "family/capability_names.hpp"
 #include "config_json.hpp"
 #include "joinable.hpp"
-#include "namespaces.hpp"
-#include "report.hpp"
-#include "rootfs.hpp"
+#include "family/namespaces.hpp"
+#include "family/report.hpp"
+#include "family/rootfs.hpp"
 #include "terminal.hpp"
 #include "tree.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::fail;
-using native::Fd;
-using native::Spec;
+using launcher::fail;
+using launcher::Fd;
+using launcher::Spec;
 using singularity::Code;
 using singularity::Error;
 
@@ -85,7 +85,7 @@ void take_process(Bundle& bundle, const Plan& plan, const Ids& ids, uint64_t cap
     bundle.bounding_only = !plan.spec.set_capabilities && uid != 0;
     if (!ids.inner_by_program) return;
     // Linux 5.12: who maps the 0 of a namespace must have had this there. What is wanted the first program sets.
-    bundle.capabilities = native::capability_bit("CAP_SETFCAP");
+    bundle.capabilities = launcher::capability_bit("CAP_SETFCAP");
     bundle.bounding_only = false;
 }
 
@@ -154,7 +154,7 @@ void outlive_caller(const Channel& channel) {
 
 void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& channel, Fd errors, Fd reports,
                  bool service) {
-    native::or_send_error(errors.get(), [&] {
+    launcher::or_send_error(errors.get(), [&] {
         block_signals();
         ::setsid();
         end_with_caller(channel);
@@ -166,19 +166,19 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
         tree.uids = ids.outer_uids, tree.gids = ids.outer_gids;
         std::string cwd = spec.cwd_required ? std::string() : plan.image.working_directory;
         if (plan.user_of_image)  // the image's own files say who that is
-            std::erase_if(tree.mounts, [](const native::Mount& m) {
+            std::erase_if(tree.mounts, [](const launcher::Mount& m) {
                 return m.type == "generated" && (m.source == "passwd" || m.source == "group");
             });
         add_volumes(tree, plan.image.volumes);
         if (!cwd.empty()) {
-            native::Mount m;  // made when it is not there, as Docker does
+            launcher::Mount m;  // made when it is not there, as Docker does
             m.destination = cwd;
             m.tag = "cwd";
-            m.missing = native::Missing::skip;
+            m.missing = launcher::Missing::skip;
             m.only_place = true;
             tree.mounts.push_back(m);
         }
-        native::Mount first;
+        launcher::Mount first;
         first.destination = plan.first_place;
         first.type = "bind";
         first.source = plan.first_program;
@@ -187,12 +187,12 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
         first.read_only = first.no_suid = first.no_dev = true;
         tree.mounts.push_back(first);
 
-        if (spec.user) native::enter_user_namespace(tree);
+        if (spec.user) launcher::enter_user_namespace(tree);
         Spec divided = tree;
         divided.pid = spec.pid, divided.ipc = spec.ipc, divided.net = spec.net;
         const Mounts mounts = divide(divided, spec.user && (!ids.inner_uids.empty() || plan.user_of_image));
         tree.mounts = mounts.tree;
-        native::Rootfs rootfs(tree, launch);
+        launcher::Rootfs rootfs(tree, launch);
         rootfs.prepare();
         if (::unshare(CLONE_NEWNS) != 0) fail("cannot create a mount namespace");
         rootfs.build();
@@ -211,8 +211,8 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
         take_process(bundle, plan, ids, capabilities);
         bundle.root = root;
         bundle.read_only = spec.read_only && spec.layer != "tmpfs" &&
-                           std::none_of(spec.images.begin(), spec.images.end(), [](const native::Image& i) {
-                               return i.role == native::Role::overlay && i.writable;
+                           std::none_of(spec.images.begin(), spec.images.end(), [](const launcher::Image& i) {
+                               return i.role == launcher::Role::overlay && i.writable;
                            });
         bundle.cwd = directory_or_top(rootfs.root(), cwd.empty() ? spec.cwd : cwd);
         if (!ids.inner_uids.empty() && !ids.inner_by_program) {
@@ -238,7 +238,7 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
         Spec shown = spec;
         shown.environment.clear();  // may hold what is nobody else's business
         host.debug("config.json: " + config_json(shown, bundle, plan.document));
-        native::write_file(AT_FDCWD, directory + "/config.json", config, 0600);
+        launcher::write_file(AT_FDCWD, directory + "/config.json", config, 0600);
 
         Fd user_namespace(::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC)),
             mount_namespace(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
@@ -249,7 +249,7 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
 
         ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // after the host's servers, which are not ours to keep
         const RuntimeCommands runtime(plan.runtime, session, plan.id, plan.limits);
-        native::Pipe go;
+        launcher::Pipe go;
         const Fd text = memory_file(plan.document);
         std::vector<int> own = {text.get(), go.reader.get(), errors.get(), reports.get()};
         for (const auto& p : rootfs.container_programs()) own.push_back(p.device.get());
@@ -281,7 +281,7 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
 }
 
 void join_monitor(const Plan& plan, const Joinable& container, const Channel& channel, Fd errors, Fd reports) {
-    native::or_send_error(errors.get(), [&] {
+    launcher::or_send_error(errors.get(), [&] {
         block_signals();
         ::setsid();
         end_with_caller(channel);
@@ -306,10 +306,10 @@ void join_monitor(const Plan& plan, const Joinable& container, const Channel& ch
             for (const auto& file : {process, pid_file, console})
                 if (!file.empty()) (void)::unlink(file.c_str());
         };
-        native::write_file(AT_FDCWD, process, process_json(plan.spec, bundle), 0600);
+        launcher::write_file(AT_FDCWD, process, process_json(plan.spec, bundle), 0600);
         try {
             const RuntimeCommands runtime(plan.runtime, container.session, container.id, container.limits);
-            native::Pipe go;
+            launcher::Pipe go;
             const Fd text = memory_file(plan.document);
             std::optional<ConsoleSocket> socket;
             if (plan.terminal) socket.emplace(console);

@@ -12,9 +12,9 @@ namespace oci_runtime {
 
 // In a child of the caller. `errors`, `reports`: the writing ends of pipes (report.hpp, first_process.hpp). With
 // `service` it outlives the caller. Neither returns.
-[[noreturn]] void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& channel, native::Fd errors,
-                              native::Fd reports, bool service);
-[[noreturn]] void join_monitor(const Plan& plan, const Joinable& container, const Channel& channel, native::Fd errors,
-                               native::Fd reports);
+[[noreturn]] void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& channel, launcher::Fd errors,
+                              launcher::Fd reports, bool service);
+[[noreturn]] void join_monitor(const Plan& plan, const Joinable& container, const Channel& channel, launcher::Fd errors,
+                               launcher::Fd reports);
 
 }  // namespace oci_runtime

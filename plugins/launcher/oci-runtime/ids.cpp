@@ -3,17 +3,17 @@
 namespace oci_runtime {
 namespace {
 
-bool one_id(const native::Spec& spec) {
+bool one_id(const launcher::Spec& spec) {
     return spec.uids.size() == 1 && spec.gids.size() == 1 && spec.uids[0].size == 1 && spec.gids[0].size == 1;
 }
 
 }  // namespace
 
-bool user_applies(const native::Spec& spec, uint32_t caller) {
+bool user_applies(const launcher::Spec& spec, uint32_t caller) {
     return spec.process_uid == caller && (!spec.user || (one_id(spec) && caller != 0));
 }
 
-Ids choose_ids(const native::Spec& spec, const ImageUser* user, bool crun) {
+Ids choose_ids(const launcher::Spec& spec, const ImageUser* user, bool crun) {
     Ids out;
     const uint32_t uid = user ? user->uid : spec.process_uid, gid = user ? user->gid : spec.process_gid;
     out.uid = uid, out.gid = gid;

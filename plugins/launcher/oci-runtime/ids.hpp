@@ -8,23 +8,23 @@
 #include <vector>
 
 #include "image_config.hpp"
-#include "spec.hpp"
+#include "family/spec.hpp"
 
 namespace oci_runtime {
 
 struct Ids {
-    std::vector<native::Mapping> outer_uids, outer_gids;  // of the namespace that the runtime runs in; with spec.user
-    std::vector<native::Mapping> inner_uids, inner_gids;  // of the one below; empty: there is none
+    std::vector<launcher::Mapping> outer_uids, outer_gids;  // of the namespace that the runtime runs in; with spec.user
+    std::vector<launcher::Mapping> inner_uids, inner_gids;  // of the one below; empty: there is none
     bool inner_by_program = false;                        // the first program makes it
     uint32_t uid = 0, gid = 0;                            // of the process, as the runtime is to set them
     std::vector<uint32_t> groups;
 };
 
 // `user`: of the image's USER, when that applies.
-Ids choose_ids(const native::Spec& spec, const ImageUser* user, bool crun);
+Ids choose_ids(const launcher::Spec& spec, const ImageUser* user, bool crun);
 
 // The image's USER applies when nobody asked for other ids than the caller's (--fakeroot, --security uid) and root not for a
 // user namespace.
-bool user_applies(const native::Spec& spec, uint32_t caller);
+bool user_applies(const launcher::Spec& spec, uint32_t caller);
 
 }  // namespace oci_runtime

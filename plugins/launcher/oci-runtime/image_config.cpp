@@ -11,12 +11,12 @@
 #include <singularity/format.hpp>
 #include <singularity/plugin.hpp>
 
-#include "system.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::clean_path;
+using launcher::clean_path;
 using singularity::Code;
 using singularity::Error;
 using Value = rapidjson::Value;

@@ -6,7 +6,7 @@
 
 #include <cstdio>
 
-#include "system.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 namespace {
@@ -83,11 +83,11 @@ void write_joinable(const std::string& directory, const Joinable& what) {
     w.Key("cwd"), w.String(what.cwd);
     write_user(w, what.user);
     w.EndObject();
-    native::replace_file(file_in(directory), {buffer.GetString(), buffer.GetSize()}, 0600);
+    launcher::replace_file(file_in(directory), {buffer.GetString(), buffer.GetSize()}, 0600);
 }
 
 Joinable read_joinable(const std::string& directory) {
-    const std::string path = file_in(directory), content = native::read_file(AT_FDCWD, path, 1u << 20);
+    const std::string path = file_in(directory), content = launcher::read_file(AT_FDCWD, path, 1u << 20);
     rapidjson::Document d;
     d.Parse<rapidjson::kParseIterativeFlag>(content.data(), content.size());
     Joinable out;

@@ -1,7 +1,7 @@
 // The launcher "oci-runtime": a LaunchSpec becomes a bundle of the OCI runtime-spec, which crun or runc runs.
 //
 // The way of a start: members checked, the image's OCI configuration read, a monitor forked (container.hpp). It makes
-// the root file system with the code of the launcher native in namespaces of its own, writes config.json
+// the root file system with the code of the launchers' family in namespaces of its own, writes config.json
 // (config_json.hpp) and has the runtime create and start the container. The container's first program (init/main.cpp)
 // evaluates the image's environment and becomes what was asked for. The caller waits (caller.hpp).
 #include <sys/wait.h>
@@ -10,45 +10,45 @@
 #include <singularity/launcher.hpp>
 
 #include "caller.hpp"
-#include "cgroup.hpp"
+#include "family/cgroup.hpp"
 #include "container.hpp"
-#include "instance.hpp"
-#include "instance_file.hpp"
-#include "namespaces.hpp"
-#include "payload.hpp"
-#include "service.hpp"
+#include "family/instance.hpp"
+#include "family/instance_file.hpp"
+#include "family/namespaces.hpp"
+#include "family/payload.hpp"
+#include "family/service.hpp"
 #include "terminal.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::Fd;
+using launcher::Fd;
 using singularity::Code;
 using singularity::Error;
 
 struct Pipes {
-    native::Pipe errors, reports;
+    launcher::Pipe errors, reports;
 };
 
 void take_image(Plan& plan, const sg_launch& launch) {
-    const native::Image& root = plan.spec.images[0];
+    const launcher::Image& root = plan.spec.images[0];
     plan.image = root.path.empty() ? ImageConfig() : read_image_config(root.path, launch.call);
     plan.user_of_image = !plan.image.user.empty() && user_applies(plan.spec, ::geteuid());
 }
 
 // Real root has the runtime make control groups, runc in any case. Ordinary users' limits are set around it.
 bool makes_groups(const Plan& plan) {
-    return !plan.spec.user && native::can_mount_in_kernel() && (plan.spec.resources.any || !plan.runtime.crun);
+    return !plan.spec.user && launcher::can_mount_in_kernel() && (plan.spec.resources.any || !plan.runtime.crun);
 }
 
 int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) {
     auto [ours, theirs] = Channel::make();
     Pipes pipes;
-    const native::Resources none;
-    native::ControlGroup group(plan.limits || joined ? none : plan.spec.resources);
+    const launcher::Resources none;
+    launcher::ControlGroup group(plan.limits || joined ? none : plan.spec.resources);
     const SignalsPassedOn signals;
     const pid_t child = ::fork();
-    if (child < 0) native::fail("cannot start a process for the container");
+    if (child < 0) launcher::fail("cannot start a process for the container");
     if (child == 0) {
         ours.close();
         pipes.errors.reader.reset();
@@ -58,7 +58,7 @@ int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) 
         try {
             group.enter();
         } catch (const Error& e) {
-            native::send_error(pipes.errors.writer.get(), e);
+            launcher::send_error(pipes.errors.writer.get(), e);
             ::_exit(255);
         }
         run_monitor(plan, launch, theirs, std::move(pipes.errors.writer), std::move(pipes.reports.writer), false);
@@ -78,13 +78,13 @@ int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) 
 Fd open_stream(const std::string& path) {
     Fd fd(path.empty() ? ::open("/dev/null", O_RDWR | O_CLOEXEC)
                        : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) native::fail("cannot open the instance's log", path);
+    if (!fd) launcher::fail("cannot open the instance's log", path);
     return fd;
 }
 
 Plan plan_run(const sg_launch& launch) {
     Plan plan = plan_launch(launch);
-    native::open_standard_descriptors();
+    launcher::open_standard_descriptors();
     take_image(plan, launch);
     plan.limits = makes_groups(plan);
     plan.terminal = has_terminal();
@@ -102,23 +102,23 @@ public:
     int start(const sg_launch& launch, const std::string& directory) override {
         Plan plan = plan_run(launch);
         plan.terminal = false;
-        const native::InstanceFacts& instance = plan.spec.instance;
+        const launcher::InstanceFacts& instance = plan.spec.instance;
         const Fd in = open_stream(""), out = open_stream(instance.out), err = open_stream(instance.err);
         auto [ours, theirs] = Channel::make();
         Pipes pipes;
-        const native::Resources none;
-        native::ControlGroup group(plan.limits ? none : plan.spec.resources);
+        const launcher::Resources none;
+        launcher::ControlGroup group(plan.limits ? none : plan.spec.resources);
         const pid_t child = ::fork();
-        if (child < 0) native::fail("cannot start a process for the instance");
+        if (child < 0) launcher::fail("cannot start a process for the instance");
         if (child == 0) {
             ours.close();
             pipes.errors.reader.reset();
             pipes.reports.reader.reset();
-            native::or_send_error(pipes.errors.writer.get(), [&] {
-                native::leave_terminal();
+            launcher::or_send_error(pipes.errors.writer.get(), [&] {
+                launcher::leave_terminal();
                 for (int fd = 0; fd < 3; ++fd)
                     if (::dup2((fd == 0 ? in : fd == 1 ? out : err).get(), fd) < 0)
-                        native::fail("cannot set the standard streams of the instance");
+                        launcher::fail("cannot set the standard streams of the instance");
                 group.enter();
                 run_monitor(plan, launch, theirs, std::move(pipes.errors.writer), std::move(pipes.reports.writer),
                             true);
@@ -133,11 +133,11 @@ public:
             child, plan.id, plan.runtime.program,  {}, plan.first_place, plan.runtime.crun, plan.limits, {},
             {},    {},      plan.image.stop_signal};
         take_text(joinable, text);
-        native::Identity who;
+        launcher::Identity who;
         try {
-            who = native::identity_of(first);
+            who = launcher::identity_of(first);
         } catch (const Error&) {
-            throw Error(Code::not_found, "the instance '" + native::name_of(directory) + "' ended at once",
+            throw Error(Code::not_found, "the instance '" + launcher::name_of(directory) + "' ended at once",
                         instance.err.empty() ? std::string() : "its messages are in " + instance.err);
         }
         who.own_processes = plan.spec.pid;
@@ -146,7 +146,7 @@ public:
         who.groups.insert(who.groups.end(), group.directories().begin(), group.directories().end());
         try {
             write_joinable(directory, joinable);
-            native::write_identity(directory, who);
+            launcher::write_identity(directory, who);
         } catch (...) {
             ::kill(first, SIGKILL);
             throw;
@@ -157,13 +157,13 @@ public:
 
     void join(const sg_launch& launch, const std::string& directory) override {
         Plan plan = plan_launch(launch);
-        native::open_standard_descriptors();
-        const native::Identity who = native::need_running(directory);
+        launcher::open_standard_descriptors();
+        const launcher::Identity who = launcher::need_running(directory);
         const Joinable joinable = read_joinable(directory);
         plan.runtime = {joinable.runtime, joinable.crun};
         plan.limits = joinable.limits;
         plan.terminal = has_terminal();
-        if (who.limited && !joinable.limits) native::enter_groups_of(who.pid);
+        if (who.limited && !joinable.limits) launcher::enter_groups_of(who.pid);
         leave(run_plan(plan, launch, &joinable));
     }
 
@@ -175,11 +175,11 @@ public:
             } catch (const Error&) {  // signal_instance() says it better
             }
         }
-        native::signal_instance(directory, number);
+        launcher::signal_instance(directory, number);
     }
-    std::string state(const std::string& directory) override { return native::instance_state(directory); }
+    std::string state(const std::string& directory) override { return launcher::instance_state(directory); }
     void remove(const std::string& directory) override {
-        native::forget_instance(directory);
+        launcher::forget_instance(directory);
         remove_joinable(directory);
     }
 };

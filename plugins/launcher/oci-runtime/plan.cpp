@@ -12,8 +12,8 @@
 namespace oci_runtime {
 namespace {
 
-using native::fail;
-using native::Spec;
+using launcher::fail;
+using launcher::Spec;
 using singularity::Code;
 using singularity::Error;
 
@@ -72,7 +72,7 @@ Plan plan_launch(const sg_launch& launch) {
     Plan out;
     out.document = launch.spec ? launch.spec : "";
     check_members(out.document);
-    out.spec = native::parse_spec(out.document);
+    out.spec = launcher::parse_spec(out.document);
     out.runtime = find_runtime(host.text("launcher.oci-runtime.runtime").value_or("auto"));
     out.id = new_id();
     out.first_program = first_program();

@@ -7,13 +7,13 @@
 
 #include "image_config.hpp"
 #include "runtime.hpp"
-#include "spec.hpp"
+#include "family/spec.hpp"
 
 namespace oci_runtime {
 
 struct Plan {
     std::string document;  // the LaunchSpec
-    native::Spec spec;     // what it says
+    launcher::Spec spec;     // what it says
     ImageConfig image;
     bool user_of_image = false;  // its USER applies
     Runtime runtime;

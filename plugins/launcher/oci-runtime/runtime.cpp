@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <singularity/plugin.hpp>
 
-#include "programs.hpp"
+#include "family/programs.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::Fd;
+using launcher::Fd;
 using singularity::Code;
 using singularity::Error;
 
@@ -24,10 +24,10 @@ constexpr const char* install_hint = "an administrator can install one: apt-get 
 // The first line of `PROGRAM --version`; "" when it does not run.
 std::string version_of(const std::string& program) {
     int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) native::fail("cannot make a pipe");
+    if (::pipe2(ends, O_CLOEXEC) != 0) launcher::fail("cannot make a pipe");
     Fd reader(ends[0]), writer(ends[1]);
     const pid_t child = ::fork();
-    if (child < 0) native::fail("cannot start", program);
+    if (child < 0) launcher::fail("cannot start", program);
     if (child == 0) {
         ::dup2(writer.get(), 1);
         const char* const words[] = {program.c_str(), "--version", nullptr};
@@ -48,7 +48,7 @@ std::string version_of(const std::string& program) {
 std::string complaint(const std::string& log) {
     std::string text, last;
     try {
-        text = native::read_file(AT_FDCWD, log, 1u << 20);
+        text = launcher::read_file(AT_FDCWD, log, 1u << 20);
     } catch (const Error&) {
         return {};
     }
@@ -72,13 +72,13 @@ std::string complaint(const std::string& log) {
 Runtime find_runtime(const std::string& wish) {
     if (wish == "auto" || wish.empty()) {
         for (const char* name : {"crun", "runc"})
-            if (const std::string path = native::find_host_program(name); !path.empty())
+            if (const std::string path = launcher::find_host_program(name); !path.empty())
                 return {path, std::string_view(name) == "crun"};
         throw Error(Code::not_found, "there is no OCI runtime on this machine: neither crun nor runc is in PATH",
                     install_hint);
     }
     if (wish == "crun" || wish == "runc") {
-        const std::string path = native::find_host_program(wish);
+        const std::string path = launcher::find_host_program(wish);
         if (path.empty())
             throw Error(Code::not_found, "there is no " + wish + " on this machine (launcher.oci-runtime.runtime)",
                         install_hint);
@@ -87,7 +87,7 @@ Runtime find_runtime(const std::string& wish) {
     if (wish[0] != '/')
         throw Error(Code::usage,
                     "launcher.oci-runtime.runtime: '" + wish + "' is neither auto, crun, runc nor an absolute path");
-    if (::access(wish.c_str(), X_OK) != 0) native::fail("launcher.oci-runtime.runtime: cannot use", wish);
+    if (::access(wish.c_str(), X_OK) != 0) launcher::fail("launcher.oci-runtime.runtime: cannot use", wish);
     return {wish, version_of(wish).compare(0, 4, "crun") == 0};
 }
 
@@ -110,7 +110,7 @@ void RuntimeCommands::call(std::vector<std::string> words, const Passed& passed)
                                                    : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     char* const environment[] = {path.data(), nullptr};
     const pid_t child = ::fork();
-    if (child < 0) native::fail("cannot start", runtime_.program);
+    if (child < 0) launcher::fail("cannot start", runtime_.program);
     if (child == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         sigset_t none;
@@ -129,7 +129,7 @@ void RuntimeCommands::call(std::vector<std::string> words, const Passed& passed)
     }
     int status = 0;
     while (::waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) native::fail("cannot wait for", runtime_.program);
+        if (errno != EINTR) launcher::fail("cannot wait for", runtime_.program);
     const std::string said = complaint(log);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     throw Error(Code::internal,
@@ -183,7 +183,7 @@ void RuntimeCommands::kill_and_remove() const noexcept {
 pid_t RuntimeCommands::pid() const { return read_pid(session_ + "/pid"); }
 
 pid_t read_pid(const std::string& path) {
-    const std::string text = native::read_file(AT_FDCWD, path, 64);
+    const std::string text = launcher::read_file(AT_FDCWD, path, 64);
     char* end = nullptr;
     const long pid = std::strtol(text.c_str(), &end, 10);
     if (pid <= 0 || end == text.c_str()) throw Error(Code::internal, "the OCI runtime wrote no process number");

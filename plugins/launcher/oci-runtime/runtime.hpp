@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "system.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 

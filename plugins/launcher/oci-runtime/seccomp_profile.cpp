@@ -2,7 +2,7 @@
 
 #include <singularity/plugin.hpp>
 
-#include "capability_names.hpp"
+#include "family/capability_names.hpp"
 
 namespace oci_runtime {
 namespace {
@@ -55,7 +55,7 @@ bool holds(const Value& condition, const char* key, bool& listed, Test&& test) {
 bool chosen(const Value& rule, uint64_t capabilities) {
     const auto is_arch = [](std::string_view name) { return name == machine_of_engines; };
     const auto has_capability = [&](std::string_view name) {
-        return (native::capability_bit(name) & capabilities) != 0;
+        return (launcher::capability_bit(name) & capabilities) != 0;
     };
     bool listed = false;
     if (const Value* c = member(rule, "includes"); c && c->IsObject()) {

@@ -9,8 +9,8 @@
 
 namespace oci_runtime {
 
-using native::fail;
-using native::Fd;
+using launcher::fail;
+using launcher::Fd;
 
 namespace {
 
@@ -41,7 +41,7 @@ ConsoleSocket::ConsoleSocket(const std::string& path) : socket_(::socket(AF_UNIX
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        throw native::Error(native::Code::limit, "the path of the console socket is too long: " + path);
+        throw launcher::Error(launcher::Code::limit, "the path of the console socket is too long: " + path);
     std::memcpy(address.sun_path, path.c_str(), path.size());
     if (!socket_ || ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(socket_.get(), 1) != 0)
@@ -63,7 +63,7 @@ Fd ConsoleSocket::receive() const {
     if (from && ::recvmsg(from.get(), &message, MSG_CMSG_CLOEXEC) >= 0)
         if (const cmsghdr* c = CMSG_FIRSTHDR(&message); c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
             std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    if (fd < 0) throw native::Error(native::Code::internal, "the OCI runtime sent no terminal");
+    if (fd < 0) throw launcher::Error(launcher::Code::internal, "the OCI runtime sent no terminal");
     return Fd(fd);
 }
 

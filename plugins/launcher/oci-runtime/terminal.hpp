@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "system.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 
@@ -17,16 +17,16 @@ bool has_terminal();
 class ConsoleSocket {
 public:
     explicit ConsoleSocket(const std::string& path);
-    native::Fd receive() const;  // call it when the runtime has done its command
+    launcher::Fd receive() const;  // call it when the runtime has done its command
 
 private:
-    native::Fd socket_;
+    launcher::Fd socket_;
 };
 
 class Relay {
 public:
     // `master`: the container's terminal. The caller's one is raw from now on.
-    explicit Relay(native::Fd master);
+    explicit Relay(launcher::Fd master);
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
     ~Relay();
@@ -39,7 +39,7 @@ public:
     void drain();  // what the container has written and nobody has read
 
 private:
-    native::Fd master_;
+    launcher::Fd master_;
     bool reads_input_ = true;
     std::optional<termios> before_;
 };

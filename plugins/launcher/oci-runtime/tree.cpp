@@ -10,15 +10,15 @@
 #include <fstream>
 #include <sstream>
 
-#include "resolve.hpp"
-#include "system.hpp"
+#include "family/resolve.hpp"
+#include "family/system.hpp"
 
 namespace oci_runtime {
 namespace {
 
-using native::fail;
-using native::Fd;
-using native::Spec;
+using launcher::fail;
+using launcher::Fd;
+using launcher::Spec;
 using singularity::Code;
 using singularity::Error;
 
@@ -65,7 +65,7 @@ std::vector<std::string> mounted_below(const std::string& directory) {
     return out;
 }
 
-std::vector<std::string> options_of(const native::Mount& m) {
+std::vector<std::string> options_of(const launcher::Mount& m) {
     std::vector<std::string> out;
     if (m.type == "bind") out.push_back(m.recursive ? "rbind" : "bind");
     if (m.no_suid || m.type != "bind") out.push_back("nosuid");
@@ -78,16 +78,16 @@ std::vector<std::string> options_of(const native::Mount& m) {
 }  // namespace
 
 void add_volumes(Spec& spec, const std::vector<std::string>& volumes) {
-    const auto is_users = [](const native::Mount& m) {
+    const auto is_users = [](const launcher::Mount& m) {
         return m.tag == "scratch" || m.tag == "files" || m.tag == "userbinds" || m.tag == "cwd";
     };
     auto place = std::find_if(spec.mounts.begin(), spec.mounts.end(), is_users);
     for (const auto& volume : volumes) {
-        const bool covered = std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const native::Mount& m) {
+        const bool covered = std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const launcher::Mount& m) {
             return m.type != "volume" && (m.destination == volume || is_below(volume, m.destination));
         });
         if (covered) continue;
-        native::Mount m;
+        launcher::Mount m;
         m.destination = volume;
         m.type = "volume";
         m.tag = "volumes";
@@ -100,8 +100,8 @@ Mounts divide(const Spec& spec, bool nested) {
     const auto allowed = [&](const char* type, int kind) {
         return !spec.user || kernel_allows(type, kind | (nested ? CLONE_NEWUSER : 0));
     };
-    for (const native::Mount& m : spec.mounts) {
-        const bool below = std::any_of(out.later.begin(), out.later.end(), [&](const native::Mount& l) {
+    for (const launcher::Mount& m : spec.mounts) {
+        const bool below = std::any_of(out.later.begin(), out.later.end(), [&](const launcher::Mount& l) {
             return m.destination == l.destination || is_below(m.destination, l.destination);
         });
         const bool wanted =
@@ -119,13 +119,13 @@ Mounts divide(const Spec& spec, bool nested) {
             out.tree.push_back(m);
             continue;
         }
-        native::Mount place = m;
+        launcher::Mount place = m;
         place.only_place = true;
         out.tree.push_back(place);
     }
     if (std::none_of(out.tree.begin(), out.tree.end(),
-                     [](const native::Mount& m) { return m.destination == "/dev"; })) {
-        native::Mount m;  // runtimes need a /dev/null, and make devices of their own unless they are given a /dev
+                     [](const launcher::Mount& m) { return m.destination == "/dev"; })) {
+        launcher::Mount m;  // runtimes need a /dev/null, and make devices of their own unless they are given a /dev
         m.destination = "/dev";
         m.type = "dev";
         m.tag = "dev";
@@ -136,9 +136,9 @@ Mounts divide(const Spec& spec, bool nested) {
 }
 
 std::string resolved(int root, const std::string& root_path, const std::string& path) {
-    const Fd fd = native::open_inside(root, path);
+    const Fd fd = launcher::open_inside(root, path);
     char text[4096];
-    const ssize_t n = fd ? ::readlink(native::fd_path(fd.get()).c_str(), text, sizeof text) : -1;
+    const ssize_t n = fd ? ::readlink(launcher::fd_path(fd.get()).c_str(), text, sizeof text) : -1;
     if (n <= 0) return {};
     const std::string found(text, static_cast<size_t>(n));
     if (found == root_path) return "/";
@@ -146,16 +146,16 @@ std::string resolved(int root, const std::string& root_path, const std::string& 
 }
 
 std::string directory_or_top(int root, const std::string& path) {
-    const Fd fd = native::open_inside(root, path);
+    const Fd fd = launcher::open_inside(root, path);
     struct stat s;
     return fd && ::fstat(fd.get(), &s) == 0 && S_ISDIR(s.st_mode) ? path : "/";
 }
 
 std::string file_of_tree(int root, const char* path) {
-    const Fd fd = native::open_inside(root, path);
+    const Fd fd = launcher::open_inside(root, path);
     struct stat s;
     if (!fd || ::fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
-    return native::read_file(AT_FDCWD, native::fd_path(fd.get()), 16u << 20);
+    return launcher::read_file(AT_FDCWD, launcher::fd_path(fd.get()), 16u << 20);
 }
 
 // crun refuses machines that have control groups of both versions. It needs none here that we do not make of version 1.
@@ -167,16 +167,16 @@ void hide_second_version(const std::string& session) {
     const std::string empty = session + "/no-groups";
     if (::mkdir(empty.c_str(), 0755) != 0 ||
         ::mount(empty.c_str(), "/sys/fs/cgroup/unified", nullptr, MS_BIND, nullptr) != 0)
-        host.debug(native::system_error(errno, "cannot hide", "/sys/fs/cgroup/unified").message());
+        host.debug(launcher::system_error(errno, "cannot hide", "/sys/fs/cgroup/unified").message());
 }
 
 // runc opens it before it covers it with the container's terminal; the machine's own is root's alone.
 void show_console(const std::string& session, const std::string& root_path, const std::string& dev) {
     const std::string console = root_path + dev + "/console", file = session + "/console";
     if (::access(console.c_str(), F_OK) != 0) return;
-    native::write_file(AT_FDCWD, file, "", 0666);
+    launcher::write_file(AT_FDCWD, file, "", 0666);
     if (::mount(file.c_str(), console.c_str(), nullptr, MS_BIND, nullptr) != 0)
-        host.debug(native::system_error(errno, "cannot cover", console).message());
+        host.debug(launcher::system_error(errno, "cannot cover", console).message());
 }
 
 std::vector<RuntimeMount> runtime_mounts(const Mounts& mounts, int root, const std::string& root_path,
@@ -187,13 +187,13 @@ std::vector<RuntimeMount> runtime_mounts(const Mounts& mounts, int root, const s
         for (const auto& place : mounted_below(root_path + dev))
             out.push_back({place.substr(root_path.size()), "bind", place, {"bind"}});
     if (mounts.message_queues) out.push_back({dev + "/mqueue", "mqueue", "mqueue", {"nosuid", "nodev", "noexec"}});
-    for (const native::Mount& m : mounts.later) {
+    for (const launcher::Mount& m : mounts.later) {
         std::string place = resolved(root, root_path, m.destination);
         // Below a /proc that is not there yet nothing can be resolved.
         if (place.empty() && m.type == "bind") place = m.destination;
         if (!place.empty())
             out.push_back({place, m.type, m.type == "bind" ? m.source : m.type, options_of(m)});
-        else if (m.missing == native::Missing::fail)
+        else if (m.missing == launcher::Missing::fail)
             throw Error(Code::not_found,
                         "while mounting " + m.type + ": destination " + m.destination + " doesn't exist in container");
     }

@@ -5,22 +5,22 @@
 #include <vector>
 
 #include "config_json.hpp"
-#include "spec.hpp"
+#include "family/spec.hpp"
 
 namespace oci_runtime {
 
 // The image's volumes, as mounts below what people bind.
-void add_volumes(native::Spec& spec, const std::vector<std::string>& volumes);
+void add_volumes(launcher::Spec& spec, const std::vector<std::string>& volumes);
 
 // What the container's new namespaces show is mounted by the runtime, and what lies below it. All else is part of the
 // tree.
 struct Mounts {
-    std::vector<native::Mount> tree;
-    std::vector<native::Mount> later;
+    std::vector<launcher::Mount> tree;
+    std::vector<launcher::Mount> later;
     bool message_queues = false;
 };
 // `nested`: with a user namespace below this process'. Throws Code::unsupported for what neither can mount.
-Mounts divide(const native::Spec& spec, bool nested);
+Mounts divide(const launcher::Spec& spec, bool nested);
 
 // The mounts of config.json, `root` being open on the tree at `root_path`. `dev`: where the container's /dev is found
 // in it.

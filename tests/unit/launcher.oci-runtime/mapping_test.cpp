@@ -8,7 +8,7 @@
 #include "config_json.hpp"
 #include "ids.hpp"
 #include "seccomp_profile.hpp"
-#include "system.hpp"
+#include "family/system.hpp"
 
 using namespace oci_runtime;
 
@@ -47,9 +47,9 @@ std::string document(const std::string& rest) {
 
 struct Case {
     std::string text;
-    native::Spec spec;
+    launcher::Spec spec;
     Bundle bundle;
-    explicit Case(const std::string& rest) : text(document(rest)), spec(native::parse_spec(text)) {
+    explicit Case(const std::string& rest) : text(document(rest)), spec(launcher::parse_spec(text)) {
         bundle.root = "/session/final";
         bundle.args = {"/.singularity.d/oci-runtime-init", "--descriptors=3"};
     }
@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(a_seccomp_profile_of_engines_becomes_one_of_the_runtime_spe
     rapidjson::Document d;
     for (const char* text : {"", "[]", "{}", R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[3]})",
                              R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["a"]}]})"})
-        BOOST_CHECK_THROW(runtime_profile(text, 0, d.GetAllocator()), native::Error);
+        BOOST_CHECK_THROW(runtime_profile(text, 0, d.GetAllocator()), launcher::Error);
 }
 
 BOOST_AUTO_TEST_CASE(a_process_that_joins_is_the_same_member) {
@@ -190,15 +190,15 @@ BOOST_AUTO_TEST_SUITE(ids)
 
 namespace {
 
-native::Spec user_spec(uint32_t inside, std::vector<native::Mapping> uids, std::vector<native::Mapping> gids) {
-    native::Spec s;
+launcher::Spec user_spec(uint32_t inside, std::vector<launcher::Mapping> uids, std::vector<launcher::Mapping> gids) {
+    launcher::Spec s;
     s.user = true;
     s.process_uid = s.process_gid = inside;
     s.uids = std::move(uids), s.gids = std::move(gids);
     return s;
 }
 
-bool same(const std::vector<native::Mapping>& a, const std::vector<native::Mapping>& b) {
+bool same(const std::vector<launcher::Mapping>& a, const std::vector<launcher::Mapping>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
         return x.container == y.container && x.host == y.host && x.size == y.size;
     });
@@ -207,7 +207,7 @@ bool same(const std::vector<native::Mapping>& a, const std::vector<native::Mappi
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(root_is_who_the_document_or_the_image_says) {
-    native::Spec s;
+    launcher::Spec s;
     s.process_uid = 3, s.process_gid = 4, s.process_groups = {5};
     Ids out = choose_ids(s, nullptr, true);
     BOOST_TEST(out.uid == 3u);
@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(root_is_who_the_document_or_the_image_says) {
 }
 
 BOOST_AUTO_TEST_CASE(an_ordinary_user_is_root_for_the_runtime_and_itself_in_the_container) {
-    const native::Spec s = user_spec(500, {{500, 500, 1}}, {{500, 500, 1}});
+    const launcher::Spec s = user_spec(500, {{500, 500, 1}}, {{500, 500, 1}});
     Ids out = choose_ids(s, nullptr, true);
     BOOST_TEST(same(out.outer_uids, {{0, 500, 1}}));
     BOOST_TEST(same(out.inner_uids, {{500, 0, 1}}));
@@ -241,7 +241,7 @@ BOOST_AUTO_TEST_CASE(an_ordinary_user_is_root_for_the_runtime_and_itself_in_the_
 }
 
 BOOST_AUTO_TEST_CASE(a_mapping_of_many_ids_has_a_root_of_its_own) {
-    const native::Spec s = user_spec(0, {{0, 500, 1}, {1, 100000, 65536}}, {{0, 500, 1}, {1, 100000, 65536}});
+    const launcher::Spec s = user_spec(0, {{0, 500, 1}, {1, 100000, 65536}}, {{0, 500, 1}, {1, 100000, 65536}});
     const Ids out = choose_ids(s, nullptr, false);
     BOOST_TEST(out.outer_uids.size() == 2u);
     BOOST_TEST(out.inner_uids.empty());
@@ -253,7 +253,7 @@ BOOST_AUTO_TEST_CASE(the_images_user_yields_to_whoever_was_asked_for) {
     BOOST_TEST(!user_applies(user_spec(7, {{7, 500, 1}}, {{500, 500, 1}}), 500));  // --security uid:7
     BOOST_TEST(!user_applies(user_spec(0, {{0, 500, 1}, {1, 100000, 65536}}, {{0, 500, 1}, {1, 100000, 65536}}),
                              500));  // --fakeroot
-    native::Spec root;
+    launcher::Spec root;
     BOOST_TEST(user_applies(root, 0));
     BOOST_TEST(!user_applies(user_spec(0, {{0, 0, 1}}, {{0, 0, 1}}), 0));  // --userns, or --fakeroot without subordinate ids
     root.process_uid = 9;

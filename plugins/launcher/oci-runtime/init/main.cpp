@@ -15,18 +15,18 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "container_programs.hpp"
-#include "first_process.hpp"
-#include "payload.hpp"
-#include "privileges.hpp"
-#include "report.hpp"
-#include "service.hpp"
-#include "spec.hpp"
+#include "family/container_programs.hpp"
+#include "family/first_process.hpp"
+#include "family/payload.hpp"
+#include "family/privileges.hpp"
+#include "family/report.hpp"
+#include "family/service.hpp"
+#include "family/spec.hpp"
 
 namespace {
 
-using native::Fd;
-using native::Spec;
+using launcher::Fd;
+using launcher::Spec;
 
 // The host's messages, as the program of that name writes them.
 void line(int32_t level, const char* text) {
@@ -94,20 +94,20 @@ std::string whole(int fd) {
 void write_text(const char* path, const std::string& text) {
     const Fd fd(::open(path, O_WRONLY | O_CLOEXEC));
     if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        native::fail("cannot become the container's user by", path,
+        launcher::fail("cannot become the container's user by", path,
                      "'crun' needs no /proc in the container for that (launcher.oci-runtime.runtime)");
 }
 
 // ids.hpp: a user namespace in which the caller has the numbers that were asked for.
 void take_ids(const Words& words, const Spec& spec) {
-    if (::unshare(CLONE_NEWUSER) != 0) native::fail("cannot create a user namespace in the container");
+    if (::unshare(CLONE_NEWUSER) != 0) launcher::fail("cannot create a user namespace in the container");
     write_text("/proc/self/uid_map", std::to_string(words.uid) + " 0 1\n");
     write_text("/proc/self/gid_map", std::to_string(words.gid) + " 0 1\n");
     Spec rights;
     rights.user = rights.set_capabilities = true;
     rights.capabilities = words.capabilities;
     rights.no_new_privileges = spec.no_new_privileges;
-    native::Privileges privileges;
+    launcher::Privileges privileges;
     privileges.apply(rights);
 }
 
@@ -126,10 +126,10 @@ int main(int count, char** all) {
     for (const int gap : words.gaps) ::close(gap);
     for (int i = 0; i < 4 + words.programs; ++i) ::fcntl(base + i, F_SETFD, FD_CLOEXEC);
     Fd text(base), go(base + 1), errors(base + 2), reports(base + 3);
-    native::or_send_error(errors.get(), [&] {
+    launcher::or_send_error(errors.get(), [&] {
         char byte = 0;
-        if (!native::receive(go.get(), &byte, 1)) ::_exit(255);
-        Spec spec = native::parse_spec(whole(text.get()));
+        if (!launcher::receive(go.get(), &byte, 1)) ::_exit(255);
+        Spec spec = launcher::parse_spec(whole(text.get()));
         text.reset();
         if (!words.cwd.empty()) spec.cwd = words.cwd;
         if (!words.home.empty()) {
@@ -138,26 +138,26 @@ int main(int count, char** all) {
         }
         if (words.ids) take_ids(words, spec);
         end_with(go.get());
-        std::vector<native::ContainerProgram> programs;
+        std::vector<launcher::ContainerProgram> programs;
         for (const auto& m : spec.mounts)
             if (m.type == "fuse" && m.in_container && static_cast<int>(programs.size()) < words.programs)
                 programs.push_back({m.command, Fd(base + 4 + static_cast<int>(programs.size()))});
         const auto payload = [&] {
-            native::or_send_error(errors.get(), [&] {
-                native::start_container_programs(std::move(programs));
-                native::become_payload(spec);
+            launcher::or_send_error(errors.get(), [&] {
+                launcher::start_container_programs(std::move(programs));
+                launcher::become_payload(spec);
             });
         };
         if (words.service) {
-            native::Service service;
+            launcher::Service service;
             service.title = spec.instance.title;
             service.own_processes = spec.pid;
             service.stop_signal = words.stop_signal;
             service.in = Fd(::fcntl(0, F_DUPFD_CLOEXEC, 3)), service.out = Fd(::fcntl(1, F_DUPFD_CLOEXEC, 3)),
             service.err = Fd(::fcntl(2, F_DUPFD_CLOEXEC, 3));
-            native::be_service(service, errors.get(), payload);
+            launcher::be_service(service, errors.get(), payload);
         }
-        if (spec.pid && spec.init) native::be_first_process(reports.get(), payload);
+        if (spec.pid && spec.init) launcher::be_first_process(reports.get(), payload);
         payload();
     });
 }

@@ -1,0 +1,11 @@
+// A /dev of the container's own (runtime fact sheet, section 2): what programs need, nothing else.
+#pragma once
+#include "family/spec.hpp"
+
+namespace launcher {
+
+// Fills the empty directory `path`, which lies on a tmpfs of the session; `extra` are more devices
+// ("/dev/fuse") to show; `terminals`: with a /dev/pts of its own.
+void make_device_tree(const std::string& path, const std::vector<std::string>& extra, bool terminals, const Spec& spec);
+
+}  // namespace launcher
