@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/hot_files.hpp>
-
 #include <algorithm>
+#include <family/hot_files.hpp>
 
 namespace squashfs {
 
@@ -48,10 +47,25 @@ Heat heat_of(std::string_view path) {
     take(path, "/");
     if (path.starts_with(".singularity.d/")) return Heat::always;
     if (take(path, "etc/"))
-        return path == "passwd" || path == "group" || path == "nsswitch.conf" || path == "ld.so.cache" ? Heat::always : Heat::none;
+        return path == "passwd" || path == "group" || path == "nsswitch.conf" || path == "ld.so.cache" ? Heat::always
+                                                                                                       : Heat::none;
     take(path, "usr/");
     if (take(path, "bin/")) return of_program(path);
     return of_library(library_name(path));
+}
+
+bool met_at_start(std::string_view path) {
+    take(path, "/");
+    if (path == ".singularity.d" || heat_of(path) != Heat::none) return true;
+    // Mount points of every container, and the links of a merged /usr.
+    for (const std::string_view name : {"bin",  "dev",     "etc",     "etc/hosts", "etc/localtime", "etc/resolv.conf",
+                                        "home", "lib",     "lib32",   "lib64",     "libx32",        "mnt",
+                                        "proc", "root",    "run",     "sbin",      "sys",           "tmp",
+                                        "usr",  "usr/bin", "usr/lib", "usr/lib32", "usr/lib64",     "usr/libx32",
+                                        "var",  "var/tmp"})
+        if (path == name) return true;
+    take(path, "usr/");
+    return take(path, "lib/") && path.find("-linux-") != path.npos && path.find('/') == path.npos;
 }
 
 uint64_t hot_budget(uint64_t total) { return std::clamp(total / 64, uint64_t{1} << 20, most_hot_bytes); }

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/table_writer.hpp>
-
-#include <algorithm>
-#include <cstring>
 #include <endian.h>
 #include <sqfs/dir.h>
 #include <sqfs/dir_writer.h>
@@ -14,6 +10,11 @@
 #include <sqfs/xattr.h>
 #include <sqfs/xattr_writer.h>
 #include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <family/hot_files.hpp>
+#include <family/table_writer.hpp>
 
 namespace squashfs {
 
@@ -42,8 +43,8 @@ bool raw_tables(const OutputFile& out, const TableInput& input, const ForeignRoo
 
 class TableWriter {
 public:
-    TableWriter(OutputFile& out, sqfs_compressor_t& compressor, const TableInput& input, const ForeignRoot& tree, const Host& host,
-                WriterStats& stats)
+    TableWriter(OutputFile& out, sqfs_compressor_t& compressor, const TableInput& input, const ForeignRoot& tree,
+                const Host& host, WriterStats& stats)
         : out_(out),
           storing_(raw_tables(out, input, tree) ? make_storing() : nullptr),
           compressor_(storing_ ? *storing_ : compressor),
@@ -64,7 +65,7 @@ private:
         uint32_t xattr = no_xattr;
         uint32_t mtime;
         uint16_t mode, uid, gid;
-        std::string_view name;  // for messages; lives only while its parent is listed
+        bool met_at_start = false;
     };
     // What the second pass needs of a name; `ref` is the index of a Directory for one.
     struct Entry {
@@ -76,6 +77,12 @@ private:
         uint64_t ref;
         uint32_t number;
     };
+    // What is written behind all that no start meets.
+    struct Postponed {
+        uint64_t node;
+        size_t entry;
+        std::string name;
+    };
 
     [[noreturn]] void refuse(std::string_view name, const std::string& why, Code code = Code::limit) const {
         throw Error(code, "cannot store '" + std::string(name) + "' in squashfs: " + why);
@@ -84,7 +91,9 @@ private:
     void list(uint64_t node, F&& visit);
     void collect();
     void collect_entry(uint32_t directory, std::string_view name, uint64_t node);
-    void write_directories();
+    uint64_t write_leaf(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number);
+    void write_postponed();
+    void write_directories(bool met_at_start);
     void write_directory(Directory& d);
     void check_name(std::string_view name, std::string_view before) const;
     uint32_t next_number();
@@ -112,6 +121,8 @@ private:
     std::vector<uint32_t> order_;  // as they were visited: parents before children
     std::vector<Entry> entries_;
     std::vector<uint64_t> refs_;  // by inode number - 1: the export table
+    std::vector<Postponed> postponed_;
+    std::unordered_map<uint32_t, std::string> paths_;  // of directories that a start meets, with a '/' behind, by index
     std::unordered_map<uint64_t, Written> links_;
     std::unordered_map<uint32_t, uint16_t> id_indexes_;
     std::vector<uint32_t> ids_;
@@ -147,8 +158,10 @@ void TableWriter::list(uint64_t node, F&& visit) {
 void TableWriter::check_name(std::string_view name, std::string_view before) const {
     if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos || name.find('\0') != name.npos)
         refuse(name, "this is no name of a file", Code::invalid);
-    if (name.size() > longest_name) refuse(name, "the name has " + std::to_string(name.size()) + " bytes, the most is 255");
-    if (!before.empty() && !(before < name)) refuse(name, "the tree lists it after '" + std::string(before) + "'", Code::internal);
+    if (name.size() > longest_name)
+        refuse(name, "the name has " + std::to_string(name.size()) + " bytes, the most is 255");
+    if (!before.empty() && !(before < name))
+        refuse(name, "the tree lists it after '" + std::string(before) + "'", Code::internal);
 }
 
 uint32_t TableWriter::next_number() {
@@ -185,13 +198,13 @@ uint32_t TableWriter::xattrs(uint64_t node, std::string_view name) {
                     if (sqfs_get_xattr_prefix_id(key) < 0 || !dot || dot[1] == '\0') {
                         ++self.stats_.xattrs_dropped;
                         if (!std::exchange(self.reported_xattr_, true))
-                            self.host_.debug("squashfs has no place for extended attributes such as " + std::string(key) + " of '" +
-                                             std::string(arg.name) + "': left out");
+                            self.host_.debug("squashfs has no place for extended attributes such as " +
+                                             std::string(key) + " of '" + std::string(arg.name) + "': left out");
                         return 0;
                     }
                     if (size > largest_xattr)
-                        self.refuse(arg.name, "its extended attribute " + std::string(key) + " has " + std::to_string(size) +
-                                                  " bytes, the most is 65,536");
+                        self.refuse(arg.name, "its extended attribute " + std::string(key) + " has " +
+                                                  std::to_string(size) + " bytes, the most is 65,536");
                     if (std::strlen(key) > longest_name)
                         self.refuse(arg.name, "the name of one of its extended attributes is longer than 255 bytes");
                     if (!std::exchange(arg.begun, true))
@@ -246,9 +259,12 @@ uint64_t TableWriter::write_file(std::string_view name, uint64_t node, const sg_
         refuse(name, "the tree names a content that was never stored", Code::internal);
     const FileData& file = attr.content == SG_NO_CONTENT ? nothing : input_.files[static_cast<size_t>(attr.content)];
     if (attr.size != file.size)
-        refuse(name, "the tree gives it " + std::to_string(attr.size) + " bytes, its content has " + std::to_string(file.size),
-               Code::internal);
-    const uint64_t in_blocks = file.fragment == no_fragment ? file.size : file.size - file.size % input_.options.block_size;
+        refuse(
+            name,
+            "the tree gives it " + std::to_string(attr.size) + " bytes, its content has " + std::to_string(file.size),
+            Code::internal);
+    const uint64_t in_blocks =
+        file.fragment == no_fragment ? file.size : file.size - file.size % input_.options.block_size;
     const uint64_t start = file.holes < in_blocks ? input_.pipeline.data_start() + file.start : 0;
     const uint32_t links = std::max(1u, attr.nlink), xattr = xattrs(node, name);
 
@@ -257,7 +273,8 @@ uint64_t TableWriter::write_file(std::string_view name, uint64_t node, const sg_
     const auto put = [&](auto value) {
         for (size_t i = 0; i < sizeof value; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * i));
     };
-    const bool basic = file.size <= UINT32_MAX && start <= UINT32_MAX && links == 1 && xattr == no_xattr && file.holes == 0;
+    const bool basic =
+        file.size <= UINT32_MAX && start <= UINT32_MAX && links == 1 && xattr == no_xattr && file.holes == 0;
     put(static_cast<uint16_t>(basic ? SQFS_INODE_FILE : SQFS_INODE_EXT_FILE));
     put(static_cast<uint16_t>(attr.mode & 07777));
     put(id_index(attr.uid, name));
@@ -295,7 +312,8 @@ uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg
     if (type == S_IFLNK) {
         target = tree_.link_target(node);
         if (target.empty() || target.size() > longest_target)
-            refuse(name, "the target of the symbolic link has " + std::to_string(target.size()) + " bytes, 1 to 4,095 are possible");
+            refuse(name, "the target of the symbolic link has " + std::to_string(target.size()) +
+                             " bytes, 1 to 4,095 are possible");
         extra = target.size();
     }
     sqfs_inode_generic_t& inode = scratch(extra);
@@ -310,7 +328,8 @@ uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg
         case S_IFCHR:
         case S_IFBLK:
             if (attr.major > 0xfff || attr.minor > 0xfffff)
-                refuse(name, "the device number " + std::to_string(attr.major) + ":" + std::to_string(attr.minor) + " is too large");
+                refuse(name, "the device number " + std::to_string(attr.major) + ":" + std::to_string(attr.minor) +
+                                 " is too large");
             inode.base.type = type == S_IFCHR ? SQFS_INODE_CDEV : SQFS_INODE_BDEV;
             inode.data.dev.nlink = links;
             inode.data.dev.devno = (attr.minor & 0xff) | attr.major << 8 | (attr.minor & ~0xffu) << 12;
@@ -332,11 +351,18 @@ uint64_t TableWriter::write_other(std::string_view name, uint64_t node, const sg
     return write_inode(inode, number);
 }
 
+uint64_t TableWriter::write_leaf(std::string_view name, uint64_t node, const sg_attr& attr, uint32_t number) {
+    return (attr.mode & S_IFMT) == S_IFREG ? write_file(name, node, attr, number)
+                                           : write_other(name, node, attr, number);
+}
+
 void TableWriter::collect_entry(uint32_t directory, std::string_view name, uint64_t node) {
     const sg_attr attr = tree_.stat(node);
     const uint32_t type = attr.mode & S_IFMT;
     Directory& parent = dirs_[directory];
     ++parent.count;
+    std::string path;
+    if (parent.met_at_start) path.append(paths_.at(directory)).append(name);
     if (type == S_IFDIR) {
         ++parent.subdirectories;
         const uint32_t number = next_number();
@@ -349,6 +375,8 @@ void TableWriter::collect_entry(uint32_t directory, std::string_view name, uint6
         d.uid = id_index(attr.uid, name);
         d.gid = id_index(attr.gid, name);
         d.xattr = xattrs(node, name);
+        d.met_at_start = parent.met_at_start && met_at_start(path);
+        if (d.met_at_start) paths_.emplace(static_cast<uint32_t>(dirs_.size()), std::move(path) + '/');
         entries_.push_back({dirs_.size(), number, S_IFDIR});
         dirs_.push_back(d);
         return;
@@ -361,12 +389,24 @@ void TableWriter::collect_entry(uint32_t directory, std::string_view name, uint6
         }
     }
     const uint32_t number = next_number();
-    const uint64_t ref = type == S_IFREG ? write_file(name, node, attr, number) : write_other(name, node, attr, number);
+    if (attr.nlink <= 1 && parent.met_at_start && met_at_start(path)) {
+        postponed_.push_back({node, entries_.size(), std::string(name)});
+        entries_.push_back({0, number, type});
+        return;
+    }
+    const uint64_t ref = write_leaf(name, node, attr, number);
     if (attr.nlink > 1) links_.emplace(attr.inode, Written{ref, number});
     entries_.push_back({ref, number, type});
 }
 
-// First pass: numbers for all, inodes of everything but directories.
+void TableWriter::write_postponed() {
+    for (const Postponed& p : postponed_) {
+        Entry& e = entries_[p.entry];
+        e.ref = write_leaf(p.name, p.node, tree_.stat(p.node), e.number);
+    }
+}
+
+// First pass: numbers for all, inodes of everything but directories and what a start meets.
 void TableWriter::collect() {
     const uint64_t root = tree_.root();
     const sg_attr attr = tree_.stat(root);
@@ -379,6 +419,8 @@ void TableWriter::collect() {
     top.uid = id_index(attr.uid, "/");
     top.gid = id_index(attr.gid, "/");
     top.xattr = xattrs(root, "/");
+    top.met_at_start = true;
+    paths_.emplace(0, "");
     dirs_.push_back(top);
 
     std::vector<uint32_t> open{0};
@@ -409,7 +451,8 @@ void TableWriter::write_directory(Directory& d) {
         const Entry& e = entries_[static_cast<size_t>(next++)];
         const uint64_t ref = e.type == S_IFDIR ? dirs_[static_cast<size_t>(e.ref)].ref : e.ref;
         text.assign(name);
-        check_sqfs(sqfs_dir_writer_add_entry(names_.get(), text.c_str(), e.number, ref, static_cast<sqfs_u16>(e.type)), "write a directory");
+        check_sqfs(sqfs_dir_writer_add_entry(names_.get(), text.c_str(), e.number, ref, static_cast<sqfs_u16>(e.type)),
+                   "write a directory");
     });
     if (next != d.first + d.count) throw Error(Code::internal, "the tree changed while it was written");
     check_sqfs(sqfs_dir_writer_end(names_.get()), "write a directory");
@@ -418,7 +461,8 @@ void TableWriter::write_directory(Directory& d) {
         throw Error(Code::limit, "the tree's directories need more room than squashfs has");
 
     const uint32_t parent = d.parent != 0 ? d.parent : static_cast<uint32_t>(refs_.size() + 1);
-    std::unique_ptr<sqfs_inode_generic_t, FreeInode> made(sqfs_dir_writer_create_inode(names_.get(), 0, d.xattr, parent));
+    std::unique_ptr<sqfs_inode_generic_t, FreeInode> made(
+        sqfs_dir_writer_create_inode(names_.get(), 0, d.xattr, parent));
     if (!made) throw std::bad_alloc();
     made->base.mode = d.mode;
     made->base.uid_idx = d.uid;
@@ -444,8 +488,9 @@ void TableWriter::write_directory(Directory& d) {
     d.ref = write_inode(*made, d.number);
 }
 
-void TableWriter::write_directories() {
+void TableWriter::write_directories(bool met_at_start) {
     for (auto i = order_.rbegin(); i != order_.rend(); ++i) {
+        if (dirs_[*i].met_at_start != met_at_start) continue;
         host_.poll();
         write_directory(dirs_[*i]);
     }
@@ -470,7 +515,9 @@ uint64_t TableWriter::write() {
 
     super.inode_table_start = out_.end();
     collect();
-    write_directories();
+    write_directories(false);
+    write_postponed();
+    write_directories(true);
     out_.check(sqfs_meta_writer_flush(inodes_.get()), "write the inode table");
 
     super.directory_table_start = out_.end();
@@ -487,7 +534,8 @@ uint64_t TableWriter::write() {
         };
         std::vector<Stored> stored;
         stored.reserve(fragments.size());
-        for (const auto& f : fragments) stored.push_back({htole64(input_.pipeline.data_start() + f.start), htole32(f.size), 0});
+        for (const auto& f : fragments)
+            stored.push_back({htole64(input_.pipeline.data_start() + f.start), htole32(f.size), 0});
         super.fragment_table_start = table(stored.data(), stored.size() * sizeof(Stored), "write the fragment table");
     }
     super.root_inode_ref = refs_[0];
@@ -502,7 +550,8 @@ uint64_t TableWriter::write() {
     if (storing_) super.flags |= SQFS_FLAG_UNCOMPRESSED_INODES | SQFS_FLAG_UNCOMPRESSED_IDS;
     if (input_.has_options) super.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     super.xattr_id_table_start = UINT64_MAX;
-    out_.check(sqfs_xattr_writer_flush(xattrs_.get(), out_.sqfs(), &super, &compressor_), "write the extended attributes");
+    out_.check(sqfs_xattr_writer_flush(xattrs_.get(), out_.sqfs(), &super, &compressor_),
+               "write the extended attributes");
     if (super.xattr_id_table_start == UINT64_MAX) super.flags |= SQFS_FLAG_NO_XATTRS;
     super.bytes_used = out_.end();
     const uint64_t used = out_.end();

@@ -2,12 +2,13 @@
 /*
  * table_writer.hpp: everything of a squashfs behind its data: inodes, directories, fragments, export, owners and
  * extended attributes, then the super block. Order is fixed by the tree alone: non-directories directory
- * by directory, then directories with children before their parents, the root last.
+ * by directory, then directories with children before their parents; behind them the same of what every start meets
+ * (hot_files.hpp), the root last. The kernel keeps eight blocks of 8 KiB of these tables and reads the device for each
+ * other one, so a start is to find all it asks for in a few.
  */
 #pragma once
-#include <family/pipeline.hpp>
-
 #include <deque>
+#include <family/pipeline.hpp>
 
 namespace squashfs {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Files that every start reads are stored raw, as far as the image's size allows.
-#include "support.hpp"
-
 #include <family/hot_files.hpp>
+#include <set>
+
+#include "support.hpp"
 
 using namespace testing;
 using squashfs::Heat;
@@ -11,7 +12,8 @@ using squashfs::parse_compression;
 
 namespace {
 
-uint64_t store_as(squashfs::SquashfsWriter& writer, const std::string& path, const std::string& bytes, size_t piece = 100000) {
+uint64_t store_as(squashfs::SquashfsWriter& writer, const std::string& path, const std::string& bytes,
+                  size_t piece = 100000) {
     BytesStream stream(bytes, piece);
     return writer.content(path.c_str(), bytes.size(), stream, singularity::Host());
 }
@@ -61,17 +63,20 @@ Written image(const char* compression, unsigned workers, const std::vector<File>
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(loaders_libraries_shells_and_scripts_are_told_by_their_paths) {
-    for (const char* path : {"lib64/ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/ld-2.31.so",
-                             "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib/ld-musl-x86_64.so.1", "lib/ld-linux-aarch64.so.1",
-                             "lib64/ld64.so.2", "usr/lib/libc.so.6", "lib/x86_64-linux-gnu/libc-2.31.so", "lib64/libc.so.6",
-                             "bin/true", "usr/bin/true", "etc/passwd", "/etc/group", "etc/nsswitch.conf", "etc/ld.so.cache",
-                             ".singularity.d/runscript", ".singularity.d/env/99-base.sh"})
+    for (const char* path :
+         {"lib64/ld-linux-x86-64.so.2", "/usr/lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/ld-2.31.so",
+          "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "lib/ld-musl-x86_64.so.1", "lib/ld-linux-aarch64.so.1",
+          "lib64/ld64.so.2", "usr/lib/libc.so.6", "lib/x86_64-linux-gnu/libc-2.31.so", "lib64/libc.so.6", "bin/true",
+          "usr/bin/true", "etc/passwd", "/etc/group", "etc/nsswitch.conf", "etc/ld.so.cache",
+          ".singularity.d/runscript", ".singularity.d/env/99-base.sh"})
         BOOST_TEST((heat_of(path) == Heat::always), path);
-    for (const char* path : {"bin/sh", "usr/bin/bash", "bin/dash", "bin/busybox", "lib/x86_64-linux-gnu/libtinfo.so.6.2"})
+    for (const char* path :
+         {"bin/sh", "usr/bin/bash", "bin/dash", "bin/busybox", "lib/x86_64-linux-gnu/libtinfo.so.6.2"})
         BOOST_TEST((heat_of(path) == Heat::shell), path);
-    for (const char* path : {"", "/", "lib", "lib/", "etc/shadow", "etc/skel/passwd", "opt/bin/sh", "bin/bashbug", "usr/lib/python3/libc.so.6",
-                             "usr/lib/x86_64-linux-gnu/a/b/libc.so.6", "usr/lib/libc.a", "lib/libcap.so.2", "usr/share/lib/libc.so.6",
-                             "library/libc.so.6", "usr/lib/ld-notes", "home/.singularity.d/x", "usr/bin/true/x"})
+    for (const char* path : {"", "/", "lib", "lib/", "etc/shadow", "etc/skel/passwd", "opt/bin/sh", "bin/bashbug",
+                             "usr/lib/python3/libc.so.6", "usr/lib/x86_64-linux-gnu/a/b/libc.so.6", "usr/lib/libc.a",
+                             "lib/libcap.so.2", "usr/share/lib/libc.so.6", "library/libc.so.6", "usr/lib/ld-notes",
+                             "home/.singularity.d/x", "usr/bin/true/x"})
         BOOST_TEST((heat_of(path) == Heat::none), path);
 }
 
@@ -95,7 +100,9 @@ BOOST_AUTO_TEST_CASE(raw_files_stay_within_their_share_and_what_all_programs_nee
     more.resize(more.size());
     const auto large = written(parse_compression("lz4"), 2, [&](auto& writer, MemoryTree& tree) {
         uint32_t n = 0;
-        for (const auto& f : more) tree.file(std::string(f.name) + (f.bytes.size() > 2000000 ? std::to_string(n++) : ""), f.bytes.size(), store_as(writer, f.path, f.bytes));
+        for (const auto& f : more)
+            tree.file(std::string(f.name) + (f.bytes.size() > 2000000 ? std::to_string(n++) : ""), f.bytes.size(),
+                      store_as(writer, f.path, f.bytes));
     });
     BOOST_TEST(all_raw(large, "bash"));
     BOOST_TEST(squashfs::hot_budget(0) == 1u << 20);
@@ -156,7 +163,8 @@ BOOST_AUTO_TEST_CASE(a_hot_file_of_another_length_is_refused) {
 BOOST_AUTO_TEST_CASE(tables_are_raw_where_they_are_small_beside_the_data) {
     const auto make = [](uint32_t files, size_t size) {
         return written(parse_compression("zstd"), 2, [&](auto& writer, MemoryTree& tree) {
-            for (uint32_t i = 0; i < files; ++i) tree.file("f" + std::to_string(i), size, store(writer, noise(i, size)));
+            for (uint32_t i = 0; i < files; ++i)
+                tree.file("f" + std::to_string(i), size, store(writer, noise(i, size)));
         });
     };
     constexpr uint16_t uncompressed_inodes = 1;
@@ -168,4 +176,57 @@ BOOST_AUTO_TEST_CASE(tables_are_raw_where_they_are_small_beside_the_data) {
     BOOST_TEST((flags(large) & uncompressed_inodes) != 0);
     BOOST_TEST((flags(small) & uncompressed_inodes) == 0);
     for (uint32_t i = 0; i < 100; ++i) BOOST_TEST((read_file(*large, "f" + std::to_string(i)) == noise(i, 50000)));
+}
+
+// A node is the reference of its inode: block << 16 | offset.
+BOOST_AUTO_TEST_CASE(what_every_start_looks_up_lies_together_in_the_table_of_inodes) {
+    const std::vector<std::string> met = {"",
+                                          ".singularity.d",
+                                          ".singularity.d/env",
+                                          ".singularity.d/env/01-base.sh",
+                                          "dev",
+                                          "etc",
+                                          "etc/hosts",
+                                          "etc/passwd",
+                                          "lib",
+                                          "tmp",
+                                          "usr",
+                                          "usr/bin",
+                                          "usr/bin/true",
+                                          "usr/lib",
+                                          "usr/lib/x86_64-linux-gnu",
+                                          "usr/lib/x86_64-linux-gnu/libc.so.6",
+                                          "var",
+                                          "var/tmp"};
+    const auto w = written(parse_compression("zstd"), 2, [&](auto& writer, MemoryTree& tree) {
+        for (const char* directory : {".singularity.d", ".singularity.d/env", "dev", "etc", "opt", "tmp", "usr",
+                                      "usr/bin", "usr/lib", "usr/lib/x86_64-linux-gnu", "var", "var/tmp"})
+            tree.add(directory, 040755);
+        tree.add("lib", 0120777).target = "usr/lib";
+        const uint64_t content = store(writer, "x");
+        for (const std::string directory : {"etc", "opt", "usr/bin", "usr/lib", "usr/lib/x86_64-linux-gnu", "var"})
+            for (int i = 0; i < 1000; ++i) tree.file(directory + "/other" + std::to_string(i), 1, content);
+        for (const char* file : {".singularity.d/env/01-base.sh", "etc/hosts", "etc/passwd", "usr/bin/true",
+                                 "usr/lib/x86_64-linux-gnu/libc.so.6"})
+            tree.file(file, 1, content);
+        tree.link("opt/passwd", "etc/passwd");
+    });
+    std::set<uint64_t> blocks;
+    for (const std::string& path : met)
+        if (path != "etc/passwd") blocks.insert((*w).find(path) >> 16);  // it has a name elsewhere, too
+    BOOST_TEST(blocks.size() <= 2u);
+    BOOST_TEST((*w).find("opt/passwd") == (*w).find("etc/passwd"));
+    for (const char* file : {"etc/passwd", "usr/bin/true", "opt/passwd", "var/other999"})
+        BOOST_TEST((read_file(*w, file) == "x"), file);
+}
+
+BOOST_AUTO_TEST_CASE(directories_on_the_way_to_what_starts_look_up_are_met_as_well) {
+    for (const char* path : {"usr/lib/x86_64-linux-gnu/libc.so.6", ".singularity.d/env/01-base.sh", "usr/bin/true",
+                             "etc/ld.so.cache", "var/tmp"}) {
+        std::string_view way = path;
+        for (; !way.empty(); way = way.substr(0, way.rfind('/') == way.npos ? 0 : way.rfind('/')))
+            BOOST_TEST(squashfs::met_at_start(way), way);
+    }
+    for (const char* path : {"opt", "usr/share", "usr/lib/python3", "etc/shadow", "usr/lib/x86_64-linux-gnu/perl"})
+        BOOST_TEST(!squashfs::met_at_start(path), path);
 }
