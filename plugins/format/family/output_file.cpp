@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/output_file.hpp>
-
-#include <family/compressor.hpp>
+#include <fcntl.h>
+#include <sqfs/error.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <sqfs/error.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <family/compressor.hpp>
+#include <family/output_file.hpp>
 
 namespace squashfs {
 
@@ -18,12 +18,50 @@ using singularity::Error;
 
 namespace {
 constexpr size_t held_limit = size_t{1} << 20;
-}
+constexpr uint64_t writeback_step = uint64_t{16} << 20;
+}  // namespace
 
 void throw_errno(const char* doing) {
     const int e = errno;
     const Code code = e == ENOSPC || e == EDQUOT || e == EFBIG ? Code::no_space : Code::io;
     throw Error(code, std::string("cannot ") + doing + ": " + std::strerror(e));
+}
+
+void copy_bytes(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size) {
+    off_t source = static_cast<off_t>(from_offset), target = static_cast<off_t>(to_offset);
+    uint64_t left = size;
+    while (left > 0) {
+        const ssize_t n = copy_file_range(from, &source, to, &target, left, 0);
+        if (n > 0) {
+            left -= static_cast<uint64_t>(n);
+            continue;
+        }
+        if (n < 0 && errno == EINTR) continue;
+        // Other file systems, old kernels and special files cannot: copy by hand. An end of file shows there.
+        if (n == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM ||
+            errno == ETXTBSY || errno == EBADF || errno == EIO)
+            break;
+        throw_errno("write the image");
+    }
+    std::vector<uint8_t> buffer(static_cast<size_t>(std::min<uint64_t>(left, held_limit)));
+    while (left > 0) {
+        const ssize_t n =
+            pread(from, buffer.data(), static_cast<size_t>(std::min<uint64_t>(left, buffer.size())), source);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) throw_errno("read the image that blocks are taken from");
+        if (n == 0) throw Error(Code::corrupt, "the image that blocks are taken from ends before its last block");
+        for (ssize_t done = 0; done < n;) {
+            const ssize_t w = pwrite(to, buffer.data() + done, static_cast<size_t>(n - done), target + done);
+            if (w < 0 && errno == EINTR) continue;
+            if (w < 0) throw_errno("write the image");
+            done += w;
+        }
+        source += n, target += n, left -= static_cast<uint64_t>(n);
+    }
+}
+
+void begin_writeback(int fd, uint64_t offset, uint64_t size) {
+    (void)sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
 }
 
 OutputFile::OutputFile(int fd, uint64_t base) : sqfs_file_t{}, fd_(fd), base_(base) {
@@ -46,14 +84,14 @@ void OutputFile::write_vector(uint64_t offset, std::vector<iovec>& pieces) {
             throw_errno("write the image");
         }
         at += static_cast<uint64_t>(n);
-        while (first < pieces.size() && static_cast<size_t>(n) >= pieces[first].iov_len) n -= static_cast<ssize_t>(pieces[first++].iov_len);
+        while (first < pieces.size() && static_cast<size_t>(n) >= pieces[first].iov_len)
+            n -= static_cast<ssize_t>(pieces[first++].iov_len);
         if (n > 0) {
             pieces[first].iov_base = static_cast<uint8_t*>(pieces[first].iov_base) + n;
             pieces[first].iov_len -= static_cast<size_t>(n);
         }
     }
-    end_ = std::max(end_, at);
-    written_ = std::max(written_, at);
+    wrote(at);
 }
 
 void OutputFile::write(uint64_t offset, const void* data, size_t size) {
@@ -63,32 +101,16 @@ void OutputFile::write(uint64_t offset, const void* data, size_t size) {
 
 void OutputFile::copy_from(uint64_t offset, int from, uint64_t from_offset, uint64_t size) {
     flush();
-    off_t source = static_cast<off_t>(from_offset), target = static_cast<off_t>(base_ + offset);
-    uint64_t left = size;
-    while (left > 0) {
-        const ssize_t n = copy_file_range(from, &source, fd_, &target, left, 0);
-        if (n > 0) {
-            left -= static_cast<uint64_t>(n);
-            continue;
-        }
-        if (n < 0 && errno == EINTR) continue;
-        // Other file systems, old kernels and special files cannot: copy by hand. An end of file shows there.
-        if (n == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM || errno == ETXTBSY ||
-            errno == EBADF || errno == EIO)
-            break;
-        throw_errno("write the image");
-    }
-    std::vector<uint8_t> buffer(static_cast<size_t>(std::min<uint64_t>(left, held_limit)));
-    while (left > 0) {
-        const ssize_t n = pread(from, buffer.data(), static_cast<size_t>(std::min<uint64_t>(left, buffer.size())), source);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) throw_errno("read the image that blocks are taken from");
-        if (n == 0) throw Error(Code::corrupt, "the image that blocks are taken from ends before its last block");
-        write(static_cast<uint64_t>(target) - base_, buffer.data(), static_cast<size_t>(n));
-        source += n, target += n, left -= static_cast<uint64_t>(n);
-    }
-    end_ = std::max(end_, offset + size);
-    written_ = std::max(written_, offset + size);
+    copy_bytes(from, from_offset, fd_, base_ + offset, size);
+    wrote(offset + size);
+}
+
+void OutputFile::wrote(uint64_t end) {
+    end_ = std::max(end_, end);
+    written_ = std::max(written_, end);
+    if (end < on_its_way_ + writeback_step) return;
+    begin_writeback(fd_, base_ + on_its_way_, end - on_its_way_);
+    on_its_way_ = end;
 }
 
 void OutputFile::append(const void* data, size_t size) {

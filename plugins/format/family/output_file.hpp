@@ -4,13 +4,13 @@
  * libsquashfs writes through is the same object. Appends are gathered; one thread at a time.
  */
 #pragma once
-#include <singularity/error.hpp>
+#include <sqfs/io.h>
+#include <sys/uio.h>
 
 #include <cstdint>
 #include <exception>
+#include <singularity/error.hpp>
 #include <span>
-#include <sqfs/io.h>
-#include <sys/uio.h>
 #include <vector>
 
 namespace squashfs {
@@ -27,7 +27,7 @@ public:
     // Writes at `offset` at once; what was appended there and is still held is written before. Moves the end.
     void write_vector(uint64_t offset, std::vector<iovec>& pieces);
     void write(uint64_t offset, const void* data, size_t size);
-    // Bytes of another file; the kernel shares or copies them where it can.
+    // Bytes of another file, as copy_bytes.
     void copy_from(uint64_t offset, int from, uint64_t from_offset, uint64_t size);
     void append(const void* data, size_t size);
     void flush();
@@ -43,16 +43,25 @@ public:
     void check(int answer, const char* doing);
 
 private:
+    void wrote(uint64_t end);
     static int sqfs_read(sqfs_file_t* file, sqfs_u64 offset, void* data, size_t size);
     static int sqfs_write(sqfs_file_t* file, sqfs_u64 offset, const void* data, size_t size);
 
     int fd_;
     uint64_t base_;
     uint64_t end_ = 0;
-    uint64_t written_ = 0;  // largest end of any write
+    uint64_t written_ = 0;     // largest end of any write
+    uint64_t on_its_way_ = 0;  // up to here the kernel was asked to write to the disk
     std::vector<uint8_t> held_;
     std::exception_ptr failure_;
 };
+
+// Bytes of one file into another, at absolute offsets; the kernel shares or copies them where it can. Throws
+// Code::corrupt when `from` ends before.
+void copy_bytes(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size);
+
+// Asks the kernel to write these bytes to the disk now: else all of an image waits for the sync at its end.
+void begin_writeback(int fd, uint64_t offset, uint64_t size);
 
 // The Error of errno after a failed write, read or copy: no_space for a full disk or quota.
 [[noreturn]] void throw_errno(const char* doing);

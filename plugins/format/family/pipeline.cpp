@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/pipeline.hpp>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
+#include <family/pipeline.hpp>
 
 namespace squashfs {
 
@@ -18,7 +17,7 @@ namespace {
 
 // Bytes of one write. What waits for it is compressed, yet each block holds a whole buffer: often three times as much.
 constexpr uint64_t gather = uint64_t{2} << 20;
-constexpr uint64_t copy_limit = uint64_t{64} << 20;   // bytes of one copy, so that cancelling is noticed
+constexpr uint64_t copy_limit = uint64_t{64} << 20;    // bytes of one copy, so that cancelling is noticed
 constexpr uint64_t copy_at_once = uint64_t{64} << 10;  // below, reading costs less than a copy of its own
 constexpr size_t size_chunk = 16384;
 
@@ -29,12 +28,6 @@ size_t backlog_for(unsigned width, uint32_t block_size) {
 }
 
 }  // namespace
-
-Source::Source(int fd) : fd_(fcntl(fd, F_DUPFD_CLOEXEC, 3)) {
-    if (fd_ < 0) throw_errno("keep the image that blocks are taken from open");
-}
-
-Source::~Source() { close(fd_); }
 
 Pipeline::Pipeline(OutputFile& file, WorkQueue& queue, const sqfs_compressor_t& compressor, uint32_t block_size)
     : file_(file),
@@ -187,11 +180,13 @@ void Pipeline::end_file(FileData* file, const Host& host, SegmentFile* stored, u
 }
 
 uint32_t Pipeline::reserve_fragment() {
-    if (fragments_reserved_ == no_fragment - 1) throw Error(Code::limit, "the image has more fragments than squashfs can number");
+    if (fragments_reserved_ == no_fragment - 1)
+        throw Error(Code::limit, "the image has more fragments than squashfs can number");
     return fragments_reserved_++;
 }
 
-void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const Host& host, uint32_t group) {
+void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const Host& host,
+                            uint32_t group) {
     Item& item = next_item(Kind::fragment, host);
     item.group = group;
     item.bytes = buffer;
@@ -201,8 +196,8 @@ void Pipeline::put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, boo
     submit(item);
 }
 
-void Pipeline::take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
-                         const Host& host, uint64_t same) {
+void Pipeline::take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size,
+                         std::vector<uint32_t> sizes, const Host& host, uint64_t same) {
     Item& item = next_item(Kind::copied_file, host);
     item.same = same;
     item.file = &file;
@@ -213,7 +208,8 @@ void Pipeline::take_file(FileData& file, std::shared_ptr<Source> source, uint64_
     complete(item);
 }
 
-void Pipeline::take_fragment(uint32_t number, std::shared_ptr<Source> source, uint64_t offset, uint32_t size, const Host& host) {
+void Pipeline::take_fragment(uint32_t number, std::shared_ptr<Source> source, uint64_t offset, uint32_t size,
+                             const Host& host) {
     Item& item = next_item(Kind::copied_fragment, host);
     item.source = std::move(source);
     item.source_offset = offset;
@@ -221,6 +217,21 @@ void Pipeline::take_fragment(uint32_t number, std::shared_ptr<Source> source, ui
     item.size = size;
     item.number = number;
     complete(item);
+}
+
+void Pipeline::adopt_file(FileData& file, const std::shared_ptr<Source>& source, uint64_t offset, uint64_t size,
+                          const std::vector<uint32_t>& sizes) {
+    blocks_adopted_ +=
+        static_cast<uint64_t>(std::count_if(sizes.begin(), sizes.end(), [](uint32_t s) { return s != 0; }));
+    file.start = 0;
+    file.blocks = static_cast<uint32_t>(sizes.size());
+    file.sizes = adopted_sizes_.keep(sizes);
+    if (size > 0) adoptions_.push_back({adopted_.add(source, offset, size), &file, 0, 0});
+}
+
+void Pipeline::adopt_fragment(uint32_t number, const std::shared_ptr<Source>& source, uint64_t offset, uint32_t size) {
+    ++blocks_adopted_;
+    adoptions_.push_back({adopted_.add(source, offset, size & ~stored_raw), nullptr, number, size});
 }
 
 std::exception_ptr Pipeline::wait_idle(const Host& host) {
@@ -242,6 +253,17 @@ void Pipeline::finish(const Host& host) {
     flush_pending();
     flush_copy();
     fragments_.resize(fragments_reserved_);
+    const uint64_t start = file_.base() + data_start_;
+    const uint64_t end = adopted_.place(start + position_) - start;
+    for (const Adoption& a : adoptions_) {
+        const uint64_t at = adopted_.position(a.piece) - start;
+        if (a.file)
+            a.file->start = at;
+        else
+            fragments_[a.fragment] = {at, a.size};
+    }
+    for (const Run& run : adopted_.runs()) bytes_adopted_ += run.size;
+    position_ = end;
     file_.set_end(data_start_ + position_);
 }
 
@@ -254,7 +276,9 @@ void Pipeline::store_in_segment(Item& item) {
     SegmentSink& segment = *item.route.segment;
     try {
         switch (item.kind) {
-            case Kind::block: segment.add_block(item.bytes, item.size, item.holes_before, item.key, sequence_hash_); break;
+            case Kind::block:
+                segment.add_block(item.bytes, item.size, item.holes_before, item.key, sequence_hash_);
+                break;
             case Kind::file_end: segment.end_file(*item.stored, item.number, item.holes_before, sequence_hash_); break;
             case Kind::fragment: segment.add_group(item.group, item.bytes, item.size); break;
             case Kind::align: segment.align(); break;
@@ -308,9 +332,11 @@ void Pipeline::store(Item& item) {
             }
             item.file->start = item.source_size > 0 ? position_ : 0;
             item.file->blocks = static_cast<uint32_t>(item.sizes.size());
-            item.file->sizes = keep_sizes(item.sizes);
-            blocks_copied_ += static_cast<uint64_t>(std::count_if(item.sizes.begin(), item.sizes.end(), [](uint32_t s) { return s != 0; }));
-            if (item.same != UINT64_MAX && item.source_size > 0) taken_.emplace(item.same, KnownFile(item.file->start, item.file->sizes));
+            item.file->sizes = sizes_kept_.keep(item.sizes);
+            blocks_copied_ += static_cast<uint64_t>(
+                std::count_if(item.sizes.begin(), item.sizes.end(), [](uint32_t s) { return s != 0; }));
+            if (item.same != UINT64_MAX && item.source_size > 0)
+                taken_.emplace(item.same, KnownFile(item.file->start, item.file->sizes));
             copy(item);
             break;
         case Kind::copied_fragment:
@@ -354,7 +380,7 @@ void Pipeline::store_file_end(Item& item) {
         sizes_.assign(item.holes_before, 0);
         file.start = 0;
         file.blocks = static_cast<uint32_t>(sizes_.size());
-        file.sizes = keep_sizes(sizes_);
+        file.sizes = sizes_kept_.keep(sizes_);
         return;
     }
     in_file_ = false;
@@ -366,7 +392,7 @@ void Pipeline::store_file_end(Item& item) {
     const auto found = files.find(sequence_);
     if (found == files.end()) {
         file.start = file_start_;
-        file.sizes = keep_sizes(sizes_);
+        file.sizes = sizes_kept_.keep(sizes_);
         files.emplace(sequence_, KnownFile(file.start, file.sizes));
         return;
     }
@@ -400,7 +426,8 @@ void Pipeline::copy(Item& item) {
                 const ssize_t r = pread(item.source->fd(), buffer + got, n - got, static_cast<off_t>(from + got));
                 if (r < 0 && errno == EINTR) continue;
                 if (r < 0) throw_errno("read the image that blocks are taken from");
-                if (r == 0) throw Error(Code::corrupt, "the image that blocks are taken from ends before its last block");
+                if (r == 0)
+                    throw Error(Code::corrupt, "the image that blocks are taken from ends before its last block");
                 got += static_cast<size_t>(r);
             }
             position_ += n, from += n, left -= n;
@@ -440,24 +467,24 @@ void Pipeline::flush_copy() {
     file_.copy_from(data_start_ + copy_to_, copy_source_->fd(), copy_from_, size);
 }
 
-const uint32_t* Pipeline::keep_sizes(const std::vector<uint32_t>& sizes) {
+const uint32_t* Pipeline::SizeStore::keep(const std::vector<uint32_t>& sizes) {
     if (sizes.empty()) return nullptr;
-    if (sizes.size() > size_chunk / 4) return long_sizes_.emplace_back(sizes).data();
-    if (size_chunks_.empty() || size_chunk_used_ + sizes.size() > size_chunk) {
-        size_chunks_.emplace_back(size_chunk);
-        size_chunk_used_ = 0;
+    if (sizes.size() > size_chunk / 4) return long_.emplace_back(sizes).data();
+    if (chunks_.empty() || used_ + sizes.size() > size_chunk) {
+        chunks_.emplace_back(size_chunk);
+        used_ = 0;
     }
-    uint32_t* out = size_chunks_.back().data() + size_chunk_used_;
+    uint32_t* out = chunks_.back().data() + used_;
     std::copy(sizes.begin(), sizes.end(), out);
-    size_chunk_used_ += sizes.size();
+    used_ += sizes.size();
     return out;
 }
 
 void Pipeline::add_stats(WriterStats& stats) const {
     stats.blocks_compressed = blocks_compressed_;
-    stats.blocks_adopted = blocks_copied_;
+    stats.blocks_adopted = blocks_copied_ + blocks_adopted_;
     stats.files_shared += files_shared_;
-    stats.bytes_stored = bytes_stored_;
+    stats.bytes_stored = bytes_stored_ + bytes_adopted_;
 }
 
 }  // namespace squashfs

@@ -7,10 +7,15 @@
  * 2 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
  * At most `backlog` blocks are in flight; the feeding thread compresses too when there is no room.
  *
- * Blocks of a layer may go into the layer's segment too, or only there. Positions are relative to the first byte of block
- * data. Errors of workers and of writing the image are thrown at the feeding thread's next call; one of a segment is kept.
+ * Blocks of a layer may go into the layer's segment too, or only there. Positions are relative to the first byte of
+ * block data. Errors of workers and of writing the image are thrown at the feeding thread's next call; one of a segment
+ * is kept.
  */
 #pragma once
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <family/adopted.hpp>
 #include <family/buffer_pool.hpp>
 #include <family/compressor.hpp>
 #include <family/content_hash.hpp>
@@ -18,10 +23,6 @@
 #include <family/segment.hpp>
 #include <family/squashfs_writer.hpp>
 #include <family/work_queue.hpp>
-
-#include <condition_variable>
-#include <deque>
-#include <exception>
 #include <mutex>
 #include <unordered_map>
 
@@ -33,7 +34,7 @@ inline constexpr uint32_t stored_raw = 1u << 24;  // of a block's size: it is no
 // Where the bytes of one file are. Fields of blocks are set by the time finish() returns.
 struct FileData {
     uint64_t size = 0;
-    uint64_t start = 0;                // relative
+    uint64_t start = 0;               // relative
     const uint32_t* sizes = nullptr;  // `blocks` sizes as in an inode, 0 = a block of zeros
     uint32_t blocks = 0;
     uint32_t fragment = no_fragment;
@@ -44,19 +45,6 @@ struct FileData {
 struct Fragment {
     uint64_t start = 0;  // relative
     uint32_t size = 0;
-};
-
-// Another file's bytes; keeps its own descriptor.
-class Source {
-public:
-    explicit Source(int fd);  // duplicates
-    ~Source();
-    Source(const Source&) = delete;
-    Source& operator=(const Source&) = delete;
-    int fd() const { return fd_; }
-
-private:
-    int fd_;
 };
 
 // Where the items that follow go. Equal files are found within one scope: a layer, or all that is outside of layers.
@@ -90,23 +78,32 @@ public:
     void skip(uint32_t count) { holes_ += count; }
     // The current file has no more blocks; `file` gets its start and sizes. Needed when it had blocks or holes.
     // `stored`: what a segment says of it, and its number there.
-    void end_file(FileData* file, const singularity::Host& host, SegmentFile* stored = nullptr, uint32_t stored_number = 0);
+    void end_file(FileData* file, const singularity::Host& host, SegmentFile* stored = nullptr,
+                  uint32_t stored_number = 0);
 
     // A full fragment block; its number is what reserve_fragment gave. `group`: its number in the segment.
     uint32_t reserve_fragment();
-    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host, uint32_t group = 0);
+    void put_fragment(uint32_t number, uint8_t* buffer, uint32_t size, bool raw, const singularity::Host& host,
+                      uint32_t group = 0);
 
-    // Stored bytes of another image or a segment: a file's blocks, which lie one behind another, or one fragment block.
+    // Stored bytes of a segment: a file's blocks, which lie one behind another, or one fragment block.
     // `same`: a number that files of equal blocks have in common in this layer.
-    void take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size, std::vector<uint32_t> sizes,
-                   const singularity::Host& host, uint64_t same = UINT64_MAX);
+    void take_file(FileData& file, std::shared_ptr<Source> source, uint64_t offset, uint64_t size,
+                   std::vector<uint32_t> sizes, const singularity::Host& host, uint64_t same = UINT64_MAX);
     void take_fragment(uint32_t number, std::shared_ptr<Source> source, uint64_t offset, uint32_t size,
                        const singularity::Host& host);
 
+    // Stored bytes of another image, likewise; they come to lie behind all that is put.
+    void adopt_file(FileData& file, const std::shared_ptr<Source>& source, uint64_t offset, uint64_t size,
+                    const std::vector<uint32_t>& sizes);
+    void adopt_fragment(uint32_t number, const std::shared_ptr<Source>& source, uint64_t offset, uint32_t size);
+
     // Waits until all that was put is stored. Gives the first failure to write to a segment since the last call.
     std::exception_ptr wait_idle(const singularity::Host& host);
-    // Waits for everything; then the file's end is the end of the data.
+    // Waits for everything; then the file's end is the end of the data. What was adopted has its place, but is still to
+    // be copied: `adopted`.
     void finish(const singularity::Host& host);
+    const std::vector<Run>& adopted() const { return adopted_.runs(); }
 
     uint64_t data_start() const { return data_start_; }
     const std::vector<Fragment>& fragments() const { return fragments_; }  // after finish()
@@ -119,7 +116,7 @@ private:
         Pipeline* pipeline = nullptr;
         Kind kind = Kind::block;
         bool done = false;
-        bool raw = false;  // not to be compressed
+        bool raw = false;          // not to be compressed
         uint8_t* bytes = nullptr;  // owned: raw, then what is to be stored
         uint32_t size = 0;         // raw, then with the stored_raw bit
         uint32_t holes_before = 0;
@@ -133,6 +130,16 @@ private:
         std::shared_ptr<Source> source;
         uint64_t source_offset = 0, source_size = 0;
         std::vector<uint32_t> sizes;
+    };
+
+    // Block sizes of files, many vectors in few.
+    class SizeStore {
+    public:
+        const uint32_t* keep(const std::vector<uint32_t>& sizes);
+
+    private:
+        std::deque<std::vector<uint32_t>> chunks_, long_;
+        size_t used_ = 0;
     };
 
     Item& next_item(Kind kind, const singularity::Host& host);  // waits for room
@@ -151,7 +158,6 @@ private:
     void copy(Item& item);
     void flush_pending();
     void flush_copy();
-    const uint32_t* keep_sizes(const std::vector<uint32_t>& sizes);
 
     OutputFile& file_;
     WorkQueue& queue_;
@@ -173,9 +179,21 @@ private:
     std::exception_ptr failure_;
     bool failed_ = false;  // of the ordered stage
 
+    // Of the thread that feeds.
+    struct Adoption {
+        size_t piece;
+        FileData* file;     // or
+        uint32_t fragment;  // of `size` with the stored_raw bit
+        uint32_t size;
+    };
+    AdoptedBlocks adopted_;
+    std::vector<Adoption> adoptions_;
+    SizeStore adopted_sizes_;
+    uint64_t blocks_adopted_ = 0, bytes_adopted_ = 0;
+
     // Of the ordered stage.
-    uint64_t position_ = 0;                 // relative; where the next block goes
-    std::vector<iovec> pending_;            // of pooled buffers
+    uint64_t position_ = 0;       // relative; where the next block goes
+    std::vector<iovec> pending_;  // of pooled buffers
     std::vector<uint8_t*> pending_buffers_;
     uint64_t pending_start_ = 0, pending_bytes_ = 0;
     std::shared_ptr<Source> copy_source_;
@@ -189,8 +207,7 @@ private:
     std::unordered_map<ContentKey, KnownFile, ContentKeyHash> files_, layer_files_;
     std::unordered_map<uint64_t, KnownFile> taken_;  // of this layer
     std::exception_ptr segment_failure_;             // guarded by mutex_
-    std::deque<std::vector<uint32_t>> size_chunks_, long_sizes_;
-    size_t size_chunk_used_ = 0;
+    SizeStore sizes_kept_;
     uint64_t blocks_compressed_ = 0, blocks_copied_ = 0, files_shared_ = 0, bytes_stored_ = 0;
 };
 

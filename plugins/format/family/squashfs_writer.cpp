@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <family/squashfs_writer.hpp>
 
+#include <family/adopted.hpp>
 #include <family/hot_files.hpp>
 #include <family/pipeline.hpp>
 #include <family/segment.hpp>
@@ -50,6 +51,20 @@ public:
         if (slice.size() > uint64_t{INT64_MAX} - total_) wrong("is larger than a file can be");
         total_ += slice.size();
         return slice;
+    }
+
+    // All of a file that is known to be small.
+    std::vector<uint8_t> all(const Host& host) {
+        std::vector<uint8_t> bytes;
+        bytes.reserve(static_cast<size_t>(size_));
+        for (;;) {
+            const singularity::Slice slice = next(host);
+            if (slice.size() == 0) return bytes;
+            if (slice.is_hole())
+                bytes.resize(bytes.size() + static_cast<size_t>(slice.size()));
+            else
+                bytes.insert(bytes.end(), slice.data(), slice.data() + slice.size());
+        }
     }
 
 private:
@@ -151,6 +166,8 @@ private:
     }
     void take(Open& open, const singularity::Slice& slice, const Host& host);
     void end_block(Open& open, const Host& host);
+    template <class End>
+    uint64_t take_all(uint64_t size, Content& content, const Host& host, const End& end);
     uint64_t end_content(Open& open, const uint8_t* tail, const Host& host, uint64_t id = SG_NO_CONTENT);
     uint64_t hold(Heat heat, uint64_t size, Content& data, const Host& host);
     void store_held(const Host& host);
@@ -162,7 +179,7 @@ private:
     void enter(uint64_t size, const Host& host);  // the next file that is not hot: where a run or a group ends
     uint64_t layer_content(const char* path, uint64_t size, Stream& data, bool shown, const Host& host);
     uint64_t hot_content(const char* path, uint64_t size, Stream& data, const Host& host);
-    uint64_t loose_content(const char* hint, uint64_t size, Content& data, const Host& host);
+    uint64_t loose_content(uint64_t size, Content& data, const Host& host);
     uint64_t end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host);
     std::pair<Place, Place> add_layer_tail(const uint8_t* bytes, uint32_t size, bool to_image, bool to_segment);
     singularity::SegmentEnd end_segment(const Host& host);
@@ -353,12 +370,18 @@ uint64_t SquashfsWriter::Impl::hot_content(const char* hint, uint64_t size, Stre
     const Heat heat = size > 0 && size <= std::min(largest_hot_file, most_hot_bytes - held_bytes_) ? heat_of(hint ? hint : "") : Heat::none;
     if (heat != Heat::none) return hold(heat, size, content, host);
     pipeline_.route({});
-    return loose_content(hint, size, content, host);
+    return loose_content(size, content, host);
 }
 
-uint64_t SquashfsWriter::Impl::loose_content(const char*, uint64_t size, Content& content, const Host& host) {
-    uint64_t id = SG_NO_CONTENT;
+uint64_t SquashfsWriter::Impl::loose_content(uint64_t size, Content& content, const Host& host) {
+    return take_all(size, content, host, [&](Open& open, const uint8_t* tail) { return end_content(open, tail, host); });
+}
+
+// A whole file; `end` gets its last, partial block.
+template <class End>
+uint64_t SquashfsWriter::Impl::take_all(uint64_t size, Content& content, const Host& host, const End& end) {
     Open open;
+    uint64_t id = SG_NO_CONTENT;
     bool ended = false;
     for (;;) {
         const singularity::Slice slice = content.next(host);
@@ -368,30 +391,18 @@ uint64_t SquashfsWriter::Impl::loose_content(const char*, uint64_t size, Content
             // A small file in one piece, the most frequent case: no block buffer between.
             open.fill = static_cast<uint32_t>(size);
             open.only_holes = false;
-            id = end_content(open, slice.data(), host);
+            id = end(open, slice.data());
             ended = true;
             continue;
         }
         take(open, slice, host);
     }
-    if (!ended) id = end_content(open, current_, host);
-    return id;
+    return ended ? id : end(open, current_);
 }
 
 uint64_t SquashfsWriter::Impl::hold(Heat heat, uint64_t size, Content& data, const Host& host) {
-    Held held{add_file(size), heat, false, {}};
-    held.bytes.reserve(static_cast<size_t>(size));
-    for (;;) {
-        const singularity::Slice slice = data.next(host);
-        if (slice.size() == 0) break;
-        const auto n = static_cast<size_t>(slice.size());
-        if (slice.is_hole())
-            held.bytes.resize(held.bytes.size() + n);
-        else
-            held.bytes.insert(held.bytes.end(), slice.data(), slice.data() + n);
-    }
+    held_.push_back({add_file(size), heat, false, data.all(host)});
     held_bytes_ += size;
-    held_.push_back(std::move(held));
     return held_.back().id;
 }
 
@@ -491,16 +502,7 @@ uint64_t SquashfsWriter::Impl::layer_content(const char* path, uint64_t size, St
         if (!sink_works_) return shown ? hot_content(path, size, data, host) : SG_NO_CONTENT;
         stored->hot = true;
         Content content(path, size, data);
-        std::vector<uint8_t> bytes;
-        bytes.reserve(static_cast<size_t>(size));
-        for (;;) {
-            const singularity::Slice slice = content.next(host);
-            if (slice.size() == 0) break;
-            if (slice.is_hole())
-                bytes.resize(bytes.size() + static_cast<size_t>(slice.size()));
-            else
-                bytes.insert(bytes.end(), slice.data(), slice.data() + slice.size());
-        }
+        std::vector<uint8_t> bytes = content.all(host);
         segment_hot_bytes_ += size;
         if (segment_hot_bytes_ > 2 * most_hot_bytes) give_up_segment("it has more than 16 MiB of files that are kept as they are");
         segment_hot_.push_back({number, std::move(bytes)});
@@ -510,23 +512,7 @@ uint64_t SquashfsWriter::Impl::layer_content(const char* path, uint64_t size, St
     enter(size, host);
     Content content(path, size, data);
     pipeline_.route({shown, sink_works_ ? sink_.get() : nullptr, true});
-    Open open;
-    uint64_t id = SG_NO_CONTENT;
-    bool ended = false;
-    for (;;) {
-        const singularity::Slice slice = content.next(host);
-        if (slice.size() == 0) break;
-        open.total += slice.size();
-        if (slice.size() == size && size < options_.block_size && !slice.is_hole()) {
-            open.fill = static_cast<uint32_t>(size);
-            open.only_holes = false;
-            id = end_layer_file(open, slice.data(), number, stored, shown, host);
-            ended = true;
-            continue;
-        }
-        take(open, slice, host);
-    }
-    return ended ? id : end_layer_file(open, current_, number, stored, shown, host);
+    return take_all(size, content, host, [&](Open& open, const uint8_t* tail) { return end_layer_file(open, tail, number, stored, shown, host); });
 }
 
 uint64_t SquashfsWriter::Impl::end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host) {
@@ -853,17 +839,15 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
     }
 
     begin_work();
-    const Host nobody;
-    pipeline_.route({});
     const uint64_t id = add_file(attr.size);
     FileData& file = files_[id];
     file.holes = holes;
-    if (count > 0) pipeline_.take_file(file, source.source, start, bytes, std::move(sizes), nobody);
+    if (count > 0) pipeline_.adopt_file(file, source.source, start, bytes, sizes);
     if (has_tail) {
         const auto [at, is_new] = source.fragments.try_emplace(shared.offset, 0);
         if (is_new) {
             at->second = pipeline_.reserve_fragment();
-            pipeline_.take_fragment(at->second, source.source, shared.offset, shared.size | (shared.raw ? stored_raw : 0), nobody);
+            pipeline_.adopt_fragment(at->second, source.source, shared.offset, shared.size | (shared.raw ? stored_raw : 0));
         }
         file.fragment = at->second;
         file.offset = static_cast<uint32_t>(shared_offset);
@@ -878,9 +862,11 @@ uint64_t SquashfsWriter::Impl::finish(const ForeignRoot& tree, const Host& host)
     begin_work();
     store_held(host);
     pipeline_.finish(host);
+    BackgroundCopy copying(file_.fd(), pipeline_.adopted());
     const uint64_t used = write_tables(file_, *compressor_, {files_, pipeline_, options_, has_options_}, tree, host, stats_);
     const std::vector<uint8_t> padding(static_cast<size_t>((page - used % page) % page));
     file_.append(padding.data(), padding.size());
+    copying.wait(host);
     file_.trim();
     return used + padding.size();
 }

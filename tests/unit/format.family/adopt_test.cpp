@@ -2,6 +2,8 @@
 // Files of another squashfs are taken as they are stored.
 #include "support.hpp"
 
+#include <family/adopted.hpp>
+
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -139,4 +141,81 @@ BOOST_AUTO_TEST_CASE(a_source_that_shrank_is_an_error) {
         BOOST_TEST((code == Code::corrupt), message);
         close(fd);
     }
+}
+
+BOOST_AUTO_TEST_CASE(taken_bytes_lie_as_in_their_source_whatever_the_order_of_the_calls) {
+    const auto from = source("zstd");
+    const auto image = [&](bool backwards) {
+        return written({}, 2, [&](auto& writer, MemoryTree& tree) {
+            std::vector<std::string> names;
+            for (const auto& [name, bytes] : contents()) names.push_back(name);
+            if (backwards) std::reverse(names.begin(), names.end());
+            for (const auto& name : names) tree.file(name, contents().at(name).size(), writer.adopt(*from, (*from).find(name)));
+        });
+    };
+    const auto forwards = image(false), backwards = image(true);
+    for (const auto& [name, bytes] : contents()) BOOST_TEST((read_file(*backwards, name) == bytes), name);
+    BOOST_TEST(forwards.bytes().substr(96, forwards.stats.bytes_stored) == backwards.bytes().substr(96, backwards.stats.bytes_stored));
+}
+
+namespace {
+
+squashfs::AdoptedBlocks adopted(const std::shared_ptr<squashfs::Source>& source, std::initializer_list<std::pair<uint64_t, uint64_t>> pieces) {
+    squashfs::AdoptedBlocks out;
+    for (const auto& [offset, size] : pieces) out.add(source, offset, size);
+    return out;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(pieces_that_touch_or_overlap_are_one_copy) {
+    const TemporaryFile file;
+    const auto source = std::make_shared<squashfs::Source>(file.fd());
+    auto blocks = adopted(source, {{500, 10}, {100, 50}, {150, 20}, {120, 100}, {500, 10}});
+    BOOST_TEST(blocks.place(1000) == 1130u);
+    BOOST_TEST(blocks.runs().size() == 2u);
+    BOOST_TEST(blocks.position(1) == 1000u);
+    BOOST_TEST(blocks.position(2) == 1050u);
+    BOOST_TEST(blocks.position(3) == 1020u);
+    BOOST_TEST(blocks.position(0) == 1120u);
+    BOOST_TEST(blocks.position(4) == 1120u);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_run_keeps_its_place_in_the_page) {
+    const TemporaryFile file;
+    const auto source = std::make_shared<squashfs::Source>(file.fd());
+    auto blocks = adopted(source, {{100, 10}, {4096 * 3 + 7, 2 << 20}});
+    blocks.place(1000);
+    BOOST_TEST(blocks.position(0) == 1000u);
+    BOOST_TEST(blocks.position(1) == 4096u + 7);
+}
+
+BOOST_AUTO_TEST_CASE(sources_follow_in_the_order_of_their_first_use) {
+    const TemporaryFile one, two;
+    const auto a = std::make_shared<squashfs::Source>(one.fd()), b = std::make_shared<squashfs::Source>(two.fd());
+    squashfs::AdoptedBlocks blocks;
+    blocks.add(b, 900, 10);
+    blocks.add(a, 0, 10);
+    blocks.add(b, 100, 10);
+    BOOST_TEST(blocks.place(0) == 30u);
+    BOOST_TEST(blocks.position(2) == 0u);
+    BOOST_TEST(blocks.position(0) == 10u);
+    BOOST_TEST(blocks.position(1) == 20u);
+}
+
+BOOST_AUTO_TEST_CASE(places_that_no_file_has_are_refused) {
+    const TemporaryFile file;
+    const auto source = std::make_shared<squashfs::Source>(file.fd());
+    squashfs::AdoptedBlocks blocks;
+    for (const auto& [offset, size] : {std::pair{UINT64_MAX, uint64_t{1}}, std::pair{uint64_t{1}, UINT64_MAX}, std::pair{uint64_t{INT64_MAX}, uint64_t{1}}})
+        BOOST_TEST((failure([&, offset = offset, size = size] { blocks.add(source, offset, size); }).first == Code::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_behind_the_end_of_its_source_is_an_error_and_one_that_nobody_waits_for_ends) {
+    const TemporaryFile from, to;
+    BOOST_REQUIRE_EQUAL(ftruncate(from.fd(), 64 << 20), 0);
+    const auto source = std::make_shared<squashfs::Source>(from.fd());
+    squashfs::BackgroundCopy copy(to.fd(), {{source, 0, 65 << 20, 0}});
+    BOOST_TEST((failure([&] { copy.wait(Host()); }).first == Code::corrupt));
+    squashfs::BackgroundCopy unasked(to.fd(), {{source, 0, 64 << 20, 0}});
 }
