@@ -169,7 +169,7 @@ TreeMaker::Made TreeMaker::make_new(const Entry& e, Counts& counts) {
 TreeMaker::Made TreeMaker::make_file(const Entry& e, Counts& counts) {
     const uint64_t id = e.attr.content;
     const Content* content = id == SG_NO_CONTENT ? nullptr : &p_.contents[static_cast<size_t>(id)];
-    if (content && !content->from && content->references == 1) {
+    if (content && !content->from && !content->packed && content->references == 1) {
         if (::renameat(p_.staging, std::to_string(id).c_str(), e.directory, e.name.c_str()) != 0)
             throw_errno("cannot make", shown(e.above, e.name));
         return Made::bare;
@@ -178,6 +178,8 @@ TreeMaker::Made TreeMaker::make_file(const Entry& e, Counts& counts) {
     if (!file) throw_errno("cannot create", shown(e.above, e.name));
     if (content && content->from) {
         write_from_reader(e, *content, file.get());
+    } else if (content && content->packed) {
+        write_packed(e, *content, file.get());
     } else if (content) {
         const Fd from(::openat(p_.staging, std::to_string(id).c_str(), O_RDONLY | O_CLOEXEC));
         if (!from) throw_errno("cannot read the content of", shown(e.above, e.name));
@@ -185,6 +187,13 @@ TreeMaker::Made TreeMaker::make_file(const Entry& e, Counts& counts) {
     }
     dress_open(file.get(), e.node, e.attr, shown(e.above, e.name), counts);
     return Made::dressed;
+}
+
+void TreeMaker::write_packed(const Entry& e, const Content& content, int file) const {
+    uint8_t bytes[PackedContents::largest];
+    const auto size = static_cast<size_t>(content.size);
+    p_.packed->read(*content.packed, {bytes, size});
+    write_all(file, Slice::borrowed(bytes, size), 0, shown(e.above, e.name));
 }
 
 void TreeMaker::write_from_reader(const Entry& e, const Content& content, int file) {

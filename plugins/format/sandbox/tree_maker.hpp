@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sandbox/file.hpp"
+#include "sandbox/packed_contents.hpp"
 
 namespace sandbox {
 
@@ -25,11 +26,12 @@ struct Skipped {
     uint64_t devices = 0, owners = 0, xattrs = 0;
 };
 
-// One file's bytes: in the staging folder under its number, or still in a reader.
+// One file's bytes: in the staging folder under its number, packed, or still in a reader.
 struct Content {
     uint8_t references = 0;  // 0, 1, or 2 for more
     std::optional<singularity::ForeignRoot> from;
     uint64_t node = 0, size = 0;
+    std::optional<uint64_t> packed = {};  // its place there
 };
 
 class TreeMaker {
@@ -41,6 +43,7 @@ public:
         const std::string& path;  // of the directory, for messages
         int root, staging;        // open directories
         bool as_root;
+        const PackedContents* packed = nullptr;  // null: there are none
     };
 
     TreeMaker(const Place& place, const singularity::Host& host) : p_(place), host_(host) {}
@@ -73,6 +76,7 @@ private:
     Made make_new(const Entry& entry, Counts& counts);
     Made make_file(const Entry& entry, Counts& counts);
     bool make_whole(const Entry& entry, Counts& counts);  // false: it was skipped
+    void write_packed(const Entry& entry, const Content& content, int file) const;
     void write_from_reader(const Entry& entry, const Content& content, int file);
     void dress(const Entry& entry, Counts& counts);
     void dress_open(int fd, uint64_t node, const sg_attr& attr, const std::string& path, Counts& counts);

@@ -32,11 +32,14 @@ DirectoryWriter::DirectoryWriter(const singularity::CreateSpec& spec)
         throw_errno("cannot make", path_ + "/" + staging_name_);
     staging_ = Fd(::openat(root_.get(), staging_name_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!staging_) throw_errno("cannot open", path_ + "/" + staging_name_);
+    packed_.emplace(staging_.get(), path_ + "/" + staging_name_ + "/packed");
 }
 
 uint64_t DirectoryWriter::content(const char* hint, uint64_t size, singularity::Stream& data, const Host& host) {
+    const std::string path = path_ + "/" + hint;
+    if (packed_->has_room(size)) return small_content(size, data, host, path);
     const uint64_t id = contents_.size();
-    const std::string name = std::to_string(id), path = path_ + "/" + hint;
+    const std::string name = std::to_string(id);
     const Fd file(::openat(staging_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) throw_errno("cannot create", path);
     uint64_t at = 0;
@@ -59,15 +62,45 @@ uint64_t DirectoryWriter::content(const char* hint, uint64_t size, singularity::
     return id;
 }
 
+uint64_t DirectoryWriter::small_content(uint64_t size, singularity::Stream& data, const Host& host,
+                                        const std::string& path) {
+    small_.clear();
+    uint64_t at = 0;
+    for (Slice s = data.next(); s.size() > 0; s = data.next()) {
+        host.poll();
+        if (s.size() > size - at)
+            throw Error(Code::corrupt,
+                        path + " has more than the " + std::to_string(size) + " bytes that were announced");
+        at += s.size();
+        if (s.is_hole())
+            small_.resize(static_cast<size_t>(at));
+        else
+            small_.insert(small_.end(), s.data(), s.data() + s.size());
+    }
+    if (at != size)
+        throw Error(Code::corrupt, path + " has " + std::to_string(at) + " bytes instead of " + std::to_string(size));
+    if (size == 0) return SG_NO_CONTENT;
+    Content content;
+    content.size = size;
+    content.packed = packed_->add(small_);
+    contents_.push_back(content);
+    return contents_.size() - 1;
+}
+
 uint64_t DirectoryWriter::adopt(const singularity::ForeignRoot& from, uint64_t node) {
-    contents_.push_back({0, from, node, from.stat(node).size});
+    Content content;
+    content.from = from;
+    content.node = node;
+    content.size = from.stat(node).size;
+    contents_.push_back(content);
     return contents_.size() - 1;
 }
 
 void DirectoryWriter::finish(const Tree& tree, const Host& host) {
     count_references(tree, host);
     choose_staging_name(tree);
-    TreeMaker maker({tree, contents_, path_, root_.get(), staging_.get(), as_root_}, host);
+    packed_->flush();
+    TreeMaker maker({tree, contents_, path_, root_.get(), staging_.get(), as_root_, &*packed_}, host);
     maker.make(std::clamp(host.width(), 1u, most_threads));
     skipped_ = maker.skipped();
     remove_staging();

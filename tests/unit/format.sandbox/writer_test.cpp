@@ -325,6 +325,35 @@ BOOST_AUTO_TEST_CASE(a_stream_of_the_wrong_size_is_corrupt) {
     BOOST_CHECK_THROW(writer.content("x", 5, data, Host()), Error);
 }
 
+BOOST_AUTO_TEST_CASE(small_files_in_many_pieces_with_holes_or_of_two_names_are_written_whole) {
+    const Folder folder;
+    DirectoryWriter writer(spec_of(folder.path()));
+    testing::MemoryTree tree;
+    testing::PiecesStream pieces({{100, 'a'}, {-5000, 0}, {3, 'b'}});
+    tree.file("pieces", 5103, writer.content("pieces", 5103, pieces, Host()));
+    const uint64_t shared = store(writer, "shared");
+    tree.file("first", 6, shared);
+    tree.file("second", 6, shared);
+    std::vector<std::string> all;
+    for (uint32_t i = 0; i < 200; ++i) {
+        all.push_back(testing::text(i, 1 + i * 331));  // on both sides of the limit of what is packed
+        tree.file("f" + std::to_string(i), all.back().size(), store(writer, all.back()));
+    }
+    writer.finish(tree.foreign(), Host());
+    BOOST_TEST((read_file(folder / "pieces") == std::string(100, 'a') + std::string(5000, '\0') + "bbb"));
+    BOOST_TEST(read_file(folder / "first") == "shared");
+    BOOST_TEST(read_file(folder / "second") == "shared");
+    BOOST_TEST(stat_of(folder / "first").st_nlink == 1u);
+    for (uint32_t i = 0; i < 200; ++i) BOOST_TEST((read_file(folder / ("f" + std::to_string(i))) == all[i]), i);
+}
+
+BOOST_AUTO_TEST_CASE(a_small_stream_with_more_bytes_than_announced_is_corrupt) {
+    const Folder folder;
+    DirectoryWriter writer(spec_of(folder.path()));
+    testing::BytesStream data("four");
+    BOOST_CHECK_THROW(writer.content("x", 3, data, Host()), Error);
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_directory_is_an_error) {
     const Folder folder;
     BOOST_CHECK_THROW(DirectoryWriter(spec_of(folder / "absent")), Error);
