@@ -211,7 +211,7 @@ private:
             if (!overlay(lower)) unpack_ = true;
         }
         if (image && unpack_) unpack();
-        if (plan_.base.recipe) plan_.base.source->fill(rootfs_);
+        if (plan_.base.recipe) fill();
         if (!overlaid_) send_event(session_event::unpacked);
         root_ = UniqueFd(open(rootfs_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!root_) throw_errno("cannot open", rootfs_);
@@ -253,6 +253,29 @@ private:
         Tree tree = copy_root(plan_.base.image->root(), writer, MergeLimits{}, call_);
         writer.finish(tree);
         if (owners_) know_owners();
+    }
+
+    // A process of its own where owners are recorded: who asks the supervisor does so to the end.
+    void fill() {
+        if (!owners_) return plan_.base.source->fill(rootfs_);
+        const pid_t child = fork();
+        if (child < 0) throw_errno("cannot start the process that makes the base", "");
+        if (child == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+            try {
+                ownership::ask_supervisor(plan_.work);
+                plan_.base.source->fill(rootfs_);
+                _exit(0);
+            } catch (const Error& e) {
+                fail(e);
+            } catch (const std::exception& e) {
+                fail(Error(Code::internal, e.what()));
+            }
+        }
+        const int status = wait_for(child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 255) _exit(255);  // it has told why
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            throw Error(Code::internal, "the process that makes the base ended without a word", "The kernel's log (dmesg) may say why, as when memory ran out.");
     }
 
     // What could not be unpacked under its owner belongs to it all the same.

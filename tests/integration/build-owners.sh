@@ -59,32 +59,18 @@ From: $BASE/base.sif
 END
 chmod 644 owners.def
 
-cp /etc/subuid "$T/subuid" 2>/dev/null || : >"$T/subuid"
-grep -v "^$USER_NAME:" "$T/subuid" >"$T/none"
-{ cat "$T/none"; echo "$USER_NAME:700000:65536"; } >"$T/subuid"
-chmod 644 "$T/subuid" "$T/none"
-touch /etc/subuid /etc/subgid
-subordinate() { # FILE
-    umount /etc/subuid /etc/subgid 2>/dev/null
-    mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid
-}
 [ "${SG_LONG:-}" = 1 ] || LIMIT=200
-mkdir -m 777 out
-listing() { # NAME: of out/NAME.sif
-    local offset
-    offset=$(singularity sif list "out/$1.sif" | sed -n 's/.*|\([0-9]*\)-[0-9]* *|FS.*/\1/p' | head -n 1)
-    rm -rf "$T/tree"
-    unsquashfs -q -n -o "${offset:-0}" -d "$T/tree" "out/$1.sif" >/dev/null 2>&1 || { fail "out/$1.sif cannot be unpacked"; return; }
+. "$SUPPORT/owners.sh"
+tree_of() { # NAME
     # What differs from build to build: logs, caches, times, random numbers.
-    python3 "$SUPPORT/tree.py" --skip var/log --skip var/cache/ldconfig --skip .singularity.d/labels.json --skip var/lib/dbus/machine-id \
-        --skip etc/machine-id "$T/tree" | sed -E 's/ t=[0-9]+//; s/^(.etc\/shadow-?. .*) [0-9a-f]{24}/\1/' >"$1.tree"
-    rm -rf "$T/tree"
+    listing "$1" --skip var/log --skip var/cache/ldconfig --skip var/lib/dbus/machine-id --skip etc/machine-id
+    sed -Ei 's/^(.etc\/shadow-?. .*) [0-9a-f]{24}/\1/' "$1.tree"
 }
 
 check "root's build is what the others are measured by"
 WHO=root run me singularity build --no-cache out/root.sif owners.def
 expect_rc 0
-listing root
+tree_of root
 for wanted in "'made/owned' f 0664 1000:2000" "'made/link' l 1000:1001" "'made/null' c 0666 0:0 1,3" "'made/disk' b 0664 0:6 8,1" "'made/privileged' f 4710 1000:1001" \
     "'made/open/su' f 0640 1000:1000" "'made/shared/below/file' f 0664 0:1001" "'made/moved' f 0640 0:42" "'usr/bin/crontab' f 2755 0:10" "'usr/lib/dbus-1.0/dbus-daemon-launch-helper' f 4754 0:10"; do
     grep -q "^$wanted" root.tree || { fail "root's image lacks $wanted"; grep "^${wanted%% *} " root.tree; }
@@ -97,23 +83,23 @@ subordinate "$T/subuid"
 WHO=user run me singularity build --no-cache out/subordinate.sif owners.def
 expect_rc 0
 refuse_err 'belongs to root in the image'
-listing subordinate
-diff root.tree subordinate.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+tree_of subordinate
+expect_same_tree subordinate
 
 check "a user without subordinate ids builds the same"
 subordinate "$T/none"
 WHO=user run me singularity build out/plain.sif owners.def
 expect_rc 0
 refuse_err 'belongs to root in the image'
-listing plain
-diff root.tree plain.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+tree_of plain
+expect_same_tree plain
 
 check "so does the kept result of %post"
 WHO=user run me singularity build out/again.sif owners.def
 expect_rc 0
 expect_err 'Reusing %post'
-listing again
-diff root.tree again.tree >difference || { fail "the trees differ"; head -n 40 difference; }
+tree_of again
+expect_same_tree again
 
 check "where no overlay can be had"
 cat >small.def <<END
@@ -127,13 +113,13 @@ END
 chmod 644 small.def
 WHO=root run me singularity build --no-cache out/small-root.sif small.def
 expect_rc 0
-listing small-root
+tree_of small-root
 mknod -m 600 "$T/fuse600" c 10 229 && mount --bind "$T/fuse600" /dev/fuse
 WHO=user run me singularity build --no-cache out/small.sif small.def
 expect_rc 0
 expect_err 'unpacked instead'
 umount /dev/fuse
-listing small
+tree_of small
 diff small-root.tree small.tree >difference || { fail "the trees differ"; head -n 40 difference; }
 
 check "a user who has neither ids nor notifications is told what is missing and who can change it"
