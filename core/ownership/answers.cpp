@@ -187,7 +187,7 @@ private:
             0)
             return failed(errno);
         const Owner meant = after == Owner{} ? owner_of_original(object, after) : after;
-        if (RecordedFile* entry = files_.entry(object)) entry->uid = meant.uid, entry->gid = meant.gid;
+        if (RecordedFile* entry = files_.entry(object, seen)) entry->uid = meant.uid, entry->gid = meant.gid;
         else if (st.st_nlink == 0) files_.know_unnamed(object, meant);
         return {};
     }
@@ -228,7 +228,7 @@ private:
 
     // The base's files keep their owners under a new name, where nobody could look them up.
     Answer keep_owner(int object, const Files::Seen& seen) {
-        if (!seen.record && seen.owner != Owner{}) (void)files_.entry(object);
+        if (!seen.record && seen.owner != Owner{}) (void)files_.entry(object, seen);
         return kernels();
     }
     Answer keep_owner(int32_t directory, int path_at) {
@@ -254,7 +254,7 @@ private:
         Place place;
         Owner owner;
         Answer out;
-        const bool others = new_place(number(2), 3, false, place, owner, out);
+        const bool others = new_place(number(2), 3, false, place, owner, out, true);
         if (!place.parent || place.object) return kernels();
         if (const auto known = files_.unnamed(object.get()))
             owner = *known;
@@ -284,9 +284,27 @@ private:
         if (RecordedFile* entry = files_.entry(object)) *entry = {owner.uid, owner.gid, 0, 0, 0, {}};
     }
 
-    // Where a new name goes. False: `out` is the answer.
-    bool new_place(int32_t directory, int path_at, bool follow, Place& place, Owner& owner, Answer& out) {
+    // Whether root makes a file of root's there, as nearly always; told by few calls. False: it must be looked at.
+    bool plainly_roots(int32_t directory, const std::string& path, bool follow) {
+        if (who_.user.fs != 0 || who_.group.fs != 0) return false;
+        const size_t slash = path.rfind('/');
+        const std::string above = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+        const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+        if (name.empty() || name == "." || name == "..") return false;
+        UniqueFd parent;
+        struct stat st;
+        if (target_.object(directory, above, true, parent) != 0 || fstat(parent.get(), &st) != 0 || (st.st_mode & S_ISGID)) return false;
+        // A link may lead to a directory with set-group-id.
+        return !follow || fstatat(parent.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode);
+    }
+
+    // Where a new name goes. False: `out` is the answer; `place` need not be known then, but where it is `wanted`.
+    bool new_place(int32_t directory, int path_at, bool follow, Place& place, Owner& owner, Answer& out, bool wanted = false) {
         const auto path = target_.text(arg(path_at), PATH_MAX);
+        if (path && !wanted && plainly_roots(directory, *path, follow)) {
+            out = kernels();
+            return false;
+        }
         // What is wrong the kernel says best.
         if (!path || target_.place(directory, *path, follow, place) != 0 || place.object || !place.parent) {
             out = kernels();

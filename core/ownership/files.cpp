@@ -73,8 +73,9 @@ Files::Seen Files::look(int object) {
     return out;
 }
 
-RecordedFile* Files::entry(int object) {
-    Seen seen = look(object);
+RecordedFile* Files::entry(int object) { return entry(object, look(object)); }
+
+RecordedFile* Files::entry(int object, Seen seen) {
     const Owner before = seen.owner;
     if (seen.base_only && copy_up(object)) seen = look(object);
     if (!seen.identity) return nullptr;

@@ -40,6 +40,8 @@ public:
     // The entry of a file that is to be recorded, begun with the owner that it has; the base's are copied into the
     // layer. Null: nobody will ever see it again.
     RecordedFile* entry(int object);
+    // The same of a file that was looked at since its last change, but for one of its owner and mode.
+    RecordedFile* entry(int object, Seen seen);
     // The owner of a file that has no name and may get one later.
     void know_unnamed(int object, const Owner& owner);
     std::optional<Owner> unnamed(int object) const;

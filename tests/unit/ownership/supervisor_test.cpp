@@ -316,11 +316,17 @@ BOOST_AUTO_TEST_CASE(files_in_a_set_group_id_directory_belong_to_its_group) {
     if (!b.run([]() -> std::string {
             MUST(mkdir("g", 0755) == 0 && chown("g", 0, 50) == 0 && chmod("g", 02775) == 0);
             MUST(make("g/file") && mkdir("g/sub", 0755) == 0 && make("g/sub/file"));
+            MUST(symlink("g/through", "link") == 0 && symlink("g", "directory") == 0);
+            MUST(make("directory/file2"));
+            const int through = open("link", O_CREAT | O_WRONLY, 0644);
+            MUST(through >= 0);
+            MUST(symlink("x", "directory/symlink") == 0 && mkfifo("directory/fifo", 0644) == 0);
             return "";
         }))
         return;
     BOOST_TEST(b.owner("g/file") == "0:50");
     BOOST_TEST(b.owner("g/sub/file") == "0:50");
+    for (const char* name : {"g/through", "g/file2", "g/symlink", "g/fifo"}) BOOST_TEST(b.owner(name) == "0:50", name);
     BOOST_TEST((b.mode("g/sub") & S_ISGID) != 0u);
 }
 
