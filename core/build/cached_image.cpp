@@ -28,6 +28,8 @@ namespace sg {
 
 namespace {
 
+constexpr const char* converted_note = "converted\n";
+
 class CachedImage {
 public:
     CachedImage(PluginHost& plugins, const SourceRequest& request, const std::string& shown, const sg_call* call)
@@ -43,7 +45,7 @@ public:
             asking = ask_or_follow();
             // Also with the lease in hand: a network file system may have shown the one before us for too long.
             if (const auto id = lookup_.answer_of_another())
-                if (auto found = lookup_.find(*id)) return {*found, false};
+                if (auto found = lookup_.find(*id)) return in_cache(*found);
         }
         std::optional<LeaseProgress> progress;
         if (asking) progress.emplace(*asking, call_->progress);
@@ -52,7 +54,7 @@ public:
         const SourceIdentity id = lookup_.identify(call_);
         RunnableImage image;
         if (auto found = lookup_.find(id))
-            image = {*found, false};
+            image = in_cache(*found);
         else
             image = make(id);
         call_ = call;
@@ -76,7 +78,7 @@ public:
         } catch (const Error& e) {
             return without_cache(id, e);
         }
-        if (found) return {*found, false};
+        if (found) return in_cache(*found);
         LeaseProgress progress(*lease, call_->progress);
         const sg_call told{call_->cancel, &progress};
         const sg_call* const call = std::exchange(call_, &told);
@@ -86,6 +88,8 @@ public:
     }
 
 private:
+    RunnableImage in_cache(const std::string& path) const { return {path, false, lookup_.cache().note_of(path) == converted_note}; }
+
     // Of all that come while nobody knows what the reference means, one asks and goes on to make the image; the others
     // wait for it and take its answer. Null: there was such a one, or the cache cannot be written to.
     std::unique_ptr<Lease> ask_or_follow() {
@@ -114,15 +118,16 @@ private:
             if (key != id.key) lookup_.known().remember_key(id.key, key);
             key = lookup_.with_options(key);
             if (auto found = lookup_.cache().find(id.cache_area, key, ImageLookup::file_name(id)))
-                return {*found, false};
+                return in_cache(*found);
             place = lookup_.cache().place(id.cache_area, key, ImageLookup::file_name(id));
         } catch (const Error& e) {
             return without_cache(id, e);
         }
         make(source, id, place);
-        lookup_.cache().stored(place);
+        const bool converted = source.kind() == SG_LAYERS;
+        lookup_.cache().stored(place, converted ? converted_note : "");
         log::info("Image cached as " + shown_name(plugins_.default_format()) + " at " + place);
-        return {place, false};
+        return {place, false, converted};
     }
 
     // One goes on without a cache that cannot be written to, as the seed's tools do.
@@ -136,14 +141,16 @@ private:
         std::string directory = convert_options(settings_).temporary + "/singularity-image-XXXXXX";
         if (!mkdtemp(directory.data())) throw_errno("cannot write to", directory);
         const std::string path = directory + "/" + ImageLookup::file_name(id);
+        bool converted = false;
         try {
             OpenedSource source(plugins_.bootstrap(request_.scheme), request_, call_);
+            converted = source.kind() == SG_LAYERS;
             make(source, id, path);
         } catch (...) {
             rmdir(directory.c_str());
             throw;
         }
-        return {path, true};
+        return {path, true, converted};
     }
 
     void make(OpenedSource& source, const SourceIdentity& id, const std::string& place) {

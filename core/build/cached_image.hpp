@@ -13,6 +13,7 @@ namespace sg {
 struct RunnableImage {
     std::string path;
     bool temporary = false;
+    bool converted = false;  // of layers, which nobody signs; else it is a file that somebody made
 };
 // `known`: what an ImageLookup found out in this process, when the cache has it not; its source is not asked again.
 RunnableImage cached_image(PluginHost& plugins, const std::string& uri, Pairs options, const sg_call* call,

@@ -44,7 +44,7 @@ public:
     void run() {
         log::info("Starting build...");
         // All of them before anything is run or fetched for the first.
-        if (!options_.update) permit_bases(plugins_, definition_, wish_of(false), call_);
+        permit_bases(plugins_, definition_, wish_of(false), options_.update, call_);
         notify("before_build");
         TemporaryDirectory place(options_.convert.temporary);
         const Pairs of_target = std::exchange(options_.convert.format_options, {});
@@ -68,6 +68,7 @@ private:
     };
 
     StageContext context(const Stage& stage) const { return {definition_, stage, options_, files_}; }
+    bool updates(const Stage& stage) const { return sg::updates(options_, definition_, stage); }
     bool runs(const Stage& stage, const char* name) const { return sg::runs(stage, options_.sections, name); }
 
     Prepared prepared(const Stage& stage) {
@@ -75,7 +76,7 @@ private:
         Prepared out;
         out.post = post_script(stage, options_.sections);
         out.setup = runs(stage, "setup");
-        out.base = options_.update ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(out.post || out.setup), call_);
+        out.base = updates(stage) ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(out.post || out.setup), call_);
         return out;
     }
 
@@ -101,7 +102,7 @@ private:
 
     void make(const Stage& stage, Prepared of, const std::string& path, const FormatEntry& format) {
         BuildFacts facts = facts_of(stage, of.base, of.post.has_value());
-        if (of.base.image && !options_.update) expect_space_for_image(path, format, *of.base.image, of.base.image->root());
+        if (of.base.image && !updates(stage)) expect_space_for_image(path, format, *of.base.image, of.base.image->root());
         if (of.base.layers) expect_space_for_image(path, format, of.base.layers->inputs);
         Target target(path, format.directory);
         if (of.post || of.setup || of.base.recipe)

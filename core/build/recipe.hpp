@@ -20,11 +20,16 @@ struct RecipeOptions {
     bool fix_permissions = false;  // --fix-perms
     bool run_tests = true;         // not with --notest
     bool keep_on_failure = false;  // what %post made until it failed is kept as a directory
-    bool update = false;           // the base is the directory `target`
+    bool update = false;           // the base of the last stage is the directory `target`
     std::string reuse_root;        // the cache in which results of stages are kept; "" = none
     int64_t reuse_days = 7;        // older ones are not used
     std::string prefix, plugin_directory;  // of the installation
 };
+
+// Whether `stage` is made in the directory that is there: the last one; the others have bases of their own.
+inline bool updates(const RecipeOptions& options, const definition::Definition& definition, const definition::Stage& stage) {
+    return options.update && &stage == &definition.last();
+}
 
 // What build_definition would do, and why: what it would reuse, what it would run and which input changed. Nothing is made,
 // fetched or run. Text for people.

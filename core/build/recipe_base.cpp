@@ -76,9 +76,9 @@ SourceRequest header_request(PluginHost& plugins, const Text& text, const Stage&
 }
 
 void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish,
-                  const sg_call* call) {
+                  bool update, const sg_call* call) {
     for (const Stage& stage : definition.stages) {
-        if (!stage.key("bootstrap")) continue;
+        if (!stage.key("bootstrap") || (update && &stage == &definition.last())) continue;
         const SourceRequest r = request_of(stage, wish);
         const auto source = plugins.index().find(CapabilityKind::bootstrap, r.scheme);
         permit_at(definition.source, stage, [&] {
@@ -98,14 +98,6 @@ std::optional<ImageConfig> recorded_config(OpenedImage& image, const sg_call* ca
     const auto part = read_part(image, "json", "oci-config.json", call);
     if (!part) return std::nullopt;
     return parse_image_config("{\"config\":" + *part + "}", image.path());
-}
-
-// Whether an image of the cache was made of layers, which nobody signs; else it is a file that somebody made.
-bool converted_here(PluginHost& plugins, const std::string& path, const SourceRequest& request, const sg_call* call) {
-    if (!policy::has_rules_on(plugins.settings(), "signers")) return false;
-    OpenedImage image = plugins.open_image(path);
-    const auto definition = read_part(image, "deffile", "", call);
-    return definition && definition->starts_with("bootstrap: " + request.scheme + "\nfrom: ") && recorded_config(image, call);
 }
 
 void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
@@ -142,7 +134,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
             return;
         }
         const RunnableImage made = cached_image(plugins, base.request, base.request.scheme + ":" + base.request.reference, call);
-        if (!converted_here(plugins, made.path, base.request, call))
+        if (!made.converted)
             permit_at(text, stage, [&] { runtime::permit_image(plugins, {made.path, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
         take_kept(base, plugins, made.path, call);
         if (!made.temporary) return;  // else it lives as long as it is open

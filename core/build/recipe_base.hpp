@@ -56,8 +56,8 @@ SourceRequest header_request(PluginHost& plugins, const definition::Text& text, 
                              const BaseWish& wish);
 
 // Throws Code::veto, with the place, when the site's policies forbid the base of a stage: its source, its repository, or the
-// image at its path. Sources that nobody here provides are for others to judge.
-void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish,
+// image at its path. Sources that nobody here provides are for others to judge. `update`: the last stage has none.
+void permit_bases(PluginHost& plugins, const definition::Definition& definition, const BaseWish& wish, bool update,
                   const sg_call* call);
 
 RecipeBase open_base(PluginHost& plugins, const definition::Text& text, const definition::Stage& stage, const BaseWish& wish,

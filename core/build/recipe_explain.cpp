@@ -31,6 +31,7 @@ public:
     }
 
 private:
+    bool updates(const Stage& stage) const { return sg::updates(options_, definition_, stage); }
     bool runs(const Stage& stage, const char* name) const { return sg::runs(stage, options_.sections, name); }
 
     void line(const std::string& what, const std::string& how) {
@@ -46,7 +47,7 @@ private:
         const auto post = post_script(stage, options_.sections);
         const bool setup = runs(stage, "setup");
         RecipeBase base;
-        if (!options_.update) {
+        if (!updates(stage)) {
             BaseWish wish{options_.directory, options_.arch, options_.convert.temporary, options_.source_options,
                           post || setup};
             wish.at_hand = true;
@@ -72,7 +73,7 @@ private:
     }
 
     std::string shown_base(const Stage& stage, const RecipeBase& base) const {
-        if (options_.update) return target_ + " as it is";
+        if (updates(stage)) return target_ + " as it is";
         const std::string what =
             stage.value("bootstrap") + (stage.value("from").empty() ? "" : ":" + stage.value("from"));
         if (base.absent) return what + ", which has to be fetched or converted first";
@@ -86,7 +87,7 @@ private:
                               const std::optional<definition::Section>& post, bool setup,
                               const std::string& missing) const {
         if (setup) return "runs, as %setup does";
-        if (options_.update) return "runs: --update always runs it";
+        if (updates(context.stage)) return "runs: --update always runs it";
         if (base.absent) return "runs, if this base is another one than that of the last build";
         if (!missing.empty()) return "runs, unless the files of stage '" + missing + "' turn out the same";
         const StageResults kept(options_.reuse_root, origin_of(context), options_.reuse_days);

@@ -70,6 +70,12 @@ std::string read_stamp(const std::string& path) {
     return text.substr(0, text.find('\n') + 1);
 }
 
+bool fits(const std::string& path, const struct stat& st, bool same_inode) {
+    const std::string stamp = read_stamp(stamp_path(path)), now = stamp_text(st);
+    const auto without_inode = [](const std::string& s) { return s.substr(0, s.rfind(' ')); };
+    return same_inode ? stamp == now : without_inode(stamp) == without_inode(now);
+}
+
 }  // namespace
 
 std::optional<std::string> ImageCache::find(const std::string& area, const std::string& key, const std::string& name) const {
@@ -88,9 +94,7 @@ std::optional<std::string> ImageCache::find_in(const std::string& root, const st
     const std::string path = directory_of(root + "/" + area, key) + "/" + name;
     struct stat st;
     if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
-    const std::string stamp = read_stamp(stamp_path(path)), now = stamp_text(st);
-    const auto without_inode = [](const std::string& s) { return s.substr(0, s.rfind(' ')); };
-    if (same_inode ? stamp != now : without_inode(stamp) != without_inode(now)) {
+    if (!fits(path, st, same_inode)) {
         log::verbose("the cached image " + path + " is not as it was stored, it is not used");
         return std::nullopt;
     }
@@ -114,7 +118,8 @@ std::string ImageCache::place(const std::string& area, const std::string& key, c
 
 bool ImageCache::as_stored(const std::string& path) const {
     struct stat st;
-    return lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && read_stamp(stamp_path(path)) == stamp_text(st);
+    const bool own = shared_.empty() || !path.starts_with(shared_ + "/");
+    return lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && fits(path, st, own);
 }
 
 std::string ImageCache::note_of(const std::string& path) const {

@@ -294,6 +294,30 @@ YAML
     run me singularity overlay create --size 8 kept.img
     if [ "$RC" = 0 ] && me singularity exec --overlay kept.img tiny.sif true 2>&1 | grep -q 'kept.img .signed'; then fail "an overlay that is written to was asked for a signature"; fi
 
+    check "a base that was made of layers here has no signer; one that comes as a file must be signed, whatever it says of itself"
+    mv "$POLICY" "$T/policy.kept"
+    printf 'bootstrap: oras\nfrom: %s\n%%labels\n    a b\n' "$REGISTRY/signers-$WHO/tiny:1" >forged.def
+    for image in tiny signed; do ok me singularity push $image.sif "oras://$REGISTRY/signers-$WHO/$image:1"; done
+    ok me singularity build forged.sif forged.def
+    ok me singularity push forged.sif "oras://$REGISTRY/signers-$WHO/forged:1"
+    mv "$T/policy.kept" "$POLICY"
+    base() { printf 'Bootstrap: %s\nFrom: %s\n%%labels\n    c d\n' "$@" >far.def; } # SOURCE REFERENCE
+    base docker "$REGISTRY/good/thing:1"
+    for round in fetched cached; do
+        run me singularity build --force far.sif far.def
+        [ "$RC" = 0 ] || { fail "layers, $round"; told; }
+    done
+    SINGULARITY_DISABLE_CACHE=1 run me singularity build --force far.sif far.def
+    expect_rc 0
+    base oras "$REGISTRY/signers-$WHO/signed:1"
+    ok me singularity build --force far.sif far.def
+    for image in tiny forged; do
+        base oras "$REGISTRY/signers-$WHO/$image:1"
+        run me singularity build --force far.sif far.def
+        expect_failure
+        expect_err "far.def:1:.*signers-$WHO/$image:1 .signed by nobody known here. is not among"
+    done
+
     check "a signature is verified once for each file, and again when the file or the keys change"
     sleep 0.1 # a file that is younger than a tick of the clock is not remembered
     run me singularity exec signed.sif true
