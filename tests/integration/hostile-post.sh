@@ -2,7 +2,8 @@
 . "$(dirname "$0")/../support/lib.sh"
 
 BASE=$IMAGES/full.oci:latest
-LIMIT=120
+LIMIT=120 MANY=5000
+[ "${SG_LONG:-}" != 1 ] || LIMIT=600 MANY=1000000
 definition() { # FILE: with %post from standard input
     printf 'Bootstrap: oci\nFrom: %s\n%%post\n' "$BASE" >"$1"
     sed 's/^/    /' >>"$1"
@@ -44,16 +45,37 @@ END
     [ -f closed.d/opt/closed/below/file ] || [ $WHO = user ] || fail "what lies below mode 000 is missing"
 
     check "very many files in one directory"
-    definition files.def <<'END'
+    definition files.def <<END
 mkdir /opt/many
 cd /opt/many
+set +x
 i=0
-while [ $i -lt 5000 ]; do : >f$i; i=$((i + 1)); done
+while [ \$i -lt $MANY ]; do : >f\$i; i=\$((i + 1)); done
 END
     run me singularity build files.sif files.def
     expect_rc 0
     run me singularity exec files.sif sh -c 'ls /opt/many | wc -l'
-    expect_equal "$OUT" 5000
+    expect_equal "$OUT" $MANY
+    rm -f files.sif
+
+    check "a %post that forks for ever ends by Ctrl-C, and so does all that it started"
+    definition forks.def <<'END'
+set +x
+i=0
+while :; do
+    setsid sleep 987654 &
+    i=$((i + 1))
+    [ $i != 100 ] || echo 'a hundred'
+    [ $i -lt 100 ] || sleep 0.01
+done
+END
+    start log me singularity build forks.sif forks.def
+    until_says log 'a hundred'
+    kill -INT "$PID"
+    ended
+    [ "$RC" != 0 ] || fail "an interrupted build ended well"
+    expect_absent forks.sif
+    expect_nothing_left
 
     check "a script that floods its output is passed on whole, and a failure shows its end"
     definition flood.def <<'END'
@@ -107,6 +129,11 @@ END
     run me singularity build --update --sandbox up.d third.def
     expect_failure
     expect_equal "$(cat up.d/etc/step)" two
+    check "--update changes the last stage's directory; earlier stages have bases of their own"
+    printf 'Bootstrap: oci\nFrom: %s\nStage: one\n%%post\n    test ! -e /etc/step\n    echo made >/made\n\nBootstrap: scratch\n%%files from one\n    /made\n%%post\n    cat /made /etc/step >/etc/both\n' "$BASE" >stages.def
+    ok me singularity build --update --sandbox up.d stages.def
+    expect_equal "$(cat up.d/etc/both)" "made
+two"
     check "--section acts on what is named alone"
     printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo RAN\n%%labels\n    A 1\n%%runscript\n    echo run\n' "$BASE" >some.def
     run me singularity build --section labels some.sif some.def
@@ -124,6 +151,32 @@ each_user hostile
 expect_nothing_left
 
 if [ "$(id -u)" = 0 ]; then
+    check "a %post that forks for ever ends by its user's limit of processes"
+    WHO=user
+    if [ $FUSE_FOR_USERS = yes ] && user_namespaces; then
+        definition forks.def <<'END'
+set +x
+while :; do setsid sleep 987654 & done
+END
+        run me prlimit --nproc=150 singularity build "$USER_HOME/forks.sif" forks.def
+        expect_failure
+        expect_err '[Ff]ork'
+        expect_absent "$USER_HOME/forks.sif"
+        expect_nothing_left
+    fi
+    WHO=root
+
+    check "without a network a base from elsewhere is told to be out of reach, and one that is here is built on"
+    printf 'Bootstrap: docker\nFrom: registry.invalid:5000/x\n%%post\n    true\n' >far.def
+    run unshare --net singularity build far.sif far.def
+    expect_failure
+    expect_err 'registry\.invalid'
+    expect_absent far.sif
+    definition near.def <<'END'
+echo fine >/etc/fine
+END
+    ok unshare --net singularity build near.sif near.def
+
     check "a full disk ends each step of a build with what is missing where, and leaves nothing"
     mkdir small big && mount -t tmpfs -o size=6m,mode=1777 tmpfs small
     definition fill.def <<'END'
