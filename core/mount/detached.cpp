@@ -82,7 +82,7 @@ void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int
                 server.serve_until(leash);
                 together->release();
             }
-            server.serve();
+            server.serve(leash);
             _exit(0);  // at once: nobody waits for threads, caches and their memory to be taken down in order
         }
     } catch (...) {

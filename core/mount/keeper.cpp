@@ -6,7 +6,9 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,6 +64,12 @@ bool ours(int connection) {
     return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
 }
 
+// The kernel numbers connections by the minor numbers of their file systems' devices.
+unsigned connection_of(const std::string& mount) {
+    struct stat s;
+    return stat(mount.c_str(), &s) == 0 ? minor(s.st_dev) : 0;
+}
+
 // The process that a pidfd stands for, as this PID namespace numbers it; 0: it has ended, or is not seen from here.
 long process_of(int pidfd) {
     std::FILE* info = std::fopen(("/proc/self/fdinfo/" + std::to_string(pidfd)).c_str(), "re");
@@ -101,6 +109,7 @@ private:
         user_namespace_ = UniqueFd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
         const WarmUp warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
         look_up_places();
+        connection_ = connection_of(task_.rendezvous.path());
         DetachedServer::let_go(server_.get());
         warm_up.read_ahead();
         most_users_ = room_for_users();
@@ -122,6 +131,7 @@ private:
         if (n < 0) return errno == EINTR || errno == ENOMEM;
         if (n == 0) return !end_unless_wanted();
         if (wait[1].revents != 0) {
+            end_connection();
             tell_users();
             leave();
             return false;
@@ -165,6 +175,14 @@ private:
         send_descriptors(connection.get(), {user_namespace_.get(), tree.get()});
     }
 
+    // The server was killed. Where it waits for a page (neighbours.hpp) it is not gone, and readers wait with it for ever. The owner of
+    // the mount may end its connection: from Linux 6.15 on by umount, before where the file system "fusectl" is mounted.
+    void end_connection() const {
+        if (umount2(task_.rendezvous.path().c_str(), MNT_FORCE | MNT_DETACH) == 0 || connection_ == 0) return;
+        const UniqueFd abort(open(("/sys/fs/fuse/connections/" + std::to_string(connection_) + "/abort").c_str(), O_WRONLY | O_CLOEXEC));
+        if (abort) [[maybe_unused]] const ssize_t n = write(abort.get(), "1", 1);
+    }
+
     // By what is the user's standard error now: holding a descriptor of it would keep a pipe open that somebody waits
     // for the end of.
     void tell_users() const {
@@ -182,6 +200,7 @@ private:
     const KeeperTask& task_;
     UniqueFd server_;  // ends when the server does
     UniqueFd user_namespace_;
+    unsigned connection_ = 0;  // the kernel's number for it; 0: unknown
     std::vector<UniqueFd> users_;
     size_t most_users_ = 0;
     using Clock = std::chrono::steady_clock;

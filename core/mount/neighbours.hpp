@@ -9,7 +9,8 @@
 // on, the rest follow after the answer, while the program is at those that it has. So who wants one file only
 // pays little.
 //
-// Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. So one thread
+// Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. A process that is killed meanwhile
+// does not end while it owes the answer: who holds its mount then ends the connection (keeper.cpp). And one thread
 // must always be left to answer, and of those that owe an answer themselves only one may send at a time: two could
 // wait for each other's page for ever (the server sees to both). Nodes that the kernel was not told of give ENOENT, where a pass
 // stops; as only listings tell it of a whole directory, only they are noted here.

@@ -101,8 +101,21 @@ Server::~Server() {
     for (auto& t : threads) t.join();
 }
 
-void Server::serve() {
+void Server::serve(int leash) {
     limit_ = thread_limit();
+    if (leash < 0) return answer();
+    try {
+        const std::lock_guard lock(mutex_);
+        threads_.emplace_back([this, leash] { answer_apart(leash); });
+    } catch (...) {
+        return answer();
+    }
+    over_.wait(false);
+}
+
+// The threads that this one starts share its descriptors.
+void Server::answer_apart(int leash) {
+    if (unshare(CLONE_FILES) == 0) close(leash);
     answer();
 }
 
@@ -141,11 +154,13 @@ void Server::answer() {
         const ssize_t n = ::read(transport_, buffer.request(), Buffer::request_size);
         const bool last_idle = idle_.fetch_sub(1, std::memory_order_relaxed) == 1;
         if (n < 0 && (errno == EINTR || errno == ENOENT || errno == EAGAIN)) continue;  // ENOENT: taken back
-        if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) return;                   // ENODEV: unmounted
+        if (n < static_cast<ssize_t>(sizeof(fuse_in_header))) break;                    // ENODEV: unmounted
         Request request{transport_, buffer, static_cast<size_t>(n)};
         handle(request);
         if (last_idle && more_wanted()) start_another();
     }
+    over_ = true;
+    over_.notify_one();
 }
 
 // One thread to spare is always good: what the other does may take long. More only when a request is waiting now,

@@ -31,7 +31,10 @@ public:
 
     // Answers in this thread and in more that it starts, until the transport ends: unmounted, the connection
     // aborted, or the other side of a socket closed. Other threads may still be in their last request.
-    void serve();
+    //
+    // With `leash`, a descriptor, in other threads alone, whose descriptors lack it. So it is closed at once when the
+    // process is killed, also when one of them waits in the kernel for a page, which no signal ends (neighbours.hpp).
+    void serve(int leash = -1);
 
     // Answers in this thread alone until `other` (a descriptor) becomes readable or its other side is closed; serve() goes on.
     void serve_until(int other);
@@ -39,6 +42,7 @@ public:
 private:
     struct Request;
     void answer();  // one thread's loop
+    void answer_apart(int leash);
     void handle(Request& request);
     bool more_wanted() const noexcept;
     void start_another() noexcept;
@@ -58,6 +62,7 @@ private:
     std::atomic<unsigned> idle_{0};
     std::atomic<bool> owing_{false};    // a thread sends that has not answered its own request yet
     std::atomic<unsigned> sending_{0};  // threads that may wait for a page, see neighbours.hpp
+    std::atomic<bool> over_{false};     // a thread has seen the transport's end
     std::mutex mutex_;                  // guards the two below
     bool closed_ = false;               // no more threads: at the end, or when no more can be had
     std::vector<std::thread> threads_;

@@ -8,6 +8,19 @@ I=$PWD/full.sif
 S=$(command -v singularity)
 has() { local o; for o; do knows exec "$o" || return 1; done; }
 
+# A program of two instructions' worth: exit(37).
+python3 - "$T/exit_37" <<'P'
+import os, struct, sys
+code = {"x86_64": (62, bytes.fromhex("bf25000000b83c0000000f05")), "aarch64": (183, bytes.fromhex("a00480d2a80b80d2010000d4"))}.get(os.uname().machine)
+if code:
+    machine, text = code
+    size = 64 + 56 + len(text)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0x400078, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    with open(sys.argv[1], "wb") as f:
+        f.write(head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, size, size, 0x1000) + text)
+    os.chmod(sys.argv[1], 0o755)
+P
+
 callers() {
     local d=$PWD
     me mkdir -p task home bound other
@@ -20,6 +33,18 @@ callers() {
         expect_equal "$OUT" $'a b\ntask script'
         expect_equal "$ERR" ""
     fi
+    # Limits need control groups; an account without says so and starts nothing.
+    run me env - PATH="$PATH" "$S" exec --no-home --pid --cpus 1 --memory 100m -B "$d/task" "$I" /bin/sh -c "cd \"$d/task\"; /bin/sh .command.run nxf_trace"
+    if [ "$RC" = 0 ]; then
+        expect_equal "$OUT" 'task script'
+    else
+        expect_rc 255
+        expect_err '^FATAL: +cannot limit '
+        expect_equal "$OUT" ""
+    fi
+    run me env - PATH="$PATH" "$S" exec --dry-run --cpus 2 --memory 104857600 "$I" true
+    expect_out '"limit": *104857600'
+    expect_out '"quota": *200000'
     me sh -c "singularity pull --name img.pulling.123 oci:$IMAGES/tiny.oci >/dev/null 2>&1 && mv img.pulling.123 img.img"
     expect_exists img.img
 
@@ -66,6 +91,25 @@ callers() {
     run me singularity shell -s /bin/sh "$I" -c 'echo from -s'
     OUT=$(me sh -c "echo 'echo typed' | singularity shell -s /bin/sh $I" 2>"$T/err")
     expect_equal "$OUT" typed
+
+    check "HTCondor: its probe, by an image that holds one program and nothing else"
+    if [ -e "$T/exit_37" ]; then
+        me mkdir -p probe
+        me cp "$T/exit_37" probe/exit_37
+        run me singularity build --force exit_37.sif probe
+        expect_rc 0
+        for image in exit_37.sif probe; do
+            run me singularity exec -C $image /exit_37
+            expect_rc 37
+            expect_equal "$OUT" ""
+            run me env -i PATH="$PATH" "$S" exec --contain --ipc --cleanenv $image /exit_37
+            expect_rc 37
+        done
+        run me singularity -s -q test -C exit_37.sif # it has no shell
+        expect_rc 255
+        run me singularity exec -C "$I" readlink /proc/self/ns/user
+        [ "$WHO" = root ] || [ "$OUT" != "$(readlink /proc/self/ns/user)" ] || fail "the user namespace is the host's"
+    fi
 
     check "HTCondor"
     if has --scratch --workdir --containall; then

@@ -181,6 +181,13 @@ binds() {
     expect_rc 0
     expect_equal "$OUT" one
     expect_err 'already bound'
+    check "binds that lead to each other in a circle, and the whole host below itself"
+    mkdir -p src/ring
+    run say -B "src:$PWD/src/ring" -B "src/ring:$PWD/src" "$I" ls "$PWD/src"
+    [ "$RC" = 0 ] || expect_failure
+    run say -B /:/host -B "/:/host$PWD/src" "$I" cat "/host$PWD/src/etc/hostname"
+    [ "$RC" = 0 ] || expect_failure
+    rmdir src/ring
     check "links of the image stay in it"
     run say -B "$PWD/src:/var/run/x" "$I" cat /var/run/x/one
     expect_rc 0
@@ -204,6 +211,17 @@ binds() {
     run me singularity exec --writable --no-home -B src:/not/there "$B" true
     expect_failure
     expect_err "destination /not/there doesn't exist in container"
+    expect_err 'make it in the image first$'
+    check "so is a home, as in Apptainer, with what to do"
+    cp -a "$B" homeless
+    rm -rf homeless/home homeless/root homeless/srv homeless/mnt
+    run me singularity shell --writable homeless -c true
+    expect_failure
+    expect_err "while mounting .*: destination .* doesn't exist in container"
+    expect_err 'make it in the image first, or leave the home out by --no-home'
+    run me singularity exec --writable --no-home homeless true
+    expect_rc 0
+    rm -rf homeless
     check "user binds can be forbidden"
     SINGULARITY_BIND_USER=no run say -B src:/x "$I" ls /x
     [ "$RC" != 0 ] || fail "a forbidden bind was made"

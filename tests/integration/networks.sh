@@ -247,6 +247,48 @@ expect_rc 0
 expect_equal "$(calls)" "ADD second;DEL second;"
 run singularity exec --dry-run --network net-b "$I" true
 expect_out '"net-b"'
+# The same by an OCI runtime.
+for runtime in crun runc; do
+    command -v $runtime >/dev/null || { note "no $runtime"; continue; }
+    export SINGULARITY_LAUNCHER=oci-runtime SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME=$runtime
+    run singularity exec "$I" true
+    [ "$RC" = 0 ] || ! grep -qi cgroup "$T/err" || { note "$runtime has no control groups here"; continue; }
+    check "$runtime: the container is in the namespace that was made for it, and its /sys shows that one"
+    fresh
+    host=$(readlink /proc/self/ns/net)
+    for more in "" --containall "--userns --contain"; do
+        fresh
+        run singularity exec $more --network net-a "$I" sh -c 'readlink /proc/self/ns/net; cat /proc/net/dev; ls /sys/class/net; exit 37'
+        expect_rc 37
+        refuse_out "$host"
+        expect_out ' lo:'
+        expect_equal "$(calls)" "ADD first;ADD second;DEL second;DEL first;" "with $more"
+        expect_equal "net:[$(sed -n 's/.*netns=//p' "$T/log/calls" | sort -u)]" "$(sed -n 1p "$T/out")"
+    done
+    check "$runtime: killed, the network is left all the same; a container that cannot start leaves it too"
+    running
+    kill -KILL "$PID"
+    ended
+    nothing_owed
+    expect_equal "$(calls)" "ADD first;ADD second;DEL second;DEL first;"
+    fresh
+    run singularity exec --network net-a "$I" /no/such/program
+    expect_failure
+    expect_equal "$(calls)" "ADD first;ADD second;DEL second;DEL first;"
+    check "$runtime: an instance has an address, and who joins it its network"
+    fresh
+    ok singularity instance start --network net-a "$I" netted
+    run singularity instance list --json netted
+    expect_out '"ip": *"10.9.8.7"'
+    run singularity exec instance://netted readlink /proc/self/ns/net
+    expect_rc 0
+    expect_equal "net:[$(sed -n 's/^ADD first.*netns=//p' "$T/log/calls")]" "$OUT"
+    ok singularity instance stop netted
+    run singularity instance list
+    nothing_owed
+    expect_equal "$(calls)" "ADD first;ADD second;DEL second;DEL first;"
+done
+unset SINGULARITY_LAUNCHER SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME
 unset SINGULARITY_CNI_PLUGIN_PATH SINGULARITY_CNI_CONFIGURATION_PATH
 
 # ---- The real plugins ---------------------------------------------------------------------------
@@ -304,10 +346,13 @@ fi
 check "--netns-path joins a network that is there, also with a user namespace; it beats --net"
 if ip netns add sgtest 2>/dev/null; then
     inode=$(stat -Lc %i /run/netns/sgtest)
-    for more in "" --userns --net; do
-        run singularity exec $more --netns-path /run/netns/sgtest "$I" readlink /proc/self/ns/net
-        expect_rc 0
-        expect_equal "$OUT" "net:[$inode]" "with $more"
+    for launcher in native oci-runtime; do
+        [ $launcher = native ] || command -v crun >/dev/null || continue
+        for more in "" --userns --net; do
+            run singularity exec --launcher $launcher $more --netns-path /run/netns/sgtest "$I" readlink /proc/self/ns/net
+            expect_rc 0
+            expect_equal "$OUT" "net:[$inode]" "$launcher with $more"
+        done
     done
     run as_user singularity exec --netns-path /run/netns/sgtest "$I" true
     expect_failure

@@ -80,6 +80,20 @@ runs() {
     run me singularity exec --add-caps CAP_NET_RAW "$I/full.sif" grep CapEff /proc/self/status
     [ "$WHO" = root ] || expect_out '0000000000002000$'
 
+    if [ "$WHO" = user ]; then
+        check "$RUNTIME: containers of one image share its file system server, and no other's"
+        local first
+        run me singularity exec "$I/full.sif" stat -c %d /
+        first=$OUT
+        run me singularity exec --env A=b "$I/full.sif" stat -c %d /
+        expect_equal "$OUT" "$first"
+        [ -n "$first" ] || fail "no number"
+        run me singularity exec -B src:/elsewhere "$I/full.sif" stat -c %d /
+        [ "$OUT" != "$first" ] || fail "other mount points were shared"
+        SINGULARITY_MOUNT_LINGER=0 run me singularity exec "$I/full.sif" stat -c %d /
+        [ "$OUT" != "$first" ] || fail "linger 0 was shared"
+    fi
+
     check "$RUNTIME: a terminal of its own when there is one, none when there is not"
     run me script -qec "singularity exec --contain $I/full.sif /bin/sh -c 'test -t 0 && test -t 1 && echo terminal; exit 5'" /dev/null
     expect_rc 5

@@ -161,5 +161,53 @@ identity() {
     expect_equal "$OUT" ok
 }
 each_user identity
+
+changing() {
+    check "an image that is removed while it runs is read on; a new one of its name is the new one"
+    mkdir -p -m 777 said
+    cp "$I/full.sif" gone.sif
+    cp "$I/noshell.sif" other.sif
+    chmod 755 gone.sif other.sif
+    start "$T/gone" me singularity exec -B "$PWD/said:/said" "$PWD/gone.sif" sh -c 'echo ready; until [ -e /said/go ]; do sleep 0.1; done; cat /bin/* /etc/* 2>/dev/null | wc -c; exit 7'
+    until_says "$T/gone" ready
+    mv other.sif gone.sif
+    run me singularity exec "$PWD/gone.sif" sh -c true
+    expect_failure
+    expect_err 'executable file not found'
+    rm gone.sif
+    touch said/go
+    ended
+    expect_rc 7
+    [ "$(tail -n 1 "$T/gone")" -gt 10000 ] || fail "it could not be read: $(cat "$T/gone")"
+    rm -r said
+
+    check "an image that is cut short while it runs fails what reads it, and nothing else"
+    mkdir -p -m 777 said
+    cp "$I/full.sif" cut.sif
+    chmod 755 cut.sif
+    start "$T/cut" me singularity exec -B "$PWD/said:/said" "$PWD/cut.sif" sh -c 'echo ready; until [ -e /said/go ]; do sleep 0.1; done; cat /bin/* /etc/* >/dev/null; exit 7'
+    until_says "$T/cut" ready
+    truncate -s 40000 cut.sif
+    touch said/go
+    ended # the shell itself may lack a page by now
+    [ "$RC" = 7 ] || [ "$RC" -gt 128 ] || fail "status $RC: $(cat "$T/cut")"
+    run me singularity exec "$PWD/cut.sif" true
+    expect_failure
+    expect_err "cut\\.sif"
+    rm -r said cut.sif
+}
+each_user changing
+
+tight() {
+    check "with tight limits of the account it runs, or says what is missing"
+    for limit in "-n 24" "-n 8" "-v 60000" "-s 256" "-l 0" "-c 0" "-t 20"; do
+        run me bash -c "ulimit $limit && exec singularity exec '$I/full.sif' /bin/sh -c 'echo well; exit 7'"
+        case $RC in
+        7) expect_equal "$OUT" well "$limit" ;;
+        *) expect_rc 255; expect_err '^FATAL:   ' ;;
+        esac
+    done
+}
+each_user tight
 expect_nothing_left
 finish

@@ -94,8 +94,10 @@ bool can_mount_in_kernel() {
 
 bool prefers_kernel() { return singularity::Host().text("mount.reader").value_or("auto") != "fuse"; }
 
+bool wants_new_network(const Spec& spec) { return spec.net && spec.network_path.empty() && spec.networks.names.empty(); }
+
 int namespace_flags(const Spec& spec) {
-    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (spec.net && spec.network_path.empty() && spec.networks.names.empty() ? CLONE_NEWNET : 0);
+    return CLONE_NEWNS | (spec.ipc ? CLONE_NEWIPC : 0) | (spec.uts ? CLONE_NEWUTS : 0) | (wants_new_network(spec) ? CLONE_NEWNET : 0);
 }
 
 void join_network(const Spec& spec) {

@@ -14,6 +14,8 @@ bool can_mount_in_kernel();
 bool prefers_kernel();
 // CLONE_NEW* flags beside the user and PID namespaces.
 int namespace_flags(const Spec& spec);
+// A network namespace of the container's own, with its loopback device alone.
+bool wants_new_network(const Spec& spec);
 void unshare_rest(int flags);
 // An existing one, when the spec names it. With a user namespace this comes before that, as only root of the machine may.
 void join_network(const Spec& spec);

@@ -6,6 +6,7 @@
 
 #include "family/device_tree.hpp"
 #include "family/file_tree.hpp"
+#include "family/id_maps.hpp"
 #include "family/identity.hpp"
 #include "family/namespaces.hpp"
 #include "family/resolve.hpp"
@@ -39,7 +40,11 @@ bool Rootfs::has_reader() const {
            singularity::detail::host_table<sg_host_mount_v1>("mount");
 }
 
-void Rootfs::prepare() {
+void Rootfs::prepare(pid_t lives) {
+    // The kernel lets only the user namespace of a FUSE mount, and those below it, into the mount.
+    const bool below = !maps_only_the_caller(spec_);
+    const bool joined = join(lives);
+    if (spec_.user && (!joined || below)) enter_user_namespace(spec_);
     layers_.prepare();
     if (shared_ || image().type == "bind") return;
     if (!image().type.empty() && ImageMount::needs_program(image(), spec_, has_reader())) {
@@ -100,8 +105,8 @@ void Rootfs::prepare_server() {
 bool Rootfs::join(pid_t lives) {
     const int64_t linger = host.integer("mount.linger", 0);
     const auto* service = singularity::detail::host_table<sg_host_mount_v2>("mount", 2);
-    // Only a user's plain namespace is shared: one with other ids in it belongs to its container alone.
-    if (linger <= 0 || !service || !has_reader() || image().type == "bind" || ::geteuid() == 0 || !maps_only_the_caller(spec_)) return false;
+    // A user namespace with other ids than the caller's in it belongs to its container alone.
+    if (linger <= 0 || !service || !has_reader() || image().type == "bind" || ::geteuid() == 0 || !spec_.user || !are_own_ids(spec_)) return false;
     try {
         with_view([&](const sg_mount_view& view) {
             const sg_mount_share share{image().offset, lives, static_cast<uint32_t>(std::min<int64_t>(linger, 86400))};
@@ -431,7 +436,10 @@ void Rootfs::apply(const Mount& m) {
             fail("while mounting " + what + ": cannot reach in the container", m.destination,
                  errno == EIO ? "the image may be damaged: dmesg tells more" : "");
         if (m.missing == Missing::fail)
-            throw Error(Code::not_found, "while mounting " + what + ": destination " + m.destination + " doesn't exist in container");
+            throw Error(Code::not_found, "while mounting " + what + ": destination " + m.destination + " doesn't exist in container",
+                        spec_.layer != "none" ? std::string()
+                                              : "with --writable nothing is made for mounts: make it in the image first" +
+                                                    std::string(m.tag == "home" ? ", or leave the home out by --no-home" : ""));
         if (m.missing == Missing::warn)
             host.warn("Skipping mount " + what + " [" + m.tag + "]: " + m.destination + " doesn't exist in container");
         return;

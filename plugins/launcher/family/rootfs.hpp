@@ -20,11 +20,10 @@ class Rootfs {
 public:
     Rootfs(const Spec& spec, const sg_launch& launch) : spec_(spec), launch_(launch), layers_(spec, launch) {}
 
-    // Joins the user's shared mount of the image and with it the user namespace; `lives` is the process that lives as
-    // long as the container. False: nothing was done, the image needs a namespace and a mount of its own.
-    bool join(pid_t lives);
-    // Opens what must be opened outside: the loop device, or the host's FUSE server; for the layers too.
-    void prepare();
+    // Enters the user namespace of the spec, where it wants one, and opens what must be opened outside of the mount namespace: the
+    // loop device, or the host's FUSE server; for the layers too. An image that a user's containers share is joined, and with it its
+    // user namespace (with that of the spec below, if that has other numbers); `lives` is the process that lives as long as the container.
+    void prepare(pid_t lives);
     void build();
     void enter();
     // In place of enter(), for a program that makes this tree the container's root by itself: its path. May be bound.
@@ -36,6 +35,7 @@ public:
     void start_container_programs() { launcher::start_container_programs(std::move(container_programs_)); }
 
 private:
+    bool join(pid_t lives);
     const Image& image() const { return spec_.images[0]; }
     bool has_reader() const;
     template <class Use>

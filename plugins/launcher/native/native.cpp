@@ -26,14 +26,8 @@ namespace native {
 using namespace launcher;
 namespace {
 
-// The user namespace, and what must be there before the mount namespace.
-void enter_and_prepare(const Spec& spec, Rootfs& rootfs, pid_t lives) {
-    if (!rootfs.join(lives) && spec.user) enter_user_namespace(spec);
-    rootfs.prepare();
-}
-
 void set_up_namespaces_inside(const Spec& spec) {
-    if (spec.net && spec.network_path.empty() && spec.networks.names.empty()) bring_up_loopback();
+    if (wants_new_network(spec)) bring_up_loopback();
     if (spec.uts && !spec.hostname.empty() && ::sethostname(spec.hostname.data(), spec.hostname.size()) != 0)
         fail("cannot set the host name", spec.hostname);
 }
@@ -68,7 +62,7 @@ public:
         Privileges privileges;
         privileges.prepare(spec);
         join_network(spec);
-        enter_and_prepare(spec, rootfs, ::getpid());
+        rootfs.prepare(::getpid());
         unshare_rest(namespace_flags(spec));
         set_up_namespaces_inside(spec);
         rootfs.build();
@@ -150,7 +144,7 @@ private:
         privileges.prepare(spec);
         join_network(spec);
         network.join();
-        enter_and_prepare(spec, rootfs, ::getppid());  // who waits for the container
+        rootfs.prepare(::getppid());  // who waits for the container
         if (spec.pid) {
             if (::unshare(CLONE_NEWPID) != 0) fail("cannot create a PID namespace");
             const pid_t first = clone_as_sibling();

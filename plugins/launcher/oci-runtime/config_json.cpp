@@ -6,6 +6,7 @@
 
 #include "family/capability_names.hpp"
 #include "family/environment.hpp"
+#include "family/namespaces.hpp"
 #include "seccomp_profile.hpp"
 
 namespace oci_runtime {
@@ -101,10 +102,9 @@ Value resources(std::string_view launch_spec, Memory& m) {
 Value linux_part(const Spec& spec, const Bundle& bundle, std::string_view launch_spec, Memory& m) {
     Value out(rapidjson::kObjectType);
     Value namespaces(rapidjson::kArrayType);
-    const auto add = [&](const char* type, const std::string& path = {}) {
+    const auto add = [&](const char* type) {
         Value v(rapidjson::kObjectType);
         v.AddMember("type", rapidjson::StringRef(type), m);
-        if (!path.empty()) v.AddMember("path", text(path, m), m);
         namespaces.PushBack(v, m);
     };
     add("mount");
@@ -112,7 +112,7 @@ Value linux_part(const Spec& spec, const Bundle& bundle, std::string_view launch
     if (spec.pid) add("pid");
     if (spec.ipc) add("ipc");
     if (spec.uts) add("uts");
-    if (spec.net) add("network", spec.network_path);
+    if (launcher::wants_new_network(spec)) add("network");  // else it is the monitor's
     out.AddMember("namespaces", namespaces, m);
     if (bundle.new_user_namespace) {
         out.AddMember("uidMappings", mappings(bundle.uids, m), m);

@@ -140,6 +140,16 @@ void block_signals() {
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
 }
 
+// runc takes who joins to those namespaces alone that it has made itself; the networks are the monitor's.
+void enter_network_of(const std::string& namespaces) {
+    const Fd network(::open((namespaces + "net").c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat own, other;
+    if (!network || ::fstat(network.get(), &other) != 0 || ::stat("/proc/self/ns/net", &own) != 0)
+        fail("cannot reach the network of the instance");
+    if (own.st_ino != other.st_ino && ::setns(network.get(), CLONE_NEWNET) != 0)
+        fail("cannot enter the network of the instance");
+}
+
 // Until the container is there, the caller's end is ours.
 void end_with_caller(const Channel& channel) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -152,14 +162,16 @@ void outlive_caller(const Channel& channel) {
 
 }  // namespace
 
-void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& channel, Fd errors, Fd reports,
-                 bool service) {
+void run_monitor(const Plan& plan, const sg_launch& launch, const launcher::Network& network, const Channel& channel,
+                 Fd errors, Fd reports, bool service) {
     launcher::or_send_error(errors.get(), [&] {
         block_signals();
         ::setsid();
         end_with_caller(channel);
         ::prctl(PR_SET_NAME, "oci-monitor", 0, 0, 0);
         const Spec& spec = plan.spec;
+        launcher::join_network(spec);  // one that is there; a new one is the runtime's to make
+        network.join();
         Ids ids = choose_ids(spec, nullptr, plan.runtime.crun);
         Spec tree = spec;
         tree.pid = tree.ipc = tree.uts = tree.net = false;
@@ -187,13 +199,12 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& chann
         first.read_only = first.no_suid = first.no_dev = true;
         tree.mounts.push_back(first);
 
-        if (spec.user) launcher::enter_user_namespace(tree);
         Spec divided = tree;
         divided.pid = spec.pid, divided.ipc = spec.ipc, divided.net = spec.net;
-        const Mounts mounts = divide(divided, spec.user && (!ids.inner_uids.empty() || plan.user_of_image));
+        const Mounts mounts = divide(divided);
         tree.mounts = mounts.tree;
         launcher::Rootfs rootfs(tree, launch);
-        rootfs.prepare();
+        rootfs.prepare(::getpid());
         if (::unshare(CLONE_NEWNS) != 0) fail("cannot create a mount namespace");
         rootfs.build();
         const std::string session = rootfs.session().path;
@@ -291,6 +302,7 @@ void join_monitor(const Plan& plan, const Joinable& container, const Channel& ch
         const Fd user(::open((of_monitor + "user").c_str(), O_RDONLY | O_CLOEXEC)),
             mount(::open((of_monitor + "mnt").c_str(), O_RDONLY | O_CLOEXEC));
         if (!user || !mount) fail("cannot reach the monitor of the instance");
+        enter_network_of(of_monitor);
         if (plan.spec.user && ::setns(user.get(), CLONE_NEWUSER) != 0)
             fail("cannot enter the instance's user namespace");
         if (::setns(mount.get(), CLONE_NEWNS) != 0) fail("cannot enter the mount namespace of the instance's monitor");

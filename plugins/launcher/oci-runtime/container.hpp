@@ -5,15 +5,16 @@
 #include <singularity/launcher.h>
 
 #include "channel.hpp"
+#include "family/network.hpp"
 #include "joinable.hpp"
 #include "plan.hpp"
 
 namespace oci_runtime {
 
-// In a child of the caller. `errors`, `reports`: the writing ends of pipes (report.hpp, first_process.hpp). With
+// In a child of the caller, whose `network` it joins. `errors`, `reports`: the writing ends of pipes (report.hpp, first_process.hpp). With
 // `service` it outlives the caller. Neither returns.
-[[noreturn]] void run_monitor(const Plan& plan, const sg_launch& launch, const Channel& channel, launcher::Fd errors,
-                              launcher::Fd reports, bool service);
+[[noreturn]] void run_monitor(const Plan& plan, const sg_launch& launch, const launcher::Network& network,
+                              const Channel& channel, launcher::Fd errors, launcher::Fd reports, bool service);
 [[noreturn]] void join_monitor(const Plan& plan, const Joinable& container, const Channel& channel, launcher::Fd errors,
                                launcher::Fd reports);
 

@@ -15,6 +15,7 @@
 #include "family/instance.hpp"
 #include "family/instance_file.hpp"
 #include "family/namespaces.hpp"
+#include "family/network.hpp"
 #include "family/payload.hpp"
 #include "family/service.hpp"
 #include "terminal.hpp"
@@ -42,6 +43,8 @@ bool makes_groups(const Plan& plan) {
 }
 
 int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) {
+    // First: its process gets none of what follows.
+    const launcher::Network network(joined ? launcher::Spec() : plan.spec);
     auto [ours, theirs] = Channel::make();
     Pipes pipes;
     const launcher::Resources none;
@@ -61,7 +64,8 @@ int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) 
             launcher::send_error(pipes.errors.writer.get(), e);
             ::_exit(255);
         }
-        run_monitor(plan, launch, theirs, std::move(pipes.errors.writer), std::move(pipes.reports.writer), false);
+        run_monitor(plan, launch, network, theirs, std::move(pipes.errors.writer), std::move(pipes.reports.writer),
+                    false);
     }
     theirs.close();
     pipes.errors.writer.reset();
@@ -102,6 +106,7 @@ public:
     int start(const sg_launch& launch, const std::string& directory) override {
         Plan plan = plan_run(launch);
         plan.terminal = false;
+        launcher::Network network(plan.spec);
         const launcher::InstanceFacts& instance = plan.spec.instance;
         const Fd in = open_stream(""), out = open_stream(instance.out), err = open_stream(instance.err);
         auto [ours, theirs] = Channel::make();
@@ -120,8 +125,8 @@ public:
                     if (::dup2((fd == 0 ? in : fd == 1 ? out : err).get(), fd) < 0)
                         launcher::fail("cannot set the standard streams of the instance");
                 group.enter();
-                run_monitor(plan, launch, theirs, std::move(pipes.errors.writer), std::move(pipes.reports.writer),
-                            true);
+                run_monitor(plan, launch, network, theirs, std::move(pipes.errors.writer),
+                            std::move(pipes.reports.writer), true);
             });
         }
         theirs.close();
@@ -142,6 +147,8 @@ public:
         }
         who.own_processes = plan.spec.pid;
         who.limited = plan.spec.resources.any;
+        who.network = network.record();
+        who.address = network.address();
         who.groups = group_directories(first, plan.id);
         who.groups.insert(who.groups.end(), group.directories().begin(), group.directories().end());
         try {
@@ -152,6 +159,7 @@ public:
             throw;
         }
         group.keep();
+        network.hand_to(first);
         return first;
     }
 

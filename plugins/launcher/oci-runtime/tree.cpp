@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "family/namespaces.hpp"
 #include "family/resolve.hpp"
 #include "family/system.hpp"
 
@@ -95,17 +96,17 @@ void add_volumes(Spec& spec, const std::vector<std::string>& volumes) {
     }
 }
 
-Mounts divide(const Spec& spec, bool nested) {
+Mounts divide(const Spec& spec) {
     Mounts out;
     const auto allowed = [&](const char* type, int kind) {
-        return !spec.user || kernel_allows(type, kind | (nested ? CLONE_NEWUSER : 0));
+        return !spec.user || kernel_allows(type, kind | CLONE_NEWUSER);
     };
     for (const launcher::Mount& m : spec.mounts) {
         const bool below = std::any_of(out.later.begin(), out.later.end(), [&](const launcher::Mount& l) {
             return m.destination == l.destination || is_below(m.destination, l.destination);
         });
         const bool wanted =
-            (m.type == "proc" && spec.pid) || (m.type == "sysfs" && spec.net && spec.network_path.empty());
+            (m.type == "proc" && spec.pid) || (m.type == "sysfs" && launcher::wants_new_network(spec));
         if (wanted && !below && allowed(m.type.c_str(), m.type == "proc" ? CLONE_NEWPID : CLONE_NEWNET)) {
             out.later.push_back(m);
         } else if (below && m.type == "bind") {

@@ -19,8 +19,8 @@ struct Mounts {
     std::vector<launcher::Mount> later;
     bool message_queues = false;
 };
-// `nested`: with a user namespace below this process'. Throws Code::unsupported for what neither can mount.
-Mounts divide(const launcher::Spec& spec, bool nested);
+// Before the user namespace. Throws Code::unsupported for what neither can mount.
+Mounts divide(const launcher::Spec& spec);
 
 // The mounts of config.json, `root` being open on the tree at `root_path`. `dev`: where the container's /dev is found
 // in it.

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cerrno>
 #include <csignal>
@@ -42,6 +43,14 @@ struct Image : fake::Root {
         with_file.stored = &stored;
     }
     ~Image() { close(file); }
+    uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override {
+        if (node == endless)
+            for (*reached = true;;) pause();
+        return Root::read(node, offset, data, capacity);
+    }
+    uint64_t endless = 0;  // a node that no read of ever ends
+    // Such a read has begun: the server's process tells all others.
+    std::atomic<bool>* const reached = new (mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>(false);
     static inline int file = -1;
     sg_root_v1 with_file;
 };
@@ -273,6 +282,54 @@ BOOST_AUTO_TEST_CASE(a_killed_server_is_told_to_its_users_and_the_next_start_mak
     const int status = s.end_of();
     BOOST_TEST(status == 0, slurp(errors));
     BOOST_TEST(s.end_of_all() == 2);
+}
+
+// A thread that hands over a file waits for the page that a read of the same file holds, and no signal ends that: the server lives on
+// until somebody ends its connection.
+BOOST_AUTO_TEST_CASE(a_server_that_is_killed_while_it_waits_for_a_page_ends_and_so_do_its_readers,
+                     *boost::unit_test::precondition(user::can_end_connections)) {
+    Image image;
+    const uint64_t dir = image.add(image.root(), "d", S_IFDIR | 0755);
+    image.endless = image.add(dir, "a", S_IFREG | 0644, "never read");
+    const uint64_t other = image.add(dir, "b", S_IFREG | 0644, "its neighbour");
+    image.at(image.endless).shared = image.at(other).shared = 1;
+    const Place place;
+    Scenario s([&](const auto& side) {
+        dup2(open("/dev/null", O_WRONLY), 2);
+        enter(image, place, 1);
+        const std::string d = place.path + "/root/d/";
+        (void)!system(("ls -l " + d + " >/dev/null").c_str());  // tells the kernel of both
+        for (const char* name : {"a", "b"}) {
+            if (fork() != 0) {
+                need(user::comes_true([&] { return image.reached->load(); }), "the read of the first one");
+                continue;
+            }
+            const int fd = open((d + name).c_str(), O_RDONLY);
+            char c;
+            (void)!read(fd, &c, 1);  // an error, but where the page that was being sent came to its end
+            _exit(0);
+        }
+        side.say('r');
+        for (int i = 0; i < 2; ++i) {
+            int status = -1;
+            need(wait(&status) > 0 && status == 0, "the end of a reader");
+        }
+    });
+    BOOST_REQUIRE(s.side().wait() == 'r');
+    const auto servers = s.servers();
+    BOOST_REQUIRE(servers.size() == 2u);
+    const int server = std::max(servers[0], servers[1]);
+    // For good: every process is in that state now and then.
+    int looks = 0;
+    BOOST_REQUIRE(user::comes_true([&] {
+        looks = user::states_of(server).find('D') == std::string::npos ? 0 : looks + 1;
+        return looks == 50;
+    }));
+    kill(server, SIGKILL);
+    BOOST_REQUIRE(user::comes_true([&] { return user::states_of(server) == "Z"; }));
+    BOOST_TEST(WIFSIGNALED(s.end_of(server)));
+    BOOST_TEST(s.end_of() == 0);
+    s.end_of_all();
 }
 
 BOOST_AUTO_TEST_CASE(a_socket_that_a_killed_keeper_left_is_replaced) {

@@ -6,12 +6,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -134,6 +137,41 @@ int Scenario::end_of_all() {
             servers += WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     return servers;
+}
+
+bool comes_true(const std::function<bool()>& what) {
+    for (int i = 0; i < 6000; ++i) {
+        if (what()) return true;
+        usleep(10000);
+    }
+    return false;
+}
+
+std::string states_of(int pid) {
+    std::string out;
+    std::error_code ignored;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored)) {
+        std::ifstream in(task.path() / "stat");
+        std::string line;
+        std::getline(in, line);
+        const size_t end = line.rfind(')');
+        if (end != line.npos && end + 2 < line.size()) out += line[end + 2];
+    }
+    return out;
+}
+
+boost::test_tools::assertion_result can_end_connections(boost::unit_test::test_unit_id unit) {
+    constexpr auto fusectl = 0x65735543;
+    auto result = can_mount(unit);
+    struct statfs control;
+    utsname kernel;
+    int major = 0, minor = 0;
+    if (uname(&kernel) == 0) std::sscanf(kernel.release, "%d.%d", &major, &minor);
+    if (major > 6 || (major == 6 && minor >= 15)) return result;  // by umount(2)
+    if (statfs("/sys/fs/fuse/connections", &control) == 0 && control.f_type == fusectl) return result;
+    result = boost::test_tools::assertion_result(false);
+    result.message() << "skipped: this kernel ends connections by fusectl alone, which is not mounted";
+    return result;
 }
 
 void enter_user_namespace() {

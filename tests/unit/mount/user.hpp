@@ -38,6 +38,13 @@ private:
     int pid_ = -1;
 };
 
+// Waits for it, a minute at most.
+bool comes_true(const std::function<bool()>& what);
+// A letter for each thread of the process, as ps(1) has them.
+std::string states_of(int pid);
+// Can the kernel be told to end a FUSE connection, whatever its server does?
+boost::test_tools::assertion_result can_end_connections(boost::unit_test::test_unit_id);
+
 void enter_user_namespace();  // uid and gid keep their numbers
 std::string mounts();         // lines of /proc/self/mountinfo with our file system type
 
