@@ -30,7 +30,7 @@ Actions; the body is what upstream or root has, else `size` bytes (default 1000)
                      trailer (endless)
   open               no length: the body ends with the connection
   html               200 with a page instead of what was asked for
-  json     text      200 with `text` as application/json
+  json     text fill 200 with `text`, and `fill` blanks behind it, as application/json
   status   code ...  that status; keys retry_after, text, type, header (one "Name: value"), then: after `count` such
                      answers for this target the body is good (default: never)
   head     bytes     a head of so many bytes (default 10 MB) in many fields; line=1: in one line
@@ -319,7 +319,7 @@ class Conversation:
         self.answer(request, 200, [("Content-Type", "text/html; charset=utf-8")], b"<!DOCTYPE html><title>Sign in</title><p>Please sign in.\n")
 
     def do_json(self, request, keys, content, fields, body):
-        self.answer(request, 200, [("Content-Type", "application/json")], keys.get("text", "{}").encode())
+        self.answer(request, 200, [("Content-Type", "application/json")], keys.get("text", "{}").encode() + b" " * int(keys.get("fill", 0)))
 
     def do_status(self, request, keys, content, fields, body):
         with lock:
