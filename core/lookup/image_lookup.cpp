@@ -31,7 +31,7 @@ ImageLookup::ImageLookup(PluginHost& plugins, const SourceRequest& request, std:
       settings_(plugins.settings()),
       places_(cache_places(settings_)),
       cache_(places_.own, places_.shared),
-      known_(places_.own),
+      known_(places_.own, places_.shared),
       remote_(plugins.index().find(CapabilityKind::bootstrap, request.scheme)->remote) {}
 
 std::string ImageLookup::reference_text() const {
@@ -79,11 +79,11 @@ SourceIdentity ImageLookup::asked(const sg_call* call) {
 
 // The newest image of this reference that the cache has.
 std::optional<SourceIdentity> ImageLookup::last_known() {
-    const auto id = known_.last(reference_text());
-    if (!id) return std::nullopt;
-    SourceIdentity out{id->key, id->name, id->area};
-    if (!find(out)) return std::nullopt;
-    return out;
+    for (const auto& id : known_.last(reference_text())) {
+        SourceIdentity out{id.key, id.name, id.area};
+        if (find(out)) return out;
+    }
+    return std::nullopt;
 }
 
 std::optional<std::string> ImageLookup::find(const SourceIdentity& id) {

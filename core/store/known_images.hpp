@@ -2,8 +2,8 @@
 // key is stored. Both save a question to a server; neither is trusted with bytes. References are kept as hashes only:
 // a URL may hold a password.
 #pragma once
-#include <optional>
 #include <string>
+#include <vector>
 
 namespace sg {
 
@@ -13,18 +13,22 @@ public:
         std::string key, name, area;
     };
 
-    // `root` "" remembers nothing. Failing to write is no error: it is asked again the next time.
-    explicit KnownImages(std::string root) : root_(std::move(root)) {}
+    // `root` "" remembers nothing. Failing to write is no error: it is asked again the next time. `shared` is the root of
+    // a site's cache, which is only read, or "".
+    explicit KnownImages(std::string root, std::string shared = {}) : root_(std::move(root)), shared_(std::move(shared)) {}
 
     void remember(const std::string& reference, const Identity& identity) const;
-    std::optional<Identity> last(const std::string& reference) const;
+    // What is remembered, the user's own first.
+    std::vector<Identity> last(const std::string& reference) const;
 
     // `key` -> the digest ("sha256:HEX") that the image is stored under.
     void remember_key(const std::string& key, const std::string& image_key) const;
     std::string image_key(const std::string& key) const;  // `key` itself when nothing else is known
 
 private:
-    std::string root_;
+    std::vector<std::string> records(const std::string& name) const;
+
+    std::string root_, shared_;
 };
 
 }  // namespace sg

@@ -173,6 +173,11 @@ run env "SINGULARITY_CACHE_SHARED=$T/site" singularity pull -F e.sif "$SERVER"
 expect_rc 0
 expect_err 'Skipping fetch of repeat blob'
 expect_same_file a.sif e.sif
+rm -rf "$C"
+run env "SINGULARITY_CACHE_SHARED=$T/site" singularity exec --offline "$SERVER" /bin/sh -c 'echo ran'
+expect_rc 0
+expect_out '^ran$'
+expect_absent "$C/oci-tmp"
 expect_equal "$(find "$T/site" | sort)" "$before" "the site's cache changed"
 
 check "offline the newest cached image is used, and a server that is not asked may be gone"

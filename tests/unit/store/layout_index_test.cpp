@@ -129,10 +129,11 @@ BOOST_AUTO_TEST_CASE(garbage_in_its_place_is_replaced) {
 BOOST_AUTO_TEST_CASE(what_is_known_of_a_reference_is_found_again) {
     Layout l;
     const sg::KnownImages known(l.root);
-    BOOST_CHECK(!known.last("a reference"));
+    BOOST_CHECK(known.last("a reference").empty());
     known.remember("a reference", {"sha256:x+linux/amd64", "a_latest.sif", "area"});
-    const auto id = known.last("a reference");
-    BOOST_REQUIRE(id);
+    const auto all = known.last("a reference");
+    BOOST_REQUIRE_EQUAL(all.size(), 1u);
+    const auto* id = &all[0];
     BOOST_CHECK_EQUAL(id->key, "sha256:x+linux/amd64");
     BOOST_CHECK_EQUAL(id->name, "a_latest.sif");
     BOOST_CHECK_EQUAL(id->area, "area");
@@ -143,6 +144,24 @@ BOOST_AUTO_TEST_CASE(what_is_known_of_a_reference_is_found_again) {
     BOOST_CHECK_EQUAL(known.image_key(digest), digest);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_sites_cache_knows_comes_after_ones_own_and_is_not_changed) {
+    Layout own, site;
+    const std::string digest = "sha256:" + std::string(64, 'b'), newer = "sha256:" + std::string(64, 'c');
+    sg::KnownImages(site.root).remember("r", {"old", "a.sif", "area"});
+    sg::KnownImages(site.root).remember_key("old", digest);
+    const sg::KnownImages known(own.root, site.root);
+    BOOST_REQUIRE_EQUAL(known.last("r").size(), 1u);
+    BOOST_CHECK_EQUAL(known.last("r")[0].key, "old");
+    BOOST_CHECK_EQUAL(known.image_key("old"), digest);
+    known.remember("r", {"new", "a.sif", "area"});
+    known.remember_key("old", newer);
+    BOOST_REQUIRE_EQUAL(known.last("r").size(), 2u);
+    BOOST_CHECK_EQUAL(known.last("r")[0].key, "new");
+    BOOST_CHECK_EQUAL(known.last("r")[1].key, "old");
+    BOOST_CHECK_EQUAL(known.image_key("old"), newer);
+    BOOST_CHECK_EQUAL(sg::KnownImages(site.root).image_key("old"), digest);
+}
+
 BOOST_AUTO_TEST_CASE(records_that_make_no_sense_are_not_believed) {
     Layout l;
     const sg::Records records(l.root);
@@ -150,7 +169,7 @@ BOOST_AUTO_TEST_CASE(records_that_make_no_sense_are_not_believed) {
     const std::string reference = sg::Records::name_of("reference-", "r"), key = sg::Records::name_of("key-", "k");
     for (const char* text : {"", "one line", "key\n../../etc\nname\n", "key\nname\n", "\n\n\n"}) {
         records.put(reference, text);
-        BOOST_CHECK(!known.last("r"));
+        BOOST_CHECK(known.last("r").empty());
     }
     for (const char* text : {"", "sha256:../../etc\n", "\n"}) {
         records.put(key, text);
