@@ -20,6 +20,11 @@ bool has_annotation(const sg_pair* pairs, std::string_view key) {
     return false;
 }
 
+// What was converted before is not read.
+void say_stored(const LayerInput& layer) {
+    if (layer.stored) log::plain("Skipping fetch of repeat blob " + layer.name);
+}
+
 }  // namespace
 
 std::string publish_image(const sg_publish_v1& target, const SourceRequest& request, const std::string& path,
@@ -150,6 +155,7 @@ Layers OpenedSource::parallel_layers(const Described& described) {
         out.inputs.push_back(std::move(in));
     }
     if (described) described(out);
+    for (const LayerInput& in : out.inputs) say_stored(in);
     return out;
 }
 
@@ -193,10 +199,8 @@ Layers OpenedSource::remote_layers(const FetchPlan& plan, const Described& descr
     std::vector<size_t> fetched;  // layers, in the order of `remote`
     for (uint64_t i = 0; i < count; ++i) {
         const LayerInput& in = out.inputs[i];
-        if (in.stored) {
-            log::plain("Skipping fetch of repeat blob " + in.name);
-            continue;
-        }
+        say_stored(in);
+        if (in.stored) continue;
         fetched.push_back(i);
         remote.push_back(
             {in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {

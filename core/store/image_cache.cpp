@@ -131,11 +131,16 @@ std::string ImageCache::note_of(const std::string& path) const {
 void ImageCache::stored(const std::string& path, const std::string& note) const {
     struct stat st;
     if (lstat(path.c_str(), &st) != 0) throw_errno("cannot look at", path);
-    OutputFile stamp(stamp_path(path));
-    const std::string text = stamp_text(st) + note;
-    if (write(stamp.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", stamp.target());
-    fchmod(stamp.fd(), 0600);
-    stamp.commit();
+    // Two who made the same may store it at once: whoever comes second replaces the file and its stamp in two steps, and
+    // in between goes the stamp of the first. The last one to write it looks last, and sees the file that stays.
+    for (int tries = 0; tries < 10; ++tries) {
+        OutputFile stamp(stamp_path(path));
+        const std::string text = stamp_text(st), all = text + note;
+        if (write(stamp.fd(), all.data(), all.size()) != static_cast<ssize_t>(all.size())) throw_errno("cannot write", stamp.target());
+        fchmod(stamp.fd(), 0600);
+        stamp.commit();
+        if (lstat(path.c_str(), &st) != 0 || stamp_text(st) == text) return;
+    }
 }
 
 }  // namespace sg

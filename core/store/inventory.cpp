@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+#include <string_view>
 
 #include "store/blob_store.hpp"
 #include "store/segment_area.hpp"
@@ -91,11 +93,13 @@ Inventory take_inventory(const std::string& root, const std::vector<std::string>
 }
 
 std::vector<std::string> areas_in(const std::string& root) {
+    // What the cache has for itself, whatever lies there, is no area of images.
+    static constexpr std::string_view own[] = {"records", "leases", "tmp", "index", segment_area};
     std::vector<std::string> out;
     for (const auto& name : names_in(root)) {
+        if (root + "/" + name == BlobStore::layout(root) || std::find(std::begin(own), std::end(own), name) != std::end(own)) continue;
         const auto entries = names_in(root + "/" + name);
-        if (root + "/" + name != BlobStore::layout(root) && name != segment_area &&
-            std::any_of(entries.begin(), entries.end(), [](const std::string& e) { return is_hash(e.substr(0, e.find('.'))) && e.size() >= 64; }))
+        if (std::any_of(entries.begin(), entries.end(), [](const std::string& e) { return is_hash(e.substr(0, e.find('.'))) && e.size() >= 64; }))
             out.push_back(name);
     }
     return out;

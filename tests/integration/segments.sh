@@ -85,6 +85,8 @@ refuse_err 'damaged'
 mkdir same && mv images/two whole && mv without images/two
 ok singularity build -F again.sif oci:images/two
 expect_same_file two.sif again.sif
+expect_equal "$(grep -c '^Copying blob' "$T/err")" 1
+for digest in $BASE; do expect_err "^Skipping fetch of repeat blob sha256:$digest"; done
 check "a definition file with that base and no scripts neither"
 printf 'Bootstrap: oci\nFrom: images/two\n%%labels\n    A b\n' >x.def
 ok singularity build -F def.sif x.def

@@ -101,6 +101,18 @@ BOOST_AUTO_TEST_CASE(an_inventory_has_images_of_both_forms_and_blobs) {
     BOOST_CHECK((sg::areas_in(c.root) == std::vector<std::string>{"area"}));
 }
 
+BOOST_AUTO_TEST_CASE(garbage_where_the_cache_keeps_its_own_things_is_no_image) {
+    Cache c;
+    c.image("area", 'a', "a_1.sif", 10, 1);
+    for (const char* own : {"records", "leases", "tmp", "index"}) {
+        fs::create_directories(c.root + "/" + own + "/" + std::string(64, 'b'));
+        std::ofstream(c.root + "/" + own + "/" + std::string(64, 'c')) << "garbage";
+    }
+    BOOST_CHECK((sg::areas_in(c.root) == std::vector<std::string>{"area"}));
+    c.image("of-a-plugin-that-is-gone", 'd', "d_1.sif", 10, 1);
+    BOOST_CHECK((sg::areas_in(c.root) == std::vector<std::string>{"area", "of-a-plugin-that-is-gone"}));
+}
+
 BOOST_AUTO_TEST_CASE(an_unpacked_image_counts_and_goes_as_a_whole) {
     Cache c;
     const std::string tree = c.root + "/area/" + std::string(64, 'a') + "/rootfs";

@@ -6,6 +6,8 @@
 
 #include <boost/test/unit_test.hpp>
 #include <fstream>
+#include <stdexcept>
+#include <thread>
 
 #include "base/error.hpp"
 #include "store/output.hpp"
@@ -26,7 +28,7 @@ struct Cache {
     std::string store(const std::string& text) {
         const std::string at = cache.place("area", kKey, "x_1.img");
         sg::OutputFile out(at);
-        BOOST_REQUIRE_EQUAL(write(out.fd(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        if (write(out.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw std::runtime_error(at);
         out.commit();
         cache.stored(at);
         return at;
@@ -46,6 +48,16 @@ BOOST_AUTO_TEST_CASE(nothing_is_found_in_an_empty_cache_or_without_one) {
     Cache c;
     BOOST_CHECK(!c.cache.find("area", kKey, "x"));
     BOOST_CHECK(!sg::ImageCache("").find("area", kKey, "x"));
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_that_two_store_at_once_is_as_it_was_stored) {
+    Cache c;
+    for (int round = 0; round < 40; ++round) {
+        std::thread other([&] { c.store("image"); });
+        c.store("image");
+        other.join();
+        BOOST_TEST_REQUIRE(c.cache.find("area", kKey, "x_1.img").has_value());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(an_entry_that_was_changed_is_not_used) {
