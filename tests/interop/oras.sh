@@ -1,4 +1,4 @@
-# SIF files travel both ways through a registry between this and Apptainer; APPTAINER as in apptainer.sh.
+# SIF files travel both ways through a registry between this and Apptainer, and both use one cache; APPTAINER as in apptainer.sh.
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/registry.sh"
 [ -n "${APPTAINER:-}" ] || skip "APPTAINER names no Apptainer"
@@ -37,5 +37,21 @@ if grep -q '"data"' theirs.json; then
 else
     expect_equal "$(jq -c 'del(.config.data, .annotations)' ours.json)" "$(jq -c 'del(.config.data, .annotations)' theirs.json)" "manifests"
 fi
+check "both start from one cache, and neither harms what the other keeps in it"
+upload full.oci:latest "$OPEN/lab/full:latest"
+mkdir "$S/shared"
+export SINGULARITY_CACHEDIR=$S/shared SINGULARITY_NOHTTPS=1
+shared() { env APPTAINER_CACHEDIR="$S/shared" APPTAINER_TMPDIR="$S/tmp" "${A[@]}" "$@"; }
+for who in shared singularity shared singularity; do
+    run $who exec $([ $who = singularity ] || echo --no-https) "docker://$OPEN/lab/full" /bin/cat /etc/motd
+    expect_rc 0
+    expect_equal "$OUT" "layer two"
+done
+refuse_err INFO
+ok singularity cache list --json --verify
+python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert len(d["images"]) == 2, d' "$T/out" || fail "the list"
+ok singularity cache clean -f
+run shared exec --no-https "docker://$OPEN/lab/full" /bin/cat /etc/motd
+expect_equal "$OUT" "layer two"
 stop_servers
 finish
