@@ -249,6 +249,19 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     announce(plugins, "built", request, key, target_path);
 }
 
+namespace {
+
+// Null when there is nothing to use.
+std::shared_ptr<BlobStore> blob_store(const CachePlaces& places) {
+    std::vector<std::string> lower;
+    for (const auto& root : {places.shared, places.foreign})
+        if (!root.empty()) lower.push_back(root);
+    if (places.own.empty() && lower.empty()) return nullptr;
+    return std::make_shared<BlobStore>(places.own, lower);
+}
+
+}  // namespace
+
 ConvertOptions convert_options(const Settings& settings) {
     const auto limit = [&](const char* key) { return static_cast<uint64_t>(settings.integer(key)); };
     ConvertOptions o;

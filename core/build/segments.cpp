@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "rootfs/layer_stream.hpp"
-#include "store/blob_store.hpp"
+#include "store/cache_file.hpp"
 #include "store/segment_area.hpp"
 
 namespace sg {

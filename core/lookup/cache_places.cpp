@@ -45,12 +45,4 @@ CachePlaces cache_places(const Settings& settings) {
     return places;
 }
 
-std::shared_ptr<BlobStore> blob_store(const CachePlaces& places) {
-    std::vector<std::string> lower;
-    for (const auto& root : {places.shared, places.foreign})
-        if (!root.empty()) lower.push_back(root);
-    if (places.own.empty() && lower.empty()) return nullptr;
-    return std::make_shared<BlobStore>(places.own, lower);
-}
-
 }  // namespace sg

@@ -1,10 +1,8 @@
 // Which directories on this machine are a cache, and what each may be used for.
 #pragma once
-#include <memory>
 #include <string>
 
 #include "config/settings.hpp"
-#include "store/blob_store.hpp"
 
 namespace sg {
 
@@ -17,8 +15,5 @@ struct CachePlaces {
 // From the keys cachedir, cache.disable and cache.shared. What somebody else owns (sudo -E keeps HOME) is never
 // written to (DESIGN.md, "Somebody else's home").
 CachePlaces cache_places(const Settings& settings);
-
-// Null when there is nothing to use.
-std::shared_ptr<BlobStore> blob_store(const CachePlaces& places);
 
 }  // namespace sg

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "image/hasher.hpp"
+#include "store/cache_file.hpp"
 #include "store/output.hpp"
 #include "store/private_directory.hpp"
 
@@ -45,14 +46,6 @@ private:
 };
 
 }  // namespace
-
-UniqueFd open_cache_file(const std::string& path, uint64_t& size) {
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    struct stat st;
-    if (!fd || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) return UniqueFd();
-    size = static_cast<uint64_t>(st.st_size);
-    return fd;
-}
 
 BlobStore::BlobStore(std::string root, std::vector<std::string> lower) : root_(std::move(root)), lower_(std::move(lower)) {}
 

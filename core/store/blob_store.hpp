@@ -59,8 +59,4 @@ private:
     std::set<std::string> distrusted_;  // guarded by mutex_: digests in lower caches
 };
 
-// Reads a file of the cache that nobody else may be waiting behind: no link, no device, no FIFO. -1 in `fd` when it
-// is no such file.
-UniqueFd open_cache_file(const std::string& path, uint64_t& size);
-
 }  // namespace sg

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "base/error.hpp"
-#include "store/blob_store.hpp"
+#include "store/cache_file.hpp"
 #include "store/new_file.hpp"
 #include "store/owner.hpp"
 #include "store/private_directory.hpp"

@@ -63,6 +63,14 @@ run singularity exec --offline "$URL/one" /bin/sh -c true
 expect_rc 0
 expect_equal "$(asked /one/)" 0
 
+check "a cached start over plain http maps neither libssl nor libcrypto"
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    run strace -f -e trace=open,openat -o trace.txt singularity exec "$URL/one" /bin/sh -c true
+    expect_rc 0
+    grep -q '/https\.so"' trace.txt || fail "the request was not traced"
+    ! grep -E '"[^"]*(/https-tls\.so|libssl|libcrypto|libm\.so|/build\.so)' trace.txt | grep -v ENOENT | head -5 | grep . || fail "it loaded them"
+fi
+
 check "a tag that moved is fetched, and only what is new"
 push one:latest --docker --layers 4 >/dev/null
 forget

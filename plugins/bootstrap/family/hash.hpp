@@ -1,6 +1,6 @@
-// Hashing of small documents (manifests, indexes, configs), by libcrypto. Layers are hashed by the host.
+// Hashing of small documents (manifests, indexes, configs). Layers are hashed by the host.
 #pragma once
-#include <singularity/digest.hpp>
+#include <singularity/sha2.hpp>
 
 namespace sources {
 
@@ -8,7 +8,7 @@ using singularity::Code;
 using singularity::Digest;
 using singularity::Error;
 
-Digest hash(Digest::Algorithm algorithm, std::string_view bytes);
+inline Digest hash(Digest::Algorithm algorithm, std::string_view bytes) { return singularity::digest_of(algorithm, bytes); }
 
 // Throws Code::corrupt unless `bytes` have this digest; `where` names what holds them.
 void verify(const Digest& digest, std::string_view bytes, std::string_view where);

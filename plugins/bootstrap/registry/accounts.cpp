@@ -1,7 +1,6 @@
 #include "registry/accounts.hpp"
 
-#include <openssl/crypto.h>
-#include <singularity/host.h>
+#include <singularity/host.hpp>
 
 #include <cstdlib>
 
@@ -19,7 +18,7 @@ std::string variable(const char* name) {
 // Takes the texts over and leaves nothing of them behind.
 Account taken(sg_credentials& c) {
     Account out{c.user, c.secret, c.identity, c.origin};
-    ::OPENSSL_cleanse(&c, sizeof c);
+    singularity::Credentials::overwrite(&c, sizeof c);
     return out;
 }
 
@@ -74,7 +73,7 @@ std::optional<Account> Accounts::find(const std::string& server) {
             });
             out = taken(c);
         } catch (const Error& e) {
-            ::OPENSSL_cleanse(&c, sizeof c);
+            singularity::Credentials::overwrite(&c, sizeof c);
             if (e.code() != Code::not_found) throw;
         }
     }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <set>
 #include <singularity/json.hpp>
 
@@ -19,7 +18,11 @@ namespace json = singularity::json;
 constexpr uint64_t max_answer = 1 << 20;  // of a token server, or of an error
 constexpr std::string_view client_id = "singularity";
 
-std::string seconds_text(double seconds) { return std::to_string(static_cast<long>(std::ceil(seconds))) + " s"; }
+// Rounded up, without libm.
+std::string seconds_text(double seconds) {
+    const auto whole = static_cast<long>(seconds);
+    return std::to_string(whole < seconds ? whole + 1 : whole) + " s";
+}
 
 // The body of a failed answer, as much of it as may be shown; "" when it cannot be had.
 std::string body_of(Answer& answer) {

@@ -1,9 +1,8 @@
 #include "registry/token.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <singularity/json.hpp>
+#include <singularity/text.hpp>
 
 namespace registry {
 
@@ -50,13 +49,7 @@ std::vector<std::string> split_scopes(std::string_view text) {
 }
 
 std::string basic_authorization(std::string_view user, std::string_view password) {
-    std::string joined = std::string(user) + ":" + std::string(password);
-    std::string out(4 * ((joined.size() + 2) / 3) + 1, '\0');
-    const int n = ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                    reinterpret_cast<const unsigned char*>(joined.data()),
-                                    static_cast<int>(joined.size()));
-    out.resize(static_cast<size_t>(n));
-    return "Basic " + out;
+    return "Basic " + singularity::base64(std::string(user) + ":" + std::string(password));
 }
 
 }  // namespace registry

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <singularity/error.hpp>
+#include <singularity/text.hpp>
 
 #include "https/resolver.hpp"
 
@@ -89,17 +90,6 @@ void split_port(std::string& item, uint64_t& port) {
     for (size_t i = 1; i < tail.size() && port < 100000; ++i) port = tail[i] >= '0' && tail[i] <= '9' ? port * 10 + static_cast<uint64_t>(tail[i] - '0') : 100000;
 }
 
-std::string base64(std::string_view bytes) {
-    static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (size_t i = 0; i < bytes.size(); i += 3) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; ++k) v = (v << 8) | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-        for (size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() ? digits[(v >> (18 - 6 * k)) & 63] : '=';
-    }
-    return out;
-}
-
 }  // namespace
 
 std::string Proxy::shown() const { return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port); }
@@ -108,7 +98,7 @@ std::string basic_authorization(std::string_view userinfo) {
     const size_t colon = std::min(userinfo.find(':'), userinfo.size());
     std::string text = http::percent_decoded(userinfo.substr(0, colon)) + ":";
     if (colon < userinfo.size()) text += http::percent_decoded(userinfo.substr(colon + 1));
-    return "Basic " + base64(text);
+    return "Basic " + singularity::base64(text);
 }
 
 bool excluded_by(std::string_view no_proxy, const std::string& host, uint16_t port) {

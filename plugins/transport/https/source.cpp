@@ -1,9 +1,8 @@
 #include "https/source.hpp"
 
-#include <openssl/evp.h>
-
 #include <mutex>
 #include <optional>
+#include <singularity/sha2.hpp>
 #include <singularity/transport.hpp>
 
 #include "family/url.hpp"
@@ -34,16 +33,6 @@ Url url_of(const SourceSpec& spec) {
 // With its user name and password, which the transport turns into a header.
 std::string full(const Url& url) {
     return url.userinfo.empty() ? url.text() : url.scheme + "://" + url.userinfo + "@" + url.authority() + url.target;
-}
-
-std::string sha256_hex(const std::string& text) {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (EVP_Digest(text.data(), text.size(), hash, &size, EVP_sha256(), nullptr) != 1) throw Error(Code::internal, "OpenSSL has no SHA-256");
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string out;
-    for (unsigned i = 0; i < size; ++i) out += {digits[hash[i] >> 4], digits[hash[i] & 15]};
-    return out;
 }
 
 // An answer that is no success, as an error. It names where the answer came from, which redirects may have changed.
@@ -152,7 +141,7 @@ Identity Source::resolve(const SourceSpec& spec, const Host& host) {
     if (answer.status() != 200) refuse(url, answer);
     std::string version = answer.header("Last-Modified");
     if (version.empty()) version = answer.header("ETag");
-    if (!version.empty()) id.key = sha256_hex(url.text() + version);
+    if (!version.empty()) id.key = singularity::digest_of(singularity::Digest::Algorithm::sha256, url.text() + version).hex();
     return id;
 }
 

@@ -1,4 +1,4 @@
-// TLS over a socket, by OpenSSL.
+// TLS over a socket, by OpenSSL, which is in an object of its own (tls/tls.h).
 //
 // Poco's own TLS sockets are not used: they wait for no cancel descriptor, do not say why a certificate was refused, and
 // loading them costs each start 2 ms more.

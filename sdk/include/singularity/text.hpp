@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// text.hpp: texts that travel, as streams and in URLs.
+// text.hpp: texts that travel, as streams, in URLs and in headers.
 #pragma once
 #include <singularity/stream.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,18 @@ inline std::string percent_encoded(std::string_view text) {
             out += c;
         else
             out += {'%', digits[u >> 4], digits[u & 15]};
+    }
+    return out;
+}
+
+// RFC 4648, section 4, with padding.
+inline std::string base64(std::string_view bytes) {
+    static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (size_t at = 0; at < bytes.size(); at += 3) {
+        uint32_t v = 0;
+        for (size_t i = 0; i < 3; ++i) v = v << 8 | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u);
+        for (size_t i = 0; i < 4; ++i) out += at + i <= bytes.size() ? digits[v >> (18 - 6 * i) & 63] : '=';
     }
     return out;
 }
