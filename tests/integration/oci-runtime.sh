@@ -221,6 +221,43 @@ usable() {
 all_of_it() { usable || return; between; runs; kills; }
 
 for RUNTIME in crun runc; do each_user all_of_it; done
+
+# Version 2 of the control groups, as machines have them today; here with the controllers that version 1 has left.
+second_version() {
+    umount -R /sys/fs/cgroup && mount -t cgroup2 sgtest-groups /sys/fs/cgroup || { note "no control groups of version 2"; return; }
+    if [ ! -w /sys/fs/cgroup/cgroup.procs ] || ! grep -q hugetlb /sys/fs/cgroup/cgroup.controllers; then
+        note "version 2 has no controller to try here"
+        return
+    fi
+    GROUPS_BEFORE=$(groups)
+    printf '[unified]\n"hugetlb.2MB.max" = "4194304"\n' >second.toml
+    for RUNTIME in crun runc; do
+        export SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME="$RUNTIME"
+        usable || continue
+        check "$RUNTIME: control groups of version 2: a limit is in force, in a group that is gone afterwards"
+        run singularity exec --apply-cgroups second.toml -B /sys/fs/cgroup full.sif sh -c 'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/hugetlb.2MB.max"; exit 7'
+        expect_rc 7
+        expect_equal "$OUT" 4194304
+        expect_equal "$(groups_left)" "" "control groups were left"
+        check "$RUNTIME: an instance is limited, and so is who joins it"
+        ok singularity instance start --apply-cgroups second.toml -B /sys/fs/cgroup base.sif limited
+        run singularity exec instance://limited sh -c 'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/hugetlb.2MB.max"'
+        expect_equal "$OUT" 4194304
+        ok singularity instance stop limited
+        run singularity instance list
+        expect_equal "$(groups_left)" "" "control groups were left"
+        if ! grep -q pids /sys/fs/cgroup/cgroup.controllers; then
+            check "$RUNTIME: a limit that no controller sets is refused, and leaves no group"
+            run singularity exec --pids-limit 20 full.sif echo ran
+            expect_failure
+            expect_err pids
+            refuse_out ran
+            expect_equal "$(groups_left)" "" "control groups were left"
+        fi
+    done
+}
+WHO=root
+if [ "$(id -u)" = 0 ]; then second_version; fi
 unset SINGULARITY_LAUNCHER_OCI_RUNTIME_RUNTIME SINGULARITY_LAUNCHER
 
 check "it is chosen by registration alone: native stays what an empty key means, and --launcher says otherwise"

@@ -82,27 +82,12 @@ Plan plan_launch(const sg_launch& launch) {
 }
 
 std::vector<std::string> group_directories(pid_t pid, const std::string& id) {
-    std::vector<std::string> out;
     std::vector<std::string> paths;
     std::ifstream groups("/proc/" + std::to_string(pid) + "/cgroup");
     for (std::string line; std::getline(groups, line);)  // "4:memory:/a/b"
         if (const size_t at = line.find(":/"); at != std::string::npos && line.find("/" + id) != std::string::npos)
             paths.push_back(line.substr(at + 1));
-    std::ifstream mounts("/proc/self/mountinfo");
-    for (std::string line; std::getline(mounts, line);) {
-        std::istringstream words(line);
-        std::string number, parent, device, root, point, word, type;
-        words >> number >> parent >> device >> root >> point;
-        while (words >> word && word != "-") {
-        }
-        words >> type;
-        if ((type != "cgroup" && type != "cgroup2") || root != "/") continue;
-        for (const auto& path : paths)
-            if (const std::string directory = point + path;
-                ::access(directory.c_str(), F_OK) == 0 && std::find(out.begin(), out.end(), directory) == out.end())
-                out.push_back(directory);
-    }
-    return out;
+    return group_directories(paths);
 }
 
 }  // namespace oci_runtime

@@ -5,9 +5,13 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <singularity/plugin.hpp>
+#include <sstream>
 
+#include "family/cgroup.hpp"
 #include "family/programs.hpp"
 
 namespace oci_runtime {
@@ -178,9 +182,30 @@ void RuntimeCommands::kill_and_remove() const noexcept {
         host.debug(e.what());
     }
     remove();
+    // crun forgets the group of a container that it could not make.
+    if (control_groups_) launcher::remove_groups(group_directories({"/" + id_}));
 }
 
 pid_t RuntimeCommands::pid() const { return read_pid(session_ + "/pid"); }
+
+std::vector<std::string> group_directories(const std::vector<std::string>& paths) {
+    std::vector<std::string> out;
+    std::ifstream mounts("/proc/self/mountinfo");
+    for (std::string line; std::getline(mounts, line);) {
+        std::istringstream words(line);
+        std::string number, parent, device, root, point, word, type;
+        words >> number >> parent >> device >> root >> point;
+        while (words >> word && word != "-") {
+        }
+        words >> type;
+        if ((type != "cgroup" && type != "cgroup2") || root != "/") continue;
+        for (const auto& path : paths)
+            if (const std::string directory = point + path;
+                ::access(directory.c_str(), F_OK) == 0 && std::find(out.begin(), out.end(), directory) == out.end())
+                out.push_back(directory);
+    }
+    return out;
+}
 
 pid_t read_pid(const std::string& path) {
     const std::string text = launcher::read_file(AT_FDCWD, path, 64);

@@ -47,4 +47,7 @@ private:
 
 pid_t read_pid(const std::string& path);
 
+// The directories of the control groups with these paths that there are, of every hierarchy that is mounted as a whole.
+std::vector<std::string> group_directories(const std::vector<std::string>& paths);
+
 }  // namespace oci_runtime
