@@ -6,6 +6,7 @@
 #include <chrono>
 #include <family/adopted.hpp>
 #include <family/output_file.hpp>
+#include <family/writeback.hpp>
 #include <numeric>
 #include <system_error>
 #include <tuple>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <fcntl.h>
 #include <sqfs/error.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@ using singularity::Error;
 
 namespace {
 constexpr size_t held_limit = size_t{1} << 20;
-constexpr uint64_t writeback_step = uint64_t{16} << 20;
 }  // namespace
 
 void throw_errno(const char* doing) {
@@ -60,11 +58,7 @@ void copy_bytes(int from, uint64_t from_offset, int to, uint64_t to_offset, uint
     }
 }
 
-void begin_writeback(int fd, uint64_t offset, uint64_t size) {
-    (void)sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
-}
-
-OutputFile::OutputFile(int fd, uint64_t base) : sqfs_file_t{}, fd_(fd), base_(base) {
+OutputFile::OutputFile(int fd, uint64_t base) : sqfs_file_t{}, fd_(fd), base_(base), writeback_(fd) {
     sqfs_file_t::base.destroy = [](sqfs_object_t*) {};
     read_at = sqfs_read;
     write_at = sqfs_write;
@@ -108,9 +102,7 @@ void OutputFile::copy_from(uint64_t offset, int from, uint64_t from_offset, uint
 void OutputFile::wrote(uint64_t end) {
     end_ = std::max(end_, end);
     written_ = std::max(written_, end);
-    if (end < on_its_way_ + writeback_step) return;
-    begin_writeback(fd_, base_ + on_its_way_, end - on_its_way_);
-    on_its_way_ = end;
+    writeback_.until(base_ + end);
 }
 
 void OutputFile::append(const void* data, size_t size) {

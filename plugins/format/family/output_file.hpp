@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <family/writeback.hpp>
 #include <singularity/error.hpp>
 #include <span>
 #include <vector>
@@ -50,18 +51,15 @@ private:
     int fd_;
     uint64_t base_;
     uint64_t end_ = 0;
-    uint64_t written_ = 0;     // largest end of any write
-    uint64_t on_its_way_ = 0;  // up to here the kernel was asked to write to the disk
+    uint64_t written_ = 0;  // largest end of any write
     std::vector<uint8_t> held_;
     std::exception_ptr failure_;
+    Writeback writeback_;
 };
 
 // Bytes of one file into another, at absolute offsets; the kernel shares or copies them where it can. Throws
 // Code::corrupt when `from` ends before.
 void copy_bytes(int from, uint64_t from_offset, int to, uint64_t to_offset, uint64_t size);
-
-// Asks the kernel to write these bytes to the disk now: else all of an image waits for the sync at its end.
-void begin_writeback(int fd, uint64_t offset, uint64_t size);
 
 // The Error of errno after a failed write, read or copy: no_space for a full disk or quota.
 [[noreturn]] void throw_errno(const char* doing);
