@@ -15,6 +15,8 @@
 #include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal.hpp"
+#include "plugin/services.hpp"
+#include "runtime/image_signers.hpp"
 
 namespace sg {
 
@@ -80,6 +82,11 @@ struct Running {
     CancelToken cancel;
     std::unique_ptr<Progress> progress = terminal_progress();
 };
+
+void answer_signers(PluginHost& plugins) {
+    Services::set_signers(
+        [&plugins](const char* path, const sg_call* call) { return runtime::image_signers(plugins, path, call); });
+}
 
 int run_table(const sg_command_v1& table, const std::string& verb, const Pairs& options,
               const std::vector<std::string>& arguments, Running& running) {
@@ -168,6 +175,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
 
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
+    answer_signers(plugins);
     if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group)) {
         if (verb.name == "build" && !takeover->words.empty())
             permit_takeover(plugins, definitions_of(context), takeover->options, takeover->words.back(),
@@ -278,6 +286,7 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
     Settings settings = settings_for(context, false);
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
+    answer_signers(plugins);
     if (auto takeover = taken_over(top, added, context.index, global_group))
         return run_takeover(std::move(*takeover), context, plugins, running);
     return run_table(plugins.command(name), std::string(node->view->verb), options, node->words, running);

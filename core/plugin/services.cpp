@@ -187,6 +187,19 @@ int32_t definition_read(const char* path, const sg_pair* options, sg_slice* out,
     });
     return failed != SG_OK ? failed : table->read(path, options, out, err);
 }
+int32_t signers_find(const char* path, const sg_call* call, const sg_signers_sink* sink, sg_error* err) {
+    std::vector<std::string> found;
+    const int32_t failed = singularity::guard(err, [&]() -> int32_t {
+        const auto& find = services().signers();
+        if (!find) return singularity::fill(err, Code::unsupported, "this command does not tell who signed an image");
+        found = find(path, call);
+        return SG_OK;
+    });
+    if (failed != SG_OK) return failed;
+    for (const auto& fingerprint : found)
+        if (const int32_t stop = sink->signer(sink->arg, fingerprint.c_str()); stop != SG_OK) return stop;
+    return SG_OK;
+}
 int32_t transport_find(const char* scheme, const sg_transport_v1** out, sg_error* err) {
     return singularity::guard(err, [&] { *out = static_cast<const sg_transport_v1*>(services().transport()(scheme, "", "transport", 1)); });
 }
@@ -213,6 +226,7 @@ constexpr sg_host_memory_v1 memory_table{memory_reserve, memory_release};
 constexpr sg_host_credentials_v1 credentials_table{credentials_find_anywhere, credentials_ask};
 constexpr sg_host_credentials_v2 credentials_table_2{credentials_find, credentials_ask, credentials_store, credentials_erase, credentials_list};
 constexpr sg_host_definition_v1 definition_table{definition_read};
+constexpr sg_host_signers_v1 signers_table{signers_find};
 constexpr sg_host_transport_v1 transport_table{transport_find};
 constexpr sg_host_transport_v2 transport_table_2{transport_find_table, transport_find_below};
 constexpr sg_host_image_v1 image_table{image_open};
@@ -238,6 +252,7 @@ const void* table(const sg_host*, const char* name, uint32_t version) {
     if (wanted == "memory") return &memory_table;
     if (wanted == "credentials") return &credentials_table;
     if (wanted == "definition") return &definition_table;
+    if (wanted == "signers") return &signers_table;
     if (wanted == "transport") return &transport_table;
     if (wanted == "image") return &image_table;
     return nullptr;
@@ -262,6 +277,8 @@ Services::~Services() {
     Services* self = this;
     active.compare_exchange_strong(self, nullptr);
 }
+
+void Services::set_signers(FindSigners find) { services().signers_ = std::move(find); }
 
 Executor& Services::executor() {
     const std::lock_guard lock(mutex_);

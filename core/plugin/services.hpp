@@ -4,11 +4,14 @@
 #pragma once
 #include <singularity/definition.h>
 #include <singularity/host.h>
+#include <singularity/policy.h>
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/settings.hpp"
 #include "plugin/executor.hpp"
@@ -25,6 +28,7 @@ public:
                                          sg_image_file** image)>;
     using FindCredentials = std::function<const sg_host_credentials_v2&()>;
     using FindDefinitions = std::function<const sg_host_definition_v1&()>;
+    using FindSigners = std::function<std::vector<std::string>(const char* path, const sg_call* call)>;
 
     // Without `credentials` there are none, and without `definitions` nothing reads definition files.
     Services(const Settings& settings, const sg_host_mount_v2* mount, FindTransport transport, OpenImage image,
@@ -45,6 +49,9 @@ public:
     const OpenImage& image() const { return image_; }
     const FindCredentials& credentials() const { return credentials_; }
     const FindDefinitions& definitions() const { return definitions_; }
+    const FindSigners& signers() const { return signers_; }
+    // Of the active one, before any plugin is called; without it nobody tells who signed an image.
+    static void set_signers(FindSigners find);
 
     static const sg_host* c();  // the one host of the process
 
@@ -56,6 +63,7 @@ private:
     OpenImage image_;
     FindCredentials credentials_;
     FindDefinitions definitions_;
+    FindSigners signers_;
     std::mutex mutex_;
     std::unique_ptr<MemoryBudget> memory_;
     std::unique_ptr<Temporary> temporary_;

@@ -17,18 +17,25 @@ ok singularity build "$T/two.sif" "oci:$IMAGES/tiny.oci"
 cp "$T/one.sif" "$T/signed.sif"
 printf 'Ann Test\nann@example.com\nfor tests\nse cret\nse cret\n' | singularity key newpair --bit-length 2048 >/dev/null 2>&1 || fail newpair
 echo 'se cret' | singularity sign "$T/signed.sif" >/dev/null 2>&1 || fail sign
+PRINT=$(singularity key list | sed -n 's/^ *Fingerprint: *//p')
+ok singularity key export "$T/ann.asc"
+# One byte of the root file system, in the middle of the file.
+cp "$T/signed.sif" "$T/changed.sif"
+printf '\125' | dd of="$T/changed.sif" bs=1 seek=$(($(stat -c %s "$T/changed.sif") / 2)) conv=notrunc 2>/dev/null
+! cmp -s "$T/signed.sif" "$T/changed.sif" || fail "nothing was changed"
 # More than the 64 MiB that go in one piece; made of noise, so that each part is another.
 cp "$T/two.sif" "$T/big.sif"
 head -c 80000000 /dev/urandom >noise
 ok singularity sif add --datatype generic --filename noise "$T/big.sif" noise
 rm noise
-chmod 644 "$T"/*.sif
+chmod 644 "$T"/*.sif "$T/ann.asc"
 SUM=$(sha256sum <"$T/signed.sif" | cut -d ' ' -f 1)
 
 login() { echo "$1" | me singularity remote login >/dev/null 2>&1 || fail "login"; }
 
 travels() {
     local name=alice/$WHO/one
+    [ "$WHO" = root ] || ok me singularity key import "$T/ann.asc"
     ok me singularity remote add --no-login --insecure site "$URL"
 
     check "who is not logged in pushes nothing"
@@ -41,7 +48,7 @@ travels() {
     login "$ALICE"
     run me singularity push --description "fortune and cow of $WHO" "$T/signed.sif" "library://$name:v1,latest"
     expect_rc 0
-    expect_err '^INFO:    The signatures of .*signed\.sif were not checked'
+    expect_err "^INFO:    The image is signed by $PRINT\$"
     expect_err '^INFO:    Now uploading signed.sif to the library$'
     expect_err '^INFO:    Setting tag v1$'
     expect_err '^INFO:    Setting tag latest$'
@@ -58,6 +65,17 @@ travels() {
     run me singularity push -U "$T/one.sif" "library://$name:unsigned"
     expect_rc 0
     expect_err '^WARNING: Skipping container verification$'
+
+    check "what was changed after it was signed, or is signed by an unknown key, is not pushed either"
+    run me singularity push "$T/changed.sif" "library://$name:changed"
+    expect_failure
+    expect_err 'changed.sif": no key that is known here has signed all of the image as it is'
+    expect_err 'singularity verify'
+    run me env "SINGULARITY_SYPGPDIR=$PWD/no-ring" "SINGULARITY_CACHEDIR=$PWD/no-cache" singularity push "$T/signed.sif" "library://$name:stranger"
+    expect_failure
+    expect_err 'no key that is known here'
+    run me singularity pull "library://$name:changed"
+    expect_err 'image does not exist in the library'
 
     check "a pull gives the same file"
     run me singularity pull "library://$name:v1"

@@ -1,6 +1,7 @@
 #include "library/publisher.hpp"
 
 #include <singularity/json.hpp>
+#include <singularity/policy.hpp>
 #include <singularity/text.hpp>
 
 #include "library/head_check.hpp"
@@ -158,6 +159,26 @@ void tell(const Completed& done, const Client& client) {
     remotes::print(text);
 }
 
+// Keys and signatures are another plugin's, which the host asks. Throws Code::veto.
+void need_signature(const std::string& path, bool is_signed, const Host& host) {
+    if (!is_signed)
+        throw Error(Code::veto, "\"" + path + "\": image is not signed",
+                    "Sign it (singularity sign " + path + "), or push it as it is with --allow-unsigned.");
+    const auto signers = singularity::signers_of(path, host);
+    if (!signers) {
+        host.warn("No plugin that is registered here checks signatures: those of " + path + " were not");
+        return;
+    }
+    if (signers->empty())
+        throw Error(Code::veto, "\"" + path + "\": no key that is known here has signed all of the image as it is",
+                    "singularity verify " + path +
+                        " says why. singularity key pull takes the key of who signed it; --allow-unsigned pushes it as "
+                        "it is.");
+    std::string names;
+    for (const auto& fingerprint : *signers) names += (names.empty() ? "" : ", ") + fingerprint;
+    host.info("The image is signed by " + names);
+}
+
 }  // namespace
 
 std::string Publisher::publish(const singularity::SourceSpec& to, const std::string& path, const Host& host) {
@@ -169,15 +190,10 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
                         "library://" + reference.container() + ":TAG");
     const ImageFacts facts = facts_of(path);
     if (facts.arch.empty()) throw Error(Code::unsupported, "unknown architecture in SIF file \"" + path + "\"");
-    if (!facts.is_signed) {
-        if (to.option("allow-unsigned") != "true")
-            throw Error(Code::veto, "\"" + path + "\": image is not signed",
-                        "Sign it (singularity sign " + path + "), or push it as it is with --allow-unsigned.");
+    if (to.option("allow-unsigned") == "true")
         host.warn("Skipping container verification");
-    } else {
-        // The keys are another plugin's; who pulls it looks for himself.
-        host.info("The signatures of " + path + " were not checked (singularity verify " + path + ")");
-    }
+    else
+        need_signature(path, facts.is_signed, host);
     const Client client = client_for(reference, to.option("library"), to.option("no-https") == "true", host);
     if (client.service().token().empty())
         throw Error(Code::unauthorized, "a token is needed to push to the library at " + client.base(),

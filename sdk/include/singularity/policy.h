@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * policy.h: what the host must know of a source or an image before it can apply a site's policies
- * (docs/admin/policies.md). Both tables are optional; they are found by asking the object, so a source's
- * manifest says nothing of its table. The host decides, and tells the user which rule it was.
+ * (docs/admin/policies.md). Both tables of plugins are optional; they are found by asking the object, so a source's
+ * manifest says nothing of its table. The host decides, and tells the user which rule it was. Who signed an image a
+ * plugin may ask as well, by a table of the host.
  */
 #ifndef SINGULARITY_POLICY_H
 #define SINGULARITY_POLICY_H
@@ -37,6 +38,13 @@ typedef struct sg_signers_v1 {
      * image, the files that it depends on and the plugin's configuration stay as they are. */
     int32_t (*signers)(const char* path, const sg_call* call, const sg_signers_sink* sink, sg_error* err);
 } sg_signers_v1;
+
+/* Host table "signers" 1 (`sg_host.table`): the same question, put to the hook that answers it. Any thread. */
+typedef struct sg_host_signers_v1 {
+    /* Each key whose signature of the image file at `path` is right and covers all of it, by the keys of this machine.
+     * `sink->depends` is not called and may be NULL. SG_EUNSUPPORTED: no registered plugin can tell. */
+    int32_t (*find)(const char* path, const sg_call* call, const sg_signers_sink* sink, sg_error* err);
+} sg_host_signers_v1;
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // policy.hpp: tell a host's policies what a source's or an image's names are, in C++ (contracts: policy.h). Name the
-// class beside the source or command in SINGULARITY_PLUGIN.
+// class beside the source or command in SINGULARITY_PLUGIN. And ask who signed an image: signers_of.
 #pragma once
 #include <singularity/policy.h>
 
@@ -24,6 +24,28 @@ public:
     virtual ~SignerSource() = default;
     virtual ImageSigners signers(const std::string& path, const Host& host) = 0;
 };
+
+// Fingerprints of those who signed all of the image file at `path`, by the keys of this machine; none: nobody did, or
+// by signatures that are broken or of unknown keys. nullopt: no registered plugin can tell.
+inline std::optional<std::vector<std::string>> signers_of(const std::string& path, const Host& host) {
+    const auto* table = detail::host_table<sg_host_signers_v1>("signers");
+    if (!table) return std::nullopt;
+    std::vector<std::string> out;
+    const sg_signers_sink sink{&out,
+                               [](void* arg, const char* fingerprint) -> int32_t {
+                                   static_cast<std::vector<std::string>*>(arg)->emplace_back(fingerprint);
+                                   return SG_OK;
+                               },
+                               nullptr};
+    try {
+        check([&](sg_error* e) { return table->find(path.c_str(), host.call(), &sink, e); });
+    } catch (const Error& e) {
+        if (e.code() != Code::unsupported) throw;
+        host.debug(e.message());
+        return std::nullopt;
+    }
+    return out;
+}
 
 }  // namespace singularity
 

@@ -1,3 +1,5 @@
+#include "plugin/services.hpp"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,7 +21,8 @@ BOOST_FIXTURE_TEST_CASE(every_table_of_the_host_is_there_by_name_and_version, Wo
     add_good();
     const sg_host* c = host().c();
     BOOST_TEST(c->abi == SG_ABI_VERSION);
-    for (const char* name : {"log", "call", "config", "temporary", "executor", "memory", "credentials", "definition", "transport", "image"}) {
+    for (const char* name : {"log", "call", "config", "temporary", "executor", "memory", "credentials", "definition",
+                             "signers", "transport", "image"}) {
         BOOST_TEST((c->table(c, name, 1) != nullptr), name);
         BOOST_TEST((c->table(c, name, 99) == nullptr), name);
     }
@@ -55,6 +58,35 @@ BOOST_FIXTURE_TEST_CASE(a_host_without_a_reader_of_definitions_says_so, World) {
     sg_slice out{};
     BOOST_TEST(table.read("/x.def", nullptr, &out, &error) == SG_EUNSUPPORTED);
     BOOST_TEST((out.data == nullptr));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_plugin_may_ask_who_signed_an_image, World) {
+    add_good();
+    const sg_host* c = host().c();
+    const auto& table = *static_cast<const sg_host_signers_v1*>(c->table(c, "signers", 1));
+    std::vector<std::string> told;
+    const sg_signers_sink sink{&told,
+                               [](void* arg, const char* print) -> int32_t {
+                                   static_cast<std::vector<std::string>*>(arg)->emplace_back(print);
+                                   return SG_OK;
+                               },
+                               nullptr};
+    sg_error error{};
+    BOOST_TEST(table.find("/x.sif", nullptr, &sink, &error) == SG_EUNSUPPORTED);  // nobody answers
+    std::string asked;
+    Services::set_signers([&](const char* path, const sg_call*) {
+        asked = path;
+        return std::vector<std::string>{"AA", "BB"};
+    });
+    BOOST_TEST(table.find("/x.sif", nullptr, &sink, &error) == SG_OK);
+    BOOST_TEST(asked == "/x.sif");
+    BOOST_TEST((told == std::vector<std::string>{"AA", "BB"}));
+    const sg_signers_sink full{&told, [](void*, const char*) -> int32_t { return SG_ELIMIT; }, nullptr};
+    BOOST_TEST(table.find("/x.sif", nullptr, &full, &error) == SG_ELIMIT);
+    Services::set_signers(
+        [&](const char*, const sg_call*) -> std::vector<std::string> { throw Error(Code::io, "no"); });
+    BOOST_TEST(table.find("/x.sif", nullptr, &sink, &error) == SG_EIO);
+    BOOST_TEST(told.size() == 2u);
 }
 
 BOOST_FIXTURE_TEST_CASE(calls_carry_cancel_and_progress, World) {
