@@ -1,5 +1,7 @@
 #include "signing/pem.hpp"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -10,7 +12,6 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-
 #include <singularity/json.hpp>
 
 namespace signing {
@@ -80,6 +81,68 @@ void check_kind(EVP_PKEY* key, const std::string& path) {
         throw Error(Code::unsupported, path + ": only RSA, ECDSA and Ed25519 keys can sign an image");
 }
 
+// The public key as OpenSSH has it on the wire (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4); of
+// a kind that it does not know the usual form, SubjectPublicKeyInfo.
+std::string ssh_bytes(EVP_PKEY* key) {
+    std::string out;
+    const auto text = [&](std::string_view s) {
+        for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(s.size() >> shift);
+        out += s;
+    };
+    // `size` 0: as many bytes as it needs.
+    const auto number = [&](const char* name, int size) {
+        BIGNUM* n = nullptr;
+        if (EVP_PKEY_get_bn_param(key, name, &n) != 1)
+            throw Error(Code::internal, "the public key cannot be read: " + last_problem());
+        const std::unique_ptr<BIGNUM, Freed<BIGNUM, BN_free>> owned(n);
+        std::string bytes(static_cast<size_t>(size > 0 ? size : BN_num_bytes(n)), '\0');
+        if (BN_bn2binpad(n, reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) < 0)
+            throw Error(Code::internal, "the public key cannot be read: " + last_problem());
+        return bytes;
+    };
+    // A number is signed there.
+    const auto integer = [&](const std::string& bytes) {
+        text(!bytes.empty() && (bytes[0] & 0x80) != 0 ? std::string(1, '\0') + bytes : bytes);
+    };
+    char group[64] = "";
+    if (EVP_PKEY_id(key) == EVP_PKEY_RSA) {
+        text("ssh-rsa");
+        integer(number(OSSL_PKEY_PARAM_RSA_E, 0));
+        integer(number(OSSL_PKEY_PARAM_RSA_N, 0));
+        return out;
+    }
+    if (EVP_PKEY_id(key) == EVP_PKEY_ED25519) {
+        unsigned char raw[32];
+        size_t size = sizeof raw;
+        if (EVP_PKEY_get_raw_public_key(key, raw, &size) != 1)
+            throw Error(Code::internal, "the public key cannot be read: " + last_problem());
+        text("ssh-ed25519");
+        text({reinterpret_cast<char*>(raw), size});
+        return out;
+    }
+    if (EVP_PKEY_id(key) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1) {
+        struct Curve {
+            std::string_view name, ssh;
+            int size;
+        };
+        for (const auto& c : {Curve{"prime256v1", "nistp256", 32}, Curve{"secp384r1", "nistp384", 48},
+                              Curve{"secp521r1", "nistp521", 66}}) {
+            if (c.name != group) continue;
+            text("ecdsa-sha2-" + std::string(c.ssh));
+            text(c.ssh);
+            text("\x04" + number(OSSL_PKEY_PARAM_EC_PUB_X, c.size) + number(OSSL_PKEY_PARAM_EC_PUB_Y, c.size));
+            return out;
+        }
+    }
+    ERR_clear_error();
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(key, &der);
+    if (size < 0) throw Error(Code::internal, "the public key cannot be encoded: " + last_problem());
+    out.assign(reinterpret_cast<char*>(der), static_cast<size_t>(size));
+    OPENSSL_free(der);
+    return out;
+}
+
 std::vector<Certificate> certificates_of(const std::string& path) {
     const Bio bio = open_file(path);
     std::vector<Certificate> out;
@@ -131,13 +194,10 @@ bool PemKey::verifies(std::string_view bytes, std::string_view signature) const 
 }
 
 std::string PemKey::id() const {
-    unsigned char* der = nullptr;
-    const int size = i2d_PUBKEY(key_.get(), &der);
-    if (size < 0) throw Error(Code::internal, "the public key cannot be encoded: " + last_problem());
+    const std::string bytes = ssh_bytes(key_.get());
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned int length = 0;
-    EVP_Digest(der, static_cast<size_t>(size), sum, &length, EVP_sha256(), nullptr);
-    OPENSSL_free(der);
+    EVP_Digest(bytes.data(), bytes.size(), sum, &length, EVP_sha256(), nullptr);
     std::string text = base64({reinterpret_cast<char*>(sum), length});
     while (!text.empty() && text.back() == '=') text.pop_back();
     return "SHA256:" + text;

@@ -22,7 +22,9 @@ public:
 
     std::string sign(std::string_view bytes) const;
     bool verifies(std::string_view bytes, std::string_view signature) const;
-    std::string id() const;  // "SHA256:" and unpadded base64, as OpenSSH prints keys
+    // "SHA256:" and the unpadded base64 of the sum that OpenSSH prints for it. Apptainer looks only at the signatures
+    // with the id of the key that it has.
+    std::string id() const;
 
 private:
     std::shared_ptr<EVP_PKEY> key_;
