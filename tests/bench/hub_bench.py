@@ -129,7 +129,7 @@ def searches(bench, verdict, say, rounds):
     verdict("hub", f"seconds to start, {FOUND} images", statistics.median(starts), 0.3)
     hub = Hub(data)
     worst = 0
-    for text in ("lolcow-123450", "gromacs", "an image with julia of 77", "default", "no such thing", "user77/default/bwa", "12345"):
+    for text in ("lolcow-123450", "gromacs", "an image with julia of 77", "default", "no such thing", "user77/default/bwa", "12345", "user77/default/nothing-123", "ser77/default/bwa-7", "default/bwa-1234", "default/nothing-1234", "/default/lolcow-999"):
         times = []
         for _ in range(max(rounds, 5)):
             begin = time.monotonic()
@@ -137,7 +137,7 @@ def searches(bench, verdict, say, rounds):
             times.append((time.monotonic() - begin) * 1000)
         say(f"hub: search '{text}': {statistics.median(times):.1f} ms")
         worst = max(worst, statistics.median(times))
-    verdict("hub", f"milliseconds of the slowest of 7 searches, {FOUND} images", worst, 50)
+    verdict("hub", f"milliseconds of the slowest of 12 searches, {FOUND} images", worst, 50)
     hub.stop()
     shutil.rmtree(data)
 

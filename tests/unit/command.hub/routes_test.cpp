@@ -152,6 +152,19 @@ BOOST_AUTO_TEST_CASE(a_search_takes_a_path_from_its_beginning_and_any_other_text
     BOOST_TEST(found("alice/default/lol") == "alice ");
     BOOST_TEST(found("lolcow") == "alice malice ");
     BOOST_TEST(found("lice/default/lolcow") == "alice malice ");
+    for (const auto* part :
+         {"/default/lolc", "ice/default/l", "default/lolcow", "fault/lol", "lice/def", "DEFAULT/LOL", "/lolcow"})
+        BOOST_TEST(found(part) == "alice malice ", part);
+    for (const auto* part : {"alice/default/", "alice/default", "alice/d", "Alice/Default/LOLcow"})
+        BOOST_TEST(found(part) == "alice ", part);
+    for (const auto* part : {"default/olcow", "alic/default/lolcow", "lice/efault/lol", "a/b/c/d",
+                             "alice/defaul/lolcow", "lice_default/l", "///"})
+        BOOST_TEST(found(part) == "", part);
+    // What a description holds is found too.
+    const auto with_text = library.container({}, "alice", "default", "lolcow");
+    db.change("UPDATE containers SET description = 'of bin/python and a/b/c/d' WHERE id = ?", {with_text.id});
+    library.reindex(with_text.id);
+    for (const auto* part : {"bin/python", "a/b/c/d"}) BOOST_TEST(found(part) == "alice ", part);
     BOOST_TEST(found("alice/%") == "");
     BOOST_TEST(found("\"alice\" OR *") == "");
 }

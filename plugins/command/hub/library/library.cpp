@@ -264,6 +264,58 @@ std::string Library::image_json(const ImageRow& i, const Container& c) {
         .add("containerDescription", c.description).add("containerStars", 0).add("containerDownloads", c.downloads).text();
 }
 
+std::vector<Container> Library::by_path(const std::string& text, const std::string& visible,
+                                        const std::vector<Value>& who) {
+    std::string lower = text;
+    for (char& c : lower)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    std::vector<std::string> parts(1);
+    for (const char c : lower)
+        if (c == '/')
+            parts.emplace_back();
+        else
+            parts.back() += c;
+    std::vector<Container> found;
+    const auto look = [&](const std::string& where, std::vector<Value> values) {
+        if (!found.empty()) return;
+        values.insert(values.end(), who.begin(), who.end());
+        found = containers("WHERE " + where + " AND " + visible, values);
+    };
+    // Names are ASCII. Subqueries, so that each level is looked up in the one above and not the other way round.
+    static const std::string is = "name = ?", begins = "name >= ? AND name < ?", ends = "substr(name, -length(?)) = ?";
+    const auto after = [](const std::string& part) { return part + "\x7f"; };
+    const auto in_entities = [](const std::string& entity, const std::string& collection) {
+        return "collection IN (SELECT id FROM collections WHERE entity IN (SELECT id FROM entities WHERE " + entity +
+               ") AND " + collection + ")";
+    };
+    const auto& first = parts[0];
+    if (parts.size() == 3) {
+        const std::string named = " AND containers.name >= ? AND containers.name < ?";
+        // Who types a path from its beginning means that one.
+        look(in_entities(is, is) + named, {first, parts[1], parts[2], after(parts[2])});
+        if (first.empty())
+            look(in_entities("1", is) + named, {parts[1], parts[2], after(parts[2])});
+        else
+            look(in_entities(ends, is) + named, {first, first, parts[1], parts[2], after(parts[2])});
+    } else if (parts.size() == 2) {
+        const std::string named = "containers.name >= ? AND containers.name < ?";
+        look(in_entities(is, begins), {first, parts[1], after(parts[1])});
+        if (first.empty()) {
+            look(in_entities("1", begins), {parts[1], after(parts[1])});
+            look(in_entities("1", "1") + " AND " + named, {parts[1], after(parts[1])});
+        } else {
+            look(in_entities(ends, begins), {first, first, parts[1], after(parts[1])});
+            look("collection IN (SELECT id FROM collections WHERE " + ends + ") AND " + named,
+                 {first, first, parts[1], after(parts[1])});
+        }
+    }
+    look(
+        "containers.rowid IN (SELECT rowid FROM containers WHERE instr(description, '/') > 0 AND "
+        "instr(lower(description), ?) > 0)",
+        {lower});
+    return found;
+}
+
 std::string Library::search_json(const Identity& who, const std::string& text, const std::string& arch, bool only_signed) {
     if (text.size() < 3 || text.size() > 200) throw HttpError{400, "a search has between 3 and 200 characters"};
     std::string quoted = "\"";
@@ -275,12 +327,12 @@ std::string Library::search_json(const Identity& who, const std::string& text, c
     const std::string name = reads ? who.name : "";
     const int64_t all = reads && who.admin;
     std::vector<Container> found;
-    // Who types a path from its beginning means that one. Its letters stand in every other path, too, so that the index
-    // of texts would be slow.
-    if (const size_t slash = text.find('/'); slash != std::string::npos)
-        found = containers("WHERE entities.name = ? AND instr(entities.name || '/' || collections.name || '/' || containers.name, ?) = 1 AND " + visible,
-                           {text.substr(0, slash), text, name, all});
-    if (found.empty()) found = containers("JOIN search ON search.rowid = containers.rowid WHERE search MATCH ? AND " + visible, {quoted, name, all});
+    // The letters of a path stand in every other path too: the index of texts would be slow.
+    if (text.find('/') != std::string::npos)
+        found = by_path(text, visible, {name, all});
+    else
+        found = containers("JOIN search ON search.rowid = containers.rowid WHERE search MATCH ? AND " + visible,
+                           {quoted, name, all});
     for (const auto& c : found) {
         bool any = false;
         for (const auto& i : images("WHERE container = ? AND uploaded = 1 AND (arch = ? OR ? = '') AND signed >= ? AND id IN (SELECT image FROM tags WHERE tags.container = images.container)",

@@ -77,6 +77,10 @@ public:
     std::vector<ImageRow> images(const std::string& where, const std::vector<Value>& values);
 
 private:
+    // Those whose ENTITY/COLLECTION/NAME has `text`, which has a slash, else those whose description has it. `visible`:
+    // a condition, whose values are `who`.
+    std::vector<Container> by_path(const std::string& text, const std::string& visible, const std::vector<Value>& who);
+
     Service& service_;
     Database& db_;
 };

@@ -3,7 +3,8 @@
 namespace hub {
 
 const std::vector<const char*>& schema_versions() {
-    static const std::vector<const char*> versions = {R"(
+    static const std::vector<const char*> versions = {
+        R"(
         CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
         CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, password TEXT NOT NULL, admin INTEGER NOT NULL,
             disabled INTEGER NOT NULL DEFAULT 0, quota INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL);
@@ -36,8 +37,8 @@ const std::vector<const char*>& schema_versions() {
         CREATE TABLE keys(fingerprint TEXT PRIMARY KEY, armour TEXT NOT NULL, listing TEXT NOT NULL, users TEXT NOT NULL, updated INTEGER NOT NULL);
         CREATE TABLE key_ids(id TEXT NOT NULL, fingerprint TEXT NOT NULL REFERENCES keys(fingerprint) ON DELETE CASCADE, PRIMARY KEY(id, fingerprint));
     )",
-                                                     // Builds. An owner may see a private container of another's entity: results that are kept for a day.
-                                                     R"(
+        // Builds. An owner may see a private container of another's entity: results that are kept for a day.
+        R"(
         ALTER TABLE containers ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE contexts(id TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE, digest TEXT NOT NULL,
             size INTEGER NOT NULL, uploaded INTEGER NOT NULL DEFAULT 0, expires INTEGER NOT NULL, UNIQUE(user, digest));
@@ -49,9 +50,13 @@ const std::vector<const char*>& schema_versions() {
         CREATE INDEX builds_by_state ON builds(state);
         CREATE INDEX builds_by_user ON builds(user, submitted);
     )",
-                                                     // How many builds count on a context: equal ones are kept once.
-                                                     R"(
+        // How many builds count on a context: equal ones are kept once.
+        R"(
         ALTER TABLE contexts ADD COLUMN claims INTEGER NOT NULL DEFAULT 1;
+    )",
+        // Searches for a text with a slash: paths are compared part by part, and these are the others that may have it.
+        R"(
+        CREATE INDEX containers_described_with_slash ON containers(id) WHERE instr(description, '/') > 0;
     )"};
     return versions;
 }
