@@ -24,12 +24,21 @@ const container_list = (all) => all.length ? h('ul', { class: 'list' }, all.map(
 export async function home({ session }) {
   const latest = await ask('GET', '/api/images') ?? [];
   const me = session?.user ?? 'USER';
-  return { title: t('home'), content: [
-    h('h1', {}, t('welcome')), h('p', { class: 'lead' }, t('welcome_lead')), card('', search_form()),
-    h('div', { class: 'columns' }, card(t('latest'), container_list(latest.slice(0, 10))),
-      card(t('get_started'), h('p', {}, t('step_remote')), command(remote_add()), command('singularity remote use site'),
-        h('p', {}, t('step_push')), command(`singularity push lolcow.sif library://${me}/default/lolcow:v1,latest`), h('p', {}, t('step_pull')), command(`singularity pull library://${me}/default/lolcow`),
-        h('p', {}, t('step_build')), command('singularity build --remote lolcow.sif docker://godlovedc/lolcow')))] };
+  return {
+      title: t('home'),
+      content: [
+          h('h1', {}, t('welcome')), h('p', {class: 'lead'}, t('welcome_lead')), card('', search_form()),
+          h('div', {class: 'columns'}, card(t('latest'), container_list(latest.slice(0, 10))),
+            card(
+                t('get_started'), h('p', {}, t('step_remote')), command(remote_add()),
+                command('singularity remote use site'), h('p', {}, t('step_push')),
+                command('singularity sign lolcow.sif'),
+                command(`singularity push lolcow.sif library://${me}/default/lolcow:v1,latest`),
+                h('p', {}, t('step_pull')), command(`singularity pull library://${me}/default/lolcow`),
+                h('p', {}, t('step_build')),
+                command('singularity build --remote lolcow.sif docker://godlovedc/lolcow')))
+      ]
+  };
 }
 
 export async function search() {
@@ -87,15 +96,47 @@ export async function container({ parts: [entity, collection, name] }) {
   const newest = images.find((x) => x.tags.includes('latest')) ?? images[0];
   const definition = newest && (await ask_maybe(`${path('api', 'definition', entity, collection, `${name}:${newest.tags[0]}`)}?arch=${encodeURIComponent(newest.arch)}`))?.definition;
   const tag = newest?.tags.includes('latest') ? '' : newest ? ':' + newest.tags[0] : '';
-  return { title: `${entity}/${collection}/${name}`, content: [
-    h('h1', {}, h('a', { href: path('library', entity) }, entity), ' / ', h('a', { href: path('library', entity, collection) }, collection), ` / ${name}`),
-    h('p', { class: 'lead' }, c.description, ' ', c.private && h('span', { class: 'tag' }, t('private')), ' ', h('span', { class: 'soft' }, `${t('downloads')}: ${c.downloadCount ?? 0}`)),
-    newest && card(t('use_it'), command(`singularity pull ${reference(c)}${tag}`), command(`singularity run ${reference(c)}${tag}`), command(`singularity verify ${name}_${newest.tags.includes('latest') ? 'latest' : newest.tags[0]}.sif`)),
-    card(t('tags'), table(t('tags'), [t('tag'), t('arch'), t('size'), t('signature'), t('created'), t('digest')], images.map(({ image, arch, tags }) => [
-      h('span', { class: 'tags' }, tags.map((x) => h('span', { class: 'tag' }, x))), arch, size(image.size),
-      h('span', {}, signature(image), image.encrypted && ` · ${t('encrypted')}`, (image.fingerprints ?? []).map((f) => h('div', {}, h('a', { href: '/keys?q=' + encodeURIComponent('0x' + f) }, f.slice(0, 16) + '…')))),
-      time(image.createdAt), h('code', { title: image.hash }, image.hash.slice(7, 19))]))),
-    newest && card(t('definition'), definition ? [h('pre', { tabindex: '0', 'aria-label': t('definition') }, definition), h('div', { class: 'actions' }, again(definition))] : h('p', { class: 'soft' }, t('no_definition')))] };
+  return {
+      title: `${entity}/${collection}/${name}`,
+      content: [
+          h('h1', {}, h('a', {href: path('library', entity)}, entity), ' / ',
+            h('a', {href: path('library', entity, collection)}, collection), ` / ${name}`),
+          h('p', {class: 'lead'}, c.description, ' ', c.private && h('span', {class: 'tag'}, t('private')),
+            (c.description || c.private) && h('br', {}), `${t('downloads')}: ${c.downloadCount ?? 0}`),
+          newest &&
+              card(
+                  t('use_it'), command(`singularity pull ${reference(c)}${tag}`),
+                  command(`singularity run ${reference(c)}${tag}`),
+                  newest.image.signed &&
+                      command(`singularity verify ${name}_${
+                          newest.tags.includes('latest') ? 'latest' : newest.tags[0]}.sif`)),
+          card(
+              t('tags'),
+              table(
+                  t('tags'), [t('tag'), t('arch'), t('size'), t('signature'), t('created'), t('digest')],
+                  images.map(
+                      ({image, arch, tags}) =>
+                          [h('span', {class: 'tags'}, tags.map((x) => h('span', {class: 'tag'}, x))), arch,
+                           size(image.size),
+                           h('span', {}, signature(image), image.encrypted && ` · ${t('encrypted')}`,
+                             (image.fingerprints ?? [])
+                                 .map(
+                                     (f) =>
+                                         h('div', {},
+                                           h('a', {href: '/keys?q=' + encodeURIComponent('0x' + f)},
+                                             f.slice(0, 16) + '…')))),
+                           time(image.createdAt), h('code', {title: image.hash}, image.hash.slice(7, 19))]))),
+          newest &&
+              card(
+                  t('definition'),
+                  definition ?
+                      [
+                          h('pre', {tabindex: '0', 'aria-label': t('definition')}, definition),
+                          h('div', {class: 'actions'}, again(definition))
+                      ] :
+                      h('p', {class: 'soft'}, t('no_definition')))
+      ]
+  };
 }
 const image_path = (c, x) => `${path('v1', 'images', c.entityName, c.collectionName, `${c.name}:${x.tags[0]}`)}?arch=${encodeURIComponent(x.arch)}`;
 

@@ -111,9 +111,20 @@ export function command(text) {
 // Rows are arrays of cells; the first cell of each is its heading.
 export function table(caption, heads, rows) {
   if (!rows.length) return h('p', { class: 'soft' }, t('none'));
-  return h('div', { class: 'scroll', role: 'region', 'aria-label': caption, tabindex: '0' }, h('table', {}, h('caption', { class: 'hidden' }, caption),
-    h('thead', {}, h('tr', {}, heads.map((x) => h('th', { scope: 'col' }, x)))),
-    h('tbody', {}, rows.map((cells) => h('tr', {}, cells.map((c, i) => h(i ? 'td' : 'th', i ? {} : { scope: 'row' }, c)))))));
+  // On a phone each row is a list of its own, with the heads before what they name; the roles stay those of a table.
+  return h(
+      'div', {class: 'scroll', role: 'region', 'aria-label': caption, tabindex: '0'},
+      h('table', {role: 'table'}, h('caption', {class: 'hidden'}, caption),
+        h('thead', {role: 'rowgroup'},
+          h('tr', {role: 'row'}, heads.map((x) => h('th', {scope: 'col', role: 'columnheader'}, x)))),
+        h('tbody', {role: 'rowgroup'},
+          rows.map(
+              (cells) =>
+                  h('tr', {role: 'row'},
+                    cells.map(
+                        (c, i) =>
+                            h(i ? 'td' : 'th',
+                              i ? {role: 'cell', 'data-head': heads[i]} : {scope: 'row', role: 'rowheader'}, c)))))));
 }
 
 // A form that shows its own failure and cannot be sent twice at once. `send` gets the values by name.
