@@ -1,6 +1,8 @@
 # The builder of a hub by Slurm: Debian's own slurmctld, slurmd and munged on this machine.
+export NPM_HOME=${NPM_HOME:-$HOME}
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/builder.sh"
+. "$SUPPORT/pages.sh"
 need_builder
 need_tool slurmctld slurmd munged sbatch squeue scancel
 
@@ -140,11 +142,32 @@ expect_equal "$(jobs_of_hub | cut -d' ' -f1,2)" "hub-$BUILD RUNNING"
 hub_start || finish
 until_state running
 
+check "a job that the hub was killed too early to write down is found, and not given to Slurm again"
+hub_stop KILL
+as_hub python3 - "$D/hub.db" "$BUILD" <<'P'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE builds SET run = '', state = 'queued', started = 0 WHERE id = ?", [sys.argv[2]])
+db.commit()
+P
+hub_start || finish
+until_state running
+expect_equal "$(jobs_of_hub | cut -d' ' -f1,2)" "hub-$BUILD RUNNING"
+
 check "a job that Slurm ends has failed"
 scancel --name="hub-$BUILD"
 log_of "$ALICE"
 expect_equal "$(api "$ALICE" "/v1/build/$BUILD" | jq -r '.data | "\(.state): \(.message)"')" "failed: Slurm ended the job: its time or memory was used up, or its machine failed"
 expect_equal "$(ps -e -o args= | grep -c '[s]ingularity build /build/image.sif')" 0 "processes of builds that are left"
+
+check "the page builds, shows the log while it grows, gives log and image, and cancels"
+if can_try_pages; then
+    add_user boss --admin
+    export BUILDER=yes PASSWORD="correct horse battery"
+    ONLY='asked to log in|administers|is built while|can be cancelled' try_pages "$URL"
+else
+    note "not tried: $WHY_NOT"
+fi
 
 check "what Slurm refuses has failed, with Slurm's reason"
 hub_stop

@@ -237,10 +237,17 @@ submit "$ALICE" good.def
 THIRD=$BUILD
 expect_equal "$(state "$ALICE")" queued "the third of two at a time"
 hub_stop KILL
+# It may be killed before it has told anybody of a build, or when one is done and not all of it is gone.
+as_hub mkdir -p "$D/builds/0123456789abcdef01234567/build/tmp" "$D/builds/$GOOD/build/tmp" "$D/builds/others"
 hub_start || finish
 BUILD=$THIRD
 log_of "$ALICE"
 expect_equal "$(state "$ALICE")" succeeded
+for ((i = 0; i < 200; i++)); do [ -z "$(find "$D/builds" -mindepth 2 ! -name log)" ] && break; sleep 0.1; done
+expect_equal "$(find "$D/builds" -mindepth 2 ! -name log)" "" "what is left of builds that have ended"
+expect_absent "$D/builds/0123456789abcdef01234567"
+expect_exists "$D/builds/others"
+expect_equal "$(hub status "$ALICE" GET "/api/builds/$GOOD/log")" 200 "the log of a build that is done"
 for BUILD in $SLOW $SECOND; do expect_equal "$(api "$ALICE" "/v1/build/$BUILD" | jq -r '.data | "\(.state): \(.message)"')" "failed: the hub was ended while the build ran"; done
 none_runs
 

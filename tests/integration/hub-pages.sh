@@ -2,12 +2,9 @@
 export NPM_HOME=${NPM_HOME:-$HOME}  # where npm finds its settings
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/builder.sh"
-need_tool node npm curl jq
-[ -x /usr/bin/chromium ] || skip "chromium is not installed (scripts/install-deps test)"
-mkdir -p "$T/node"
-cp "$SUPPORT/pages/"*.json "$T/node"
-(cd "$T/node" && HOME=$NPM_HOME timeout 120 npm ci --ignore-scripts --no-audit --no-fund >"$T/npm.log" 2>&1) ||
-    skip "playwright-core could not be installed: $(grep -m 1 ERR "$T/npm.log")"
+. "$SUPPORT/pages.sh"
+need_tool curl jq
+can_try_pages || skip "$WHY_NOT"
 
 export PASSWORD=correct-horse-battery
 HTML='<img src=x onerror="document.title=1"><script>document.title="owned"</script>'
@@ -52,17 +49,6 @@ IMAGE=$(post v1/images "{\"hash\":\"sha256.$(sha256sum <cow.sif | cut -d ' ' -f 
 post "v1/imagefile/$IMAGE" @cow.sif >/dev/null
 for tag in v1 latest; do post "v2/tags/$CONTAINER" "{\"Arch\":\"amd64\",\"Tag\":\"$tag\",\"ImageID\":\"$IMAGE\"}" >/dev/null; done
 
-# SHOTS names a folder that gets a picture of every page.
-MODULES=$T/node timeout 300 node "$SUPPORT/pages/pages.mjs" "$BASE" ${SHOTS:+"$SHOTS"} >"$T/pages.out" 2>&1
-code=$?
-while read -r word name; do
-    case $word in
-    ok) check "$name" ;;
-    FAILED) check "${name%%:*}" && fail "${name#*: }" ;;
-    *) echo "    $word $name" ;;
-    esac
-done <"$T/pages.out"
-check "the pages' tests ended well"
-expect_equal $code 0 "exit status"
+try_pages "$BASE"
 kill $HUB
 finish

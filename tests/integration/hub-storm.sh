@@ -73,9 +73,14 @@ for ((i = 0; i < 200; i++)); do [ -e "$T/locked" ] && break; sleep 0.05; done
 expect_equal "$(hub status - GET /v1/images/alice/default/slow:none)" 404 "what only reads"
 expect_equal "$(hub status "$TOKEN" POST /v1/entities '{"name":"alice"}')" 503 "what writes"
 grep -q "hub.db' is locked by another program" "$T/serve.err" || fail "the hub's log does not say it: $(cat "$T/serve.err")"
-run singularity hub gc --data "$D"
+singularity hub gc --data "$D" >"$T/gc.out" 2>&1 &
+GC=$!
+run singularity hub check --data "$D"
 expect_failure
-expect_err "hub.db' is locked by another program"
+expect_err "the database '$D/hub.db' is locked by another program"
+wait $GC
+expect_equal "$?" 255 "the status of the collection"
+grep -q "hub.db' is locked by another program" "$T/gc.out" || fail "it says: $(cat "$T/gc.out")"
 touch "$T/free"
 wait $LOCKER
 expect_equal "$(hub status "$TOKEN" POST /v1/entities '{"name":"alice"}')" 201

@@ -74,6 +74,11 @@ expect_equal "$(api - /v1/images/alice/default/cow:v1 | jq -r .data.uploaded)" t
 run singularity build --remote --detached library://alice/default/later:v1 bad.def
 expect_rc 0
 expect_out "singularity pull --library $URL library://alice/default/later:v1"
+PAGE=$(sed -n "s#^\t\($URL/build/.*\)#\1#p" "$T/out")
+expect_equal "$(curl -sS -o page.html -w '%{http_code} %{content_type}' "$PAGE")" "200 text/html; charset=utf-8" "the page of the build, '$PAGE',"
+BUILD=${PAGE##*/}
+log_of "$TOKEN"
+grep -q 'it fails' <<<"$LOG" || fail "the log of the detached build: $LOG"
 
 check "Ctrl-C ends it there"
 printf 'Bootstrap: scratch\n%%setup\n    echo it begins\n    sleep 1000.5\n' >slow.def

@@ -1,15 +1,18 @@
 """Kills a hub at random moments while clients push, pull and tag, and sees what the next one has.
 
-  hub_storm.py COMMAND... -- DATA IMAGE ROUNDS SEED TOKEN
+  hub_storm.py COMMAND... -- DATA IMAGE ROUNDS SEED TOKEN [BUILDS UID]
 
 COMMAND ends with "hub serve"; TOKEN is alice's. IMAGE is a SIF file; what is
 pushed are copies with other bytes behind them. What a client got an answer for must be there after the kill; what it
-got none for may be there or not, but whole; nothing else is there. The last line is "all is well".
+got none for may be there or not, but whole; nothing else is there. With BUILDS, the directory of its builder, and the
+user of the hub, builds are under way as well: each that was acknowledged is known and has failed, goes on or is done,
+and nothing is left of those that have ended but their logs: no file and no process. The last line is "all is well".
 """
-import hashlib, http.client, json, os, random, re, signal, subprocess, sys, threading, time, urllib.parse
+import base64, hashlib, http.client, json, os, random, re, signal, subprocess, sys, threading, time, urllib.parse
 
 split = sys.argv.index("--")
 words, (data, image, rounds, seed, token) = sys.argv[1:split], sys.argv[split + 1 : split + 6]
+builds_directory, uid = (sys.argv[split + 6 :] + [None, None])[:2]
 base_bytes = open(image, "rb").read()
 rng = random.Random(int(seed))
 problems = []
@@ -22,6 +25,16 @@ def start():
     if not found:
         sys.exit(f"the hub does not start: {line}{p.stderr.read()}")
     return p, int(found.group(1))
+
+
+def within(seconds, condition):
+    """Whether the condition holds, at the latest then."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 class Gone(Exception):
@@ -143,18 +156,122 @@ def look(port):
                 problems.append(f"{i['hash']} is listed, and not whole")
 
 
+# ---- Builds ----------------------------------------------------------------------------------------
+
+builds = {}  # by its id, what was last known of a build that was acknowledged: [state, checksum, reference]
+ENDED = "the hub was ended while the build ran"
+
+
+def definition(number):
+    return f"""Bootstrap: scratch
+
+%setup
+    echo "begin of {number}"
+    mkdir -p "$SINGULARITY_ROOTFS/etc"
+    head -c {number * 70001 % 400000} /dev/urandom >"$SINGULARITY_ROOTFS/etc/noise"
+    sleep 0.{number % 7}
+    echo {number} >"$SINGULARITY_ROOTFS/etc/number"
+"""
+
+
+def builder(port, first, stop):
+    number = first
+    try:
+        while not stop.is_set():
+            number += 1
+            reference = f"library://alice/default/built{number % 3}:v1" if number % 2 else ""
+            body = {"definitionRaw": base64.b64encode(definition(number).encode()).decode(), "libraryRef": reference}
+            info = need(port, "POST", "/v1/build", body)
+            with guard:
+                builds[info["id"]] = ["queued", "", reference]
+            while not stop.is_set() and sum(not done(b) for b in builds.values()) > 2:
+                look_at_builds(port)
+                time.sleep(0.1)
+    except Gone:
+        pass
+    except AssertionError as e:
+        problems.append(f"a build: {e}")
+
+
+def done(build):
+    return build[0] in ("succeeded", "failed", "cancelled")
+
+
+def look_at_builds(port):
+    for id, known in list(builds.items()):
+        info = need(port, "GET", "/v1/build/" + id, None)
+        if done(known) and (info["state"], info["imageChecksum"]) != (known[0], known[1]):
+            problems.append(f"build {id} was {known} and is {info}")
+        if not done(known) and info["state"] == "failed" and info["message"] != ENDED:
+            problems.append(f"build {id} failed: {info['message']}")
+        known[0], known[1] = info["state"], info["imageChecksum"]
+
+
+def of_user(before):
+    """Processes of the hub's user that began before that one."""
+    found = []
+    for p in os.listdir("/proc"):
+        if not p.isdigit():
+            continue
+        try:
+            if os.stat("/proc/" + p).st_uid != int(uid):
+                continue
+            with open(f"/proc/{p}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+            if fields[0] != "Z" and int(fields[19]) < before:
+                with open(f"/proc/{p}/cmdline") as f:
+                    found.append(f"{p} {f.read()[:200]!r}")
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+def look_for_leftovers(hub):
+    with open(f"/proc/{hub.pid}/stat") as f:
+        began = int(f.read().rpartition(")")[2].split()[19])
+    if not within(20, lambda: not of_user(began)):
+        problems.append(f"processes of builds are left: {of_user(began)}")
+
+
+def look_at_results(port):
+    """All builds are waited for, and then nothing is left of them but results and logs."""
+    if not within(300, lambda: look_at_builds(port) or all(done(b) for b in builds.values())):
+        problems.append(f"builds do not end: {builds}")
+    for id, (state, checksum, _) in builds.items():
+        log = ask(port, "GET", f"/api/builds/{id}/log")[1].decode()
+        if state == "succeeded":
+            status, body = ask(port, "GET", f"/api/builds/{id}/image")
+            if status == 200 and "sha256." + hashlib.sha256(body).hexdigest() != checksum:
+                problems.append(f"the image of build {id} is not whole")
+            if "begin of " not in log:
+                problems.append(f"the log of build {id} is not whole: {log!r}")
+        elif "ERROR:   The build failed: " + ENDED not in log:
+            problems.append(f"the log of build {id}, which {state}, does not say why: {log!r}")
+    # A build that nobody was told of may be known as well, and is done or goes on.
+    def left():
+        return [(name, inside) for name in os.listdir(builds_directory) for inside in [os.listdir(f"{builds_directory}/{name}")]
+                if set(inside) - {"log"} or (name not in builds and ask(port, "GET", "/v1/build/" + name)[0] != 200)]
+
+    if not within(60, lambda: not left()):
+        problems.append(f"files of builds are left: {left()[:20]}")
+
+
 number = 0
 for round in range(int(rounds)):
     hub, port = start()
     if round:
         look(port)
+    if round and uid:
+        look_for_leftovers(hub)
+        look_at_builds(port)
     stop = threading.Event()
     threads = [threading.Thread(target=pusher, args=(port, who, number, stop)) for who in ("ann", "bob", "carl")]
     threads += [threading.Thread(target=puller, args=(port, stop)) for _ in range(2)]
+    threads += [threading.Thread(target=builder, args=(port, number, stop))] if uid else []
     collector = subprocess.Popen(words[:-1] + ["gc", "--data", data], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) if round % 2 else None
     for t in threads:
         t.start()
-    time.sleep(rng.uniform(0.02, 0.8))
+    time.sleep(rng.uniform(0.02, 3 if uid else 0.8))
     hub.send_signal(signal.SIGKILL)
     hub.wait()
     stop.set()
@@ -171,8 +288,14 @@ for round in range(int(rounds)):
         sys.exit(1)
 hub, port = start()
 look(port)
+if uid:
+    look_for_leftovers(hub)
+    look_at_results(port)
+    counts["builds"] = {state: sum(b[0] == state for b in builds.values()) for state in ("succeeded", "failed")}
 hub.terminate()
 hub.wait()
+if uid and not within(20, lambda: not of_user(1 << 62)):
+    problems.append(f"processes are left: {of_user(1 << 62)}")
 subprocess.run(words[:-1] + ["gc", "--data", data], check=True, stdout=subprocess.DEVNULL)
 print(json.dumps(counts))
 if problems:

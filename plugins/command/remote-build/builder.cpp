@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "remote-build/websocket.hpp"
+#include "remotes/url.hpp"
 
 namespace remote_build {
 
@@ -51,6 +52,11 @@ BuildInfo build_info(const std::string& text, const std::string& where) {
     info.checksum = root["imageChecksum"].text_or();
     info.library_ref = root["libraryRef"].text_or();
     info.library_url = root["libraryURL"].text_or();
+    // Shown to the user, so it must be the builder's own.
+    const std::string page = root["webURL"].text_or();
+    if (page.size() <= 2048 && page == json::printable(page, 2048) && page.find(' ') == std::string::npos &&
+        remotes::same_origin(page, where))
+        info.page = page;
     info.message = root["message"].is_text() ? json::printable(root["message"].text(), 300) : "";
     return info;
 }

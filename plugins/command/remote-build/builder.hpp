@@ -27,6 +27,7 @@ struct BuildInfo {
     std::string checksum;  // "sha256.HEX", or ""
     std::string library_ref, library_url;
     std::string message;   // why it failed, where a builder tells it; printable
+    std::string page;      // a web page of this build; "" = the builder names none
 };
 
 // Any thread.

@@ -125,6 +125,7 @@ private:
         const LibraryRef ref = parse_library_ref(info.library_ref);
         std::printf("Build submitted! Once it is complete, the image can be retrieved by running:\n\t%s\n",
                     pull_command(ref, info.library_url.empty() ? request.library_url : info.library_url).c_str());
+        if (!info.page.empty()) std::printf("Its log and its state are shown at:\n\t%s\n", info.page.c_str());
         std::fflush(stdout);
         return 0;
     }
@@ -146,7 +147,11 @@ private:
                 throw Error(Code::cancelled, "interrupted: build " + submitted.id + " was cancelled on the builder");
             }
             if (e.code() == Code::invalid) throw;
-            throw Error(e.code(), e.message(), "Build " + submitted.id + " may go on. When it is complete: " + pull_hint(submitted, request), e.detail());
+            throw Error(e.code(), e.message(),
+                        "Build " + submitted.id + " may go on" +
+                            (submitted.page.empty() ? "" : " (" + submitted.page + ")") +
+                            ". When it is complete: " + pull_hint(submitted, request),
+                        e.detail());
         }
     }
 

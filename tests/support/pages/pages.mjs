@@ -16,7 +16,7 @@ const troubles = [];
 // A page that records every message, failed script and foreign request.
 async function open(context) {
   const page = await context.newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(60000);
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type()) && !/status of 4\d\d/.test(m.text())) troubles.push(`${page.url()}: ${m.text()}`); });
   page.on('pageerror', (e) => troubles.push(`${page.url()}: ${e.message}`));
   page.on('request', (r) => { if (!r.url().startsWith(base)) troubles.push(`${page.url()} asks ${r.url()}`); });
@@ -35,7 +35,9 @@ async function login(page, user) {
   await page.waitForURL(base + '/');
   await page.waitForSelector('main[data-ready]');
 }
+const only = new RegExp(process.env.ONLY ?? '');
 async function test(name, work) {
+  if (!only.test(name)) return;
   try {
     await work();
     assert.deepEqual(troubles, []);

@@ -1,6 +1,10 @@
 #include "hub/builder/builder.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -210,4 +214,26 @@ BOOST_AUTO_TEST_CASE(a_build_gets_a_control_group_where_the_hub_may_divide_its_o
     BOOST_TEST(content(group + "/build-1/pids.max") == "164");
     BOOST_TEST(content(group + "/build-1/cpu.max") == "300000 100000");
     std::filesystem::remove_all(group);
+}
+
+// What a hub starts waits until the hub has written down what it started.
+BOOST_AUTO_TEST_CASE(a_local_build_begins_when_it_is_told_to_and_not_when_its_hub_has_gone) {
+    char name[] = "/tmp/hub-build-XXXXXX";
+    const std::string directory = ::mkdtemp(name);
+    std::ofstream(directory + "/job.sh") << "touch \"$1/ran\"\n";
+    const BuilderOptions options;
+    {
+        auto executor = local_executor(options);
+        const std::string run = executor->start(directory, "a");
+        executor.reset();  // and with it the other end of what the build waits for
+        while (::waitpid(std::atoi(run.c_str()), nullptr, 0) < 0 && errno == EINTR) {
+        }
+        BOOST_TEST(!std::filesystem::exists(directory + "/ran"));
+    }
+    const auto executor = local_executor(options);
+    const std::string run = executor->start(directory, "a");
+    executor->go(run);
+    while (executor->state(run) != Executor::State::ended) ::usleep(10000);
+    BOOST_TEST(std::filesystem::exists(directory + "/ran"));
+    std::filesystem::remove_all(directory);
 }

@@ -32,6 +32,17 @@ BOOST_AUTO_TEST_CASE(answers_are_read_as_old_and_new_builders_send_them) {
     BOOST_TEST(bare.size == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_page_of_a_build_is_shown_when_it_is_the_builders_own) {
+    const auto page = [](const std::string& url) {
+        return build_info(R"({"id":"a","webURL":")" + url + R"("})", "https://b.example.org/base").page;
+    };
+    BOOST_TEST(page("https://b.example.org/build/a") == "https://b.example.org/build/a");
+    for (const char* other :
+         {"", "https://c.example.org/build/a", "http://b.example.org/build/a", "javascript:alert(1)",
+          "https://b.example.org/ and more", "https://b.example.org/\\u001b[2J"})
+        BOOST_TEST(page(other) == "", other);
+}
+
 BOOST_AUTO_TEST_CASE(answers_that_are_none_are_refused) {
     for (const std::string text : {"", "null", "[]", "{}", R"({"id":""})", R"({"id":"../x"})", R"({"id":"a/b"})", R"({"id":"a?b"})", R"({"id":7})", R"({"id":"a","imageSize":"1"})",
                                    R"({"id":"a","isComplete":1})", R"({"id":"a","libraryRef":[]})"}) {

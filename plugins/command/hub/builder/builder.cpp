@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <singularity/error.hpp>
 
@@ -41,6 +42,10 @@ void copy_file(int from, int to, uint64_t size) {
         }
         done += static_cast<uint64_t>(r);
     }
+}
+
+bool is_build_id(const std::string& name) {
+    return name.size() == 24 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 std::vector<std::string> split(const std::string& text, char by) {
@@ -85,10 +90,16 @@ Builder::Builder(Service& service, BuilderOptions options)
       builds_(service.database),
       contexts_(service, options_.disk),
       executor_(options_.kind == BuilderOptions::Kind::slurm ? slurm_executor(options_) : local_executor(options_)) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.directory, none))
+        if (is_build_id(entry.path().filename())) found_.push_back(entry.path().filename());
     for (const auto& build : builds_.unfinished()) {
-        if (build.run.empty() || executor_->outlives_hub()) continue;
-        executor_->cancel(build.run);
-        fail(build, "the hub was ended while the build ran");
+        if (build.run.empty()) {
+            waited_.insert(build.id);
+        } else if (!executor_->outlives_hub()) {
+            executor_->cancel(build.run);
+            fail(build, "the hub was ended while the build ran");
+        }
     }
     thread_ = std::thread([this] { work(); });
 }
@@ -124,8 +135,8 @@ Build Builder::submit(const Identity& who, const BuildRequest& request) {
         throw HttpError{400, "workingDir is no absolute path"};
     if (!request.context.empty()) b.context = contexts_.find(who.user, request.context);
     JobDirectory job(options_, b.id);
-    job.prepare({b.definition, b.directory, b.context.empty() ? "" : contexts_.file(b.context)});
     try {
+        job.prepare({b.definition, b.directory, b.context.empty() ? "" : contexts_.file(b.context)});
         job.say("searching for available build agent.........");
         builds_.add(b);
     } catch (...) {
@@ -150,15 +161,29 @@ void Builder::cancel(const std::string& id) {
     news_.notify_all();
 }
 
+// Of what lies there from an earlier hub: a log is kept as long as its build is known, and nothing else is.
+void Builder::tidy(const std::string& id) {
+    const JobDirectory job(options_, id);
+    const auto build = builds_.find(id);
+    if (!build)
+        job.remove();
+    else if (build->done())
+        job.clean();
+}
+
 void Builder::work() {
     int64_t next_sweep = 0;
     for (;;) {
+        // What fails now, as on a full disk, is not tried again at once.
+        auto pause = std::chrono::milliseconds(5000);
         try {
             turn();
+            for (const auto& id : std::exchange(found_, {})) tidy(id);
             if (now() >= next_sweep) {
                 next_sweep = now() + 3600;
                 sweep();
             }
+            pause = std::chrono::milliseconds(250);
         } catch (const Error& e) {
             std::cerr << "ERROR:   the builder: " << e.message() << "\n";
         } catch (const HttpError& e) {
@@ -167,7 +192,7 @@ void Builder::work() {
             std::cerr << "ERROR:   the builder: " << e.what() << "\n";
         }
         std::unique_lock lock(mutex_);
-        news_.wait_for(lock, std::chrono::milliseconds(250), [&] { return stopping_ || woken_; });
+        news_.wait_for(lock, pause, [&] { return stopping_ || woken_; });
         woken_ = false;
         if (stopping_) break;
     }
@@ -182,11 +207,22 @@ void Builder::work() {
     }
 }
 
+// Before anything is started or cancelled: a build that runs already must not run a second time.
+void Builder::settle() {
+    while (!waited_.empty()) {
+        const auto id = waited_.begin();
+        if (const std::string run = executor_->left_behind(*id); !run.empty()) builds_.set_run(*id, run);
+        waited_.erase(id);
+    }
+}
+
 void Builder::turn() {
+    settle();
     const auto all = builds_.unfinished();
     size_t active = 0;
     for (const auto& build : all) active += !build.run.empty();
     for (const auto& build : all) {
+        std::string why;
         try {
             if (!build.run.empty())
                 look_after(build);
@@ -195,11 +231,12 @@ void Builder::turn() {
             else if (executor_->has_room(active))
                 start(build), ++active;
         } catch (const Error& e) {
+            why = e.message();
             if (!build.run.empty()) executor_->cancel(build.run);
-            fail(build, e.message());
         } catch (const HttpError& e) {
-            fail(build, e.message);
+            why = e.message;
         }
+        if (!why.empty()) fail(build, why);
     }
 }
 
@@ -212,6 +249,7 @@ void Builder::start(const Build& build) {
         executor_->cancel(run);
         throw;
     }
+    executor_->go(run);
     if (executor_->state(run) == Executor::State::running) builds_.set_running(build.id);
 }
 
@@ -236,7 +274,8 @@ void Builder::look_after(const Build& build) {
     if (build.state == "queued") builds_.set_running(build.id);
     const auto status = job.status();
     if (!status)
-        return fail(build, executor_->outlives_hub()
+        return fail(build, job.no_room() ? "the builder's disk is full"
+                           : executor_->outlives_hub()
                                ? "Slurm ended the job: its time or memory was used up, or its machine failed"
                                : "it was ended from outside");
     if (*status != 0) return fail(build, "it ended with status " + std::to_string(*status));
@@ -286,9 +325,10 @@ void Builder::store(const Build& build, const JobDirectory& job) {
 
 void Builder::fail(const Build& build, const std::string& why, bool cancelled) {
     const JobDirectory job(options_, build.id);
+    // First: on a full disk there is room for the rest only then.
+    job.clean();
     job.say(cancelled ? "WARNING: The build was cancelled" : "ERROR:   The build failed: " + why);
     builds_.end(build.id, cancelled ? "cancelled" : "failed", why);
-    job.clean();
 }
 
 void Builder::sweep() {

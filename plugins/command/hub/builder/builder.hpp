@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <set>
 #include <thread>
 
 #include "hub/builder/builds.hpp"
@@ -23,7 +24,8 @@ class Builder {
 public:
     static constexpr int64_t results_kept = 24 * 3600, builds_kept = 30 * 24 * 3600;  // seconds
 
-    // What ran on this machine when an earlier hub ended is marked as failed.
+    // What ran on this machine when an earlier hub ended is marked as failed, and what that hub left of builds that are
+    // done, or that nobody was told of, is removed.
     Builder(Service& service, BuilderOptions options);
     // Local builds are ended.
     ~Builder();
@@ -40,6 +42,8 @@ public:
 
 private:
     void work();
+    void tidy(const std::string& id);
+    void settle();
     void turn();
     void start(const Build& build);
     void look_after(const Build& build);
@@ -56,6 +60,9 @@ private:
     std::mutex mutex_;
     std::condition_variable news_;
     bool stopping_ = false, woken_ = false;
+    // Of the thread: directories of an earlier hub, and builds that waited when it ended.
+    std::vector<std::string> found_;
+    std::set<std::string> waited_;
     std::thread thread_;
 };
 

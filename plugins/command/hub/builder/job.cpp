@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -112,6 +113,12 @@ File JobDirectory::result() const {
     struct stat s {};
     if (file && (::fstat(file.fd(), &s) != 0 || !S_ISREG(s.st_mode))) return File();
     return file;
+}
+
+bool JobDirectory::no_room() const {
+    struct statvfs s {};
+    return ::statvfs(path_.c_str(), &s) == 0 &&
+           (s.f_bavail * s.f_frsize < (1 << 20) || (s.f_files > 0 && s.f_favail == 0));
 }
 
 void JobDirectory::say(const std::string& line) const {

@@ -34,6 +34,8 @@ public:
     std::optional<int> status() const;
     // The image that the build made: a plain file, whatever stands at the name. False when there is none.
     File result() const;
+    // Whether the disk below it is full.
+    bool no_room() const;
     // What the hub says in the log.
     void say(const std::string& line) const;
     // All but the log; files of subordinate ids too.

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <map>
 
 #include "hub/builder/cgroups.hpp"
 #include "hub/builder/executor.hpp"
@@ -39,10 +40,21 @@ public:
     bool has_room(size_t active) const override { return active < static_cast<size_t>(options_.concurrent); }
 
     std::string start(const std::string& directory, const std::string& id) override {
-        std::vector<std::string> words = {"nice", "sh", directory + "/job.sh", directory};
+        // It waits for a word on its input, and ends when there will be none.
+        std::vector<std::string> words = {
+            "nice", "sh", "-c", "read -r go && exec sh \"$@\" </dev/null", "sh", directory + "/job.sh", directory};
         if (groups_) words.push_back(groups_->add(id, options_));
-        const pid_t pid = start_program(words);
-        return std::to_string(pid) + " " + begin_of(pid) + " " + id;
+        auto program = start_fed_program(words);
+        const std::string run = std::to_string(program.pid) + " " + begin_of(program.pid) + " " + id;
+        waiting_.emplace(run, std::move(program.input));
+        return run;
+    }
+
+    void go(const std::string& run) override {
+        const auto it = waiting_.find(run);
+        if (it == waiting_.end()) return;
+        (void)!::write(it->second.fd(), "go\n", 3);  // what has ended meanwhile is found by state()
+        waiting_.erase(it);
     }
 
     State state(const std::string& run) override {
@@ -59,6 +71,7 @@ public:
     // --kill-child`.
     void cancel(const std::string& run) override {
         const pid_t pid = pid_of(run);
+        waiting_.erase(run);
         if (!is_there(run)) return leave(run);
         ::kill(-pid, SIGKILL);
         int status = 0;
@@ -81,6 +94,7 @@ private:
     }
     BuilderOptions options_;
     std::unique_ptr<BuildGroups> groups_;
+    std::map<std::string, File> waiting_;  // for go()
 };
 
 }  // namespace

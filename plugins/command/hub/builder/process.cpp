@@ -19,8 +19,8 @@ using singularity::Error;
 
 namespace {
 
-// `out` < 0: /dev/null.
-pid_t spawn(const std::vector<std::string>& words, int out) {
+// `out`, `in` < 0: /dev/null.
+pid_t spawn(const std::vector<std::string>& words, int out, int in = -1) {
     std::vector<char*> argv;
     for (const auto& w : words) argv.push_back(const_cast<char*>(w.c_str()));
     argv.push_back(nullptr);
@@ -28,7 +28,10 @@ pid_t spawn(const std::vector<std::string>& words, int out) {
     posix_spawnattr_t how;
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&how);
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    if (in < 0)
+        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    else
+        posix_spawn_file_actions_adddup2(&files, in, 0);
     if (out < 0)
         posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     else
@@ -53,6 +56,16 @@ pid_t spawn(const std::vector<std::string>& words, int out) {
 }  // namespace
 
 pid_t start_program(const std::vector<std::string>& words) { return spawn(words, -1); }
+
+Fed start_fed_program(const std::vector<std::string>& words) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        throw Error(Code::io, std::string("cannot make a pipe: ") + std::strerror(errno));
+    const File theirs(ends[0]);
+    File ours(ends[1]);
+    const pid_t pid = spawn(words, -1, theirs.fd());
+    return {pid, std::move(ours)};
+}
 
 Ran run_program(const std::vector<std::string>& words, int seconds) {
     int ends[2];

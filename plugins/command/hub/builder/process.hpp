@@ -5,11 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "hub/store/blobs.hpp"
+
 namespace hub {
 
 // Leads a process group of its own; has no input, its output goes to /dev/null, and no descriptor of the hub's. Found
 // in PATH. Throws Code::io.
 pid_t start_program(const std::vector<std::string>& words);
+
+// The same with a pipe as its input. The hub has the only other end, so that it is closed however the hub ends.
+struct Fed {
+    pid_t pid;
+    File input;
+};
+Fed start_fed_program(const std::vector<std::string>& words);
 
 struct Ran {
     int status = -1;  // as of a shell

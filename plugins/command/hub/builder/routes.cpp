@@ -30,6 +30,7 @@ JsonObject build_json(const Build& b) {
         .add("wsURL", (b.base.starts_with("https:") ? "wss" + b.base.substr(5)
                                                     : "ws" + b.base.substr(std::min<size_t>(4, b.base.size()))) +
                           "/v1/build-ws/" + b.id)
+        .add("webURL", b.base + "/build/" + b.id)
         .add("createdBy", b.user_name)
         .add("submitTime", time_json(b.submitted))
         .add("message", b.message);

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <map>
 #include <singularity/error.hpp>
+#include <sstream>
 
 #include "hub/builder/executor.hpp"
 #include "hub/builder/process.hpp"
@@ -46,6 +47,16 @@ public:
         if (ran.status != 0 || number.empty())
             throw Error(Code::io, "sbatch refused the build: " + ran.out.substr(0, 500));
         return number;
+    }
+
+    std::string left_behind(const std::string& id) override {
+        const auto ran = run_program({"squeue", "--noheader", "--states=all", "--format=%i", "--name=hub-" + id});
+        if (ran.status != 0) throw Error(Code::io, "squeue fails: " + ran.out.substr(0, 500));
+        // A number in a line of its own, perhaps after warnings.
+        std::istringstream lines(ran.out);
+        for (std::string line; std::getline(lines, line);)
+            if (!line.empty() && line.find_first_not_of("0123456789") == std::string::npos) return line;
+        return {};
     }
 
     State state(const std::string& run) override {

@@ -387,7 +387,10 @@ struct Server::Inside {
             } catch (const HttpError& e) {
                 status = e.status, problem = e.message;
             } catch (const Error& e) {
-                status = status_of(e.code()), problem = status >= 500 ? "the hub failed; its log says why" : e.message();
+                status = status_of(e.code());
+                problem = status == 507   ? "the hub's disk is full"
+                          : status >= 500 ? "the hub failed; its log says why"
+                                          : e.message();
                 if (status >= 500) std::cerr << "ERROR:   " << http->getMethod() << " " << (route ? route->pattern : "?") << ": " << e.message() << "\n";
             } catch (const Poco::Net::NetException&) {
                 throw;

@@ -40,7 +40,11 @@ build() {
     trap '' XFSZ
     prlimit --fsize="$log_bytes" cat 2>/dev/null || {
         echo
-        echo "WARNING: the log is longer than $log_bytes bytes: the rest is left out"
+        if [ "$(stat -c %s log)" -ge "$log_bytes" ]; then
+            echo "WARNING: the log is longer than $log_bytes bytes: the rest is left out"
+        else
+            echo "WARNING: the log cannot be written, as on a full disk: something is left out"
+        fi
         cat >/dev/null
     }
 } >>log
