@@ -106,11 +106,11 @@ expect_equal "$(tail -n +$((MARK + 1)) "$T/registry.log" | grep -oE '"GET /v2/ma
 
 check "other tools read the layout while many pull"
 rm -rf "$C"
-for i in $(seq 8); do push "img$i:latest" --layers 2 --size 200000 --base "base$((i / 2))" --docker; done | sed -n 's/^amd64 //p' | sort -u >"$T/pushed"
+for i in $(seq 16); do push "img$i:latest" --layers 2 --size 200000 --base "base$((i / 2))" --docker; done | sed -n 's/^amd64 //p' | sort -u >"$T/pushed"
 singularity pull first.sif "$URL/img1" 2>/dev/null
 first=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"])' "$C/oci/index.json")
 pids=()
-for i in $(seq 8); do singularity pull "img$i.sif" "$URL/img$i" >/dev/null 2>"$T/err.$i" & pids+=($!); done
+for i in $(seq 16); do singularity pull "img$i.sif" "$URL/img$i" >/dev/null 2>"$T/err.$i" & pids+=($!); done
 while kill -0 "${pids[@]}" 2>/dev/null; do
     [ ! -x "$(command -v skopeo)" ] || skopeo inspect --raw "oci:$C/oci:$first" >/dev/null 2>"$T/err" || fail "skopeo: $(cat "$T/err")"
     [ ! -x "$(command -v umoci)" ] || umoci ls --layout "$C/oci" >/dev/null 2>"$T/err" || fail "umoci: $(cat "$T/err")"
@@ -118,7 +118,7 @@ while kill -0 "${pids[@]}" 2>/dev/null; do
 done
 for p in "${pids[@]}"; do wait "$p" || fail "a pull failed"; done
 expect_equal "$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["manifests"]))' "$C/oci/index.json")" "$(wc -l <"$T/pushed")" "images listed"
-for i in $(seq 8); do ok singularity exec "img$i.sif" /bin/sh -c true; done
+for i in $(seq 16); do ok singularity exec "img$i.sif" /bin/sh -c true; done
 
 check "without a network the cached image is used, with a warning"
 run singularity exec "$URL/img1" true

@@ -14,7 +14,7 @@ What it answers:
 
 A rule: {"do": ACTION, "match": REGEX on the target, "method": "GET", "times": N (then it is spent; default: for ever),
          ... the action's keys}. "at": "random" takes an offset below the body's size from the seed, which is printed to
-         standard error ("seed N") at start.
+         standard error ("seed N") at start, or from the rule's own "seed". A table that is replaced (by a rename) is read anew.
 
 Actions; the body is what upstream or root has, else `size` bytes (default 1000), byte i being i % 251:
 (HEAD meets faults of the body only with at=-1.)
@@ -56,7 +56,18 @@ BODY_FAULTS = ("reset", "close", "stall", "trickle", "more", "flip", "chunked", 
 PATTERN = bytes(i % 251 for i in range(251 * 4096))
 lock = threading.Lock()
 counts, spent = {}, {}
-options = table = dice = None
+options = table = dice = read_from = None
+
+
+def read_table():
+    """Under the lock: the rules of the table, all unspent, when it is another file than the last time."""
+    global table, read_from
+    with open(options.table) as f:
+        here = os.fstat(f.fileno())
+        if (here.st_ino, here.st_mtime_ns) == read_from:
+            return
+        table, read_from = json.load(f), (here.st_ino, here.st_mtime_ns)
+        spent.clear()
 
 
 def body_of(size):
@@ -167,6 +178,8 @@ class Conversation:
                 keys = {"do": "status", "code": 404}
             return keys
         with lock:
+            if options.table:
+                read_table()
             for number, rule in enumerate(table):
                 if not re.search(rule.get("match", ""), request.target) or rule.get("method", request.method) != request.method:
                     continue
@@ -225,7 +238,7 @@ class Conversation:
         value = keys.get("at", len(content) // 2)
         if value == "random":
             with lock:
-                return dice.randrange(max(len(content), 1))
+                return (random.Random(keys["seed"]) if "seed" in keys else dice).randrange(max(len(content), 1))
         return int(value)
 
     # ---- actions
@@ -471,7 +484,9 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
-    table = json.load(open(options.table)) if options.table else []
+    table = []
+    if options.table:
+        read_table()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
     dice = random.Random(seed)
     print("seed", seed, file=sys.stderr, flush=True)
