@@ -25,6 +25,7 @@
 #include "runtime/image_policy.hpp"
 #include "runtime/launch_spec.hpp"
 #include "runtime/lazy_root.hpp"
+#include "runtime/told_image.hpp"
 
 namespace sg {
 namespace {
@@ -245,19 +246,17 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     }
     for (const auto& e : extra) images.push_back(e.for_launch(kernel_mounts));
     const std::string shown_path = facts.path;  // also where it runs from what it was unpacked to
-    std::vector<const char*> signers;
-    if (policy.signers) {
-        for (const auto& s : *policy.signers) signers.push_back(s.c_str());
-        signers.push_back(nullptr);
-    }
-    session.plugins.notify(sg_event{"before_run", image_name.c_str(), "", shown_path.c_str(),
-                                    policy.signers ? signers.data() : nullptr, 0});
+    runtime::ToldImage told{image_name, shown_path, {}, policy.signers};
+    runtime::find_out_for_hooks(
+        session.plugins, {"before_run", "ended"}, told, [&](const std::string& file) { return session.digest(file); },
+        &call);
+    runtime::tell_hooks(session.plugins, "before_run", told);
     const sg_launch what{spec.json.c_str(), images.data(), images.size(), &call};
     if (g.no_umask) ::umask(0022);
     if (g.instance) {
         std::function<void(int)> ended;
         if (session.plugins.listens("ended"))
-            ended = [&](int status) { session.plugins.notify({"ended", image_name.c_str(), "", shown_path.c_str(), nullptr, status}); };
+            ended = [&](int status) { runtime::tell_hooks(session.plugins, "ended", told, status); };
         g.instance->start({launcher, launcher_used, what, shown_path, !kernel_mounts, ended}, session);
         return 0;
     }
@@ -270,7 +269,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     int32_t status = 0;
     singularity::check([&](sg_error* e) { return launcher.run(&what, &status, e); });
     const int exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (awaited) session.plugins.notify({"ended", image_name.c_str(), "", shown_path.c_str(), nullptr, exit_status});
+    if (awaited) runtime::tell_hooks(session.plugins, "ended", told, exit_status);
     return exit_status;
 }
 

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define SG_MODULE_ABI 3u
+#define SG_MODULE_ABI 4u
 
 typedef struct sg_module_context {
     uint32_t abi;
@@ -37,6 +37,10 @@ typedef int32_t (*sg_module_look_fn)(const sg_module_context *context, const cha
                                      sg_error *err);
 SG_EXPORT int32_t sg_module_look(const sg_module_context *context, const char *uri, const sg_pair *options,
                                  sg_identity *known, int32_t *asked, char *path_out, uint64_t capacity, sg_error *err);
+
+/* lookup.so. The digest ("sha256:...") of a file. */
+typedef int32_t (*sg_module_digest_fn)(const char* file, char* digest_out, uint64_t capacity, sg_error* err);
+SG_EXPORT int32_t sg_module_digest(const char* file, char* digest_out, uint64_t capacity, sg_error* err);
 
 /* From a URI to the absolute path of a local image; SIGINT and SIGTERM cancel. `known`: of sg_module_look when that has
  * not found the image, else NULL. *temporary 1: nothing keeps the image, it and the directory around it are the caller's

@@ -5,13 +5,14 @@
 #include <memory>
 
 #include "base/log.hpp"
-#include "build/file_digest.hpp"
-#include "lookup/source_request.hpp"
-#include "fetch/opened_source.hpp"
 #include "cli/arguments.hpp"
 #include "cli/verb.hpp"
+#include "fetch/opened_source.hpp"
+#include "image/file_digest.hpp"
+#include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
 #include "runtime/image_policy.hpp"
+#include "runtime/told_image.hpp"
 
 namespace sg {
 
@@ -36,18 +37,14 @@ void require_file(const std::string& path) {
         throw Error(Code::invalid, path + " is no file, and only an image file can be pushed", "Make one of it: singularity build FILE " + path);
 }
 
-// The file is read for its digest only when somebody listens; its signers are known when a policy asked.
+// All of the file is about to be read anyway, so whoever listens is told its digest.
 void tell_hooks(const std::string& reference, const std::string& file, const runtime::ImagePolicy& policy,
                 Session& session, const sg_call& call) {
     if (!session.plugins.listens("before_push")) return;
-    const std::string digest = file_digest(file, &call);
-    std::vector<const char*> signers;
-    if (policy.signers) {
-        for (const auto& s : *policy.signers) signers.push_back(s.c_str());
-        signers.push_back(nullptr);
-    }
-    session.plugins.notify({"before_push", reference.c_str(), digest.c_str(), file.c_str(),
-                            policy.signers ? signers.data() : nullptr, 0});
+    const auto digest = [&](const std::string& path) { return file_digest(path, &call); };
+    runtime::ToldImage told{reference, file, runtime::image_digest(session.settings, file, digest), policy.signers};
+    runtime::find_out_for_hooks(session.plugins, {"before_push"}, told, digest, &call);
+    runtime::tell_hooks(session.plugins, "before_push", told);
 }
 
 int run(const Options& o, Session& session) {

@@ -1,4 +1,4 @@
-// Session::fetch and unpack, in the executable.
+// Session::fetch, unpack and digest, in the executable.
 #include "cli/module_client.hpp"
 
 namespace sg {
@@ -22,6 +22,11 @@ std::string Session::fetch(const std::string& uri, const Pairs& source_options) 
 std::string Session::unpack(const std::string& image) {
     if (!context) throw Error(Code::internal, "a session without a command cannot unpack");
     return unpack_in_child(*context, image);
+}
+
+std::string Session::digest(const std::string& file) {
+    if (!context) throw Error(Code::internal, "a session without a command cannot read a digest");
+    return digest_in_child(*context, file);
 }
 
 }  // namespace sg

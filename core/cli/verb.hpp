@@ -48,6 +48,8 @@ struct Session {
     std::string fetch(const std::string& uri, const Pairs& source_options);
     // The directory in the cache that holds what an image file holds, for who cannot mount it. Likewise.
     std::string unpack(const std::string& image);
+    // The digest of an image file, likewise.
+    std::string digest(const std::string& file);
 };
 
 using Action = std::function<int(Session&)>;  // the exit code

@@ -120,8 +120,11 @@ private:
                 row(commands, {text(command.verb), text(command.summary), text(command.usage), text(command.example),
                                ranges[i].first, ranges[i].count, command.hidden ? 1u : 0u});
             }
-            const uint32_t flags = (c.publishes ? publishes : 0u) | (c.searches ? searches : 0u) | (c.deletes ? deletes : 0u) | (c.plain_paths ? plain_paths : 0u) | (c.remote ? remote : 0u) |
-                                   (c.directory ? directory : 0u) | (c.standard ? standard : 0u) | (c.shadowed ? shadowed : 0u) | (c.hidden ? hidden : 0u);
+            const uint32_t flags =
+                (c.publishes ? publishes : 0u) | (c.searches ? searches : 0u) | (c.deletes ? deletes : 0u) |
+                (c.plain_paths ? plain_paths : 0u) | (c.remote ? remote : 0u) | (c.directory ? directory : 0u) |
+                (c.standard ? standard : 0u) | (c.shadowed ? shadowed : 0u) | (c.hidden ? hidden : 0u) |
+                (c.wants_digest ? wants_digest : 0u) | (c.wants_signers ? wants_signers : 0u);
             const uint32_t at = row(
                 capabilities, {static_cast<uint32_t>(c.kind), text(c.name), number, c.line, text(c.summary), text(c.example), flags,
                                words.first, words.count, text(c.selected_by), text(c.selected_short), magic.first, magic.count,

@@ -244,6 +244,8 @@ CapabilityView Index::capability(uint32_t i) const {
     c.standard = r[6] & layout::standard;
     c.shadowed = r[6] & layout::shadowed;
     c.hidden = r[6] & layout::hidden;
+    c.wants_digest = r[6] & layout::wants_digest;
+    c.wants_signers = r[6] & layout::wants_signers;
     c.words = texts(r[7], r[8]);
     c.selected_by = text(r[9]);
     c.selected_short = text(r[10]);

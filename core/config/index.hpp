@@ -94,6 +94,8 @@ struct CapabilityView {
     std::vector<MagicView> magics;
     // command
     bool hidden;  // its verb is
+    // hook
+    bool wants_digest, wants_signers;  // of image files, although that means to read all of them
 };
 
 struct CacheAreaView {

@@ -9,7 +9,7 @@
 namespace sg::layout {
 
 inline constexpr char magic[8] = {'S', 'G', 'I', 'N', 'D', 'E', 'X', '\n'};
-inline constexpr uint32_t version = 4;  // grows with every change below
+inline constexpr uint32_t version = 5;  // grows with every change below
 inline constexpr uint64_t max_size = 256u << 20;
 
 enum Table : uint32_t {
@@ -34,7 +34,19 @@ enum Table : uint32_t {
 
 inline constexpr uint32_t widths[table_count] = {1, 8, 1, 16, 2, 10, 1, 15, 1, 3, 9, 7, 2, 5, 2, 2};
 
-enum Flag : uint32_t { publishes = 1, searches = 2, deletes = 4, directory = 8, standard = 16, shadowed = 32, plain_paths = 64, remote = 128, hidden = 256 };
+enum Flag : uint32_t {
+    publishes = 1,
+    searches = 2,
+    deletes = 4,
+    directory = 8,
+    standard = 16,
+    shadowed = 32,
+    plain_paths = 64,
+    remote = 128,
+    hidden = 256,
+    wants_digest = 512,
+    wants_signers = 1024
+};
 
 struct TableHeader {
     uint32_t offset, rows;

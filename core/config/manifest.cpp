@@ -219,10 +219,12 @@ private:
         model::Capability c;
         c.kind = kind;
         std::vector<std::string_view> known{"name", "summary"};
-        if (kind == CapabilityKind::hook) known.push_back("events");
+        if (kind == CapabilityKind::hook) known.insert(known.end(), {"events", "wants"});
         members(body, kind_name(kind), known, [&](const std::string& name, const YAML::Node& value) {
             if (name == "name") c.name = word(value, "name");
             else if (name == "summary") c.summary = text(value, "summary");
+            else if (name == "wants")
+                wishes(value, c);
             else c.words = texts_of(file_, value, "events");
         });
         for (const auto& event : c.words) {
@@ -232,6 +234,17 @@ private:
                 wrong(file_, body, "there is no event '" + event + "'", did_you_mean(event, events));
         }
         p.capabilities.push_back(std::move(c));
+    }
+
+    void wishes(const YAML::Node& list, model::Capability& c) {
+        for (const auto& wish : texts_of(file_, list, "wants")) {
+            if (wish == "digest")
+                c.wants_digest = true;
+            else if (wish == "signers")
+                c.wants_signers = true;
+            else
+                wrong(file_, list, "no hook can want '" + wish + "'", did_you_mean(wish, {"digest", "signers"}));
+        }
     }
 
     void command(const YAML::Node& body, model::Plugin& p) {

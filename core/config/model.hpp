@@ -40,7 +40,8 @@ struct Capability {
     CapabilityKind kind = CapabilityKind::bootstrap;
     std::string name, summary, example;
     uint32_t line = 0;
-    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, remote = false, directory = false, standard = false, hidden = false;
+    bool shadowed = false, publishes = false, searches = false, deletes = false, plain_paths = false, remote = false,
+         directory = false, standard = false, hidden = false, wants_digest = false, wants_signers = false;
     std::string selected_by, selected_short;
     std::vector<std::string> words;
     std::vector<std::pair<uint64_t, std::string>> magics;

@@ -290,10 +290,27 @@ OpenedImage PluginHost::open_image(const std::string& path, bool writable) {
     return {std::move(entry), file, full};
 }
 
-bool PluginHost::listens(std::string_view event) const {
-    for (const auto& c : impl_->index.capabilities(CapabilityKind::hook))
-        if (std::find(c.words.begin(), c.words.end(), event) != c.words.end()) return true;
+namespace {
+
+template <class F>
+bool any_listener(const Index& index, std::string_view event, F&& that) {
+    for (const auto& c : index.capabilities(CapabilityKind::hook))
+        if (std::find(c.words.begin(), c.words.end(), event) != c.words.end() && that(c)) return true;
     return false;
+}
+
+}  // namespace
+
+bool PluginHost::listens(std::string_view event) const {
+    return any_listener(impl_->index, event, [](const CapabilityView&) { return true; });
+}
+
+bool PluginHost::wants_digest(std::string_view event) const {
+    return any_listener(impl_->index, event, [](const CapabilityView& c) { return c.wants_digest; });
+}
+
+bool PluginHost::wants_signers(std::string_view event) const {
+    return any_listener(impl_->index, event, [](const CapabilityView& c) { return c.wants_signers; });
 }
 
 void PluginHost::notify(const sg_event& event) {

@@ -98,6 +98,9 @@ public:
 
     // Whether a hook listens to that event; loads nothing.
     bool listens(std::string_view event) const;
+    // Whether one of those wants the digest, or the signers, of the image file.
+    bool wants_digest(std::string_view event) const;
+    bool wants_signers(std::string_view event) const;
     // Tells the hooks that listen to event.name. A veto is thrown, unless what it names is over (built, ended); other
     // failures are warnings.
     void notify(const sg_event& event);

@@ -314,8 +314,28 @@ struct Target {
     }
 };
 
-// Writes the sample; false when the format cannot.
-bool write_sample(Probe& probe, const sg_format_v1& f, Target& target, const sg_call* call, bool quiet = false) {
+// A reader that holds the sample, for a writer to take files of; it stays open until `finish`.
+struct Sample {
+    const sg_root_v1* table;
+    sg_root* root;
+    unsigned taken = 0;  // files that the writer took
+};
+
+uint64_t node_at(const Sample& from, const std::string& path) {
+    uint64_t node = from.table->root(from.root);
+    for (size_t at = 1; at < path.size() && node != SG_NO_NODE;) {
+        const size_t end = std::min(path.find('/', at), path.size());
+        uint64_t next = SG_NO_NODE;
+        from.table->lookup(from.root, node, path.data() + at, end - at, &next, nullptr);
+        node = next;
+        at = end + 1;
+    }
+    return node;
+}
+
+// Writes the sample, with those files of `from` that the writer takes; false when the format cannot.
+bool write_sample(Probe& probe, const sg_format_v1& f, Target& target, const sg_call* call, bool quiet = false,
+                  Sample* from = nullptr) {
     const sg_writer_v1* w = nullptr;
     sg_writer* writer = nullptr;
     if (const int32_t rc =
@@ -332,11 +352,24 @@ bool write_sample(Probe& probe, const sg_format_v1& f, Target& target, const sg_
     MemoryTree tree = MemoryTree::sample();
     std::map<uint64_t, uint64_t> by_inode;
     bool good = true;
-    for (auto& n : tree.nodes) {
+    for (auto& [path, number] : tree.paths()) {
+        auto& n = tree.nodes[static_cast<size_t>(number)];
         if (!S_ISREG(n.mode) || n.bytes.empty()) continue;
         if (const auto known = by_inode.find(n.inode); known != by_inode.end()) {
             n.content = known->second;
             continue;
+        }
+        if (from) {
+            const uint64_t node = node_at(*from, path);
+            probe.step("in adopt of '" + shown(path) + "'");
+            const int32_t rc = w->adopt(writer, from->table, from->root, node, &n.content, nullptr);
+            probe.expect(rc == SG_OK || rc == SG_EUNSUPPORTED,
+                         "gives code " + std::to_string(rc) + " in adopt of '" + shown(path) + "'");
+            if (rc == SG_OK) {
+                ++from->taken;
+                by_inode[n.inode] = n.content;
+                continue;
+            }
         }
         Source bytes = Source::of(n.bytes);
         good = called(probe, "in content",
@@ -359,12 +392,7 @@ bool write_sample(Probe& probe, const sg_format_v1& f, Target& target, const sg_
 void compare(Probe& probe, const std::vector<Entry>& entries) {
     const MemoryTree tree = MemoryTree::sample();
     std::map<std::string, const MemoryTree::Node*> wanted;
-    const std::function<void(uint64_t, const std::string&)> add = [&](uint64_t n, const std::string& path) {
-        const auto& node = tree.nodes[static_cast<size_t>(n)];
-        wanted[path] = &node;
-        for (const auto& [name, child] : node.children) add(child, path + "/" + name);
-    };
-    add(0, "");
+    for (const auto& [path, number] : tree.paths()) wanted[path] = &tree.nodes[static_cast<size_t>(number)];
     for (const auto& e : entries) {
         const auto found = wanted.find(e.path);
         if (found == wanted.end()) {
@@ -441,6 +469,37 @@ void check_writer(Run& run, const Capability& c, const std::string& home) {
                 probe.expect(load(target.path) == first, "writes other bytes the second time");
         }
     });
+    run.check(c.title() + ": files that a writer takes of a reader keep their bytes", [&](Probe& probe) {
+        const Loaded loaded(probe, run.subject);
+        const auto& f = loaded.need<sg_format_v1>(probe, c.name, "format");
+        if (!f.create) probe.skip("it only reads");
+        // Of one without stored blocks a writer may take the file itself, to read it in finish.
+        MemoryTree memory = MemoryTree::sample();
+        Sample plain{MemoryTree::reader(), memory.handle()};
+        Target first(home, "taken", directory), second(home, "taken-again", directory);
+        std::vector<Entry> entries;
+        if (!write_sample(probe, f, first, nullptr, false, &plain)) return;
+        if (!probe.expect(read_image(probe, f, first.path, true, &entries),
+                          "cannot read an image with files that it took"))
+            return;
+        compare(probe, entries);
+        // And of an image of its own, with what that has stored.
+        sg_image_file* image = nullptr;
+        Sample own{};
+        sg_error err;
+        if (f.open(first.path.c_str(), 0, &image, &err) != SG_OK || f.root(image, &own.table, &own.root, &err) != SG_OK)
+            return probe.fail("cannot be opened again");
+        const bool written = write_sample(probe, f, second, nullptr, false, &own);
+        probe.step("in close of a reader that files were taken of");
+        f.close(image);
+        if (!written) return;
+        if (plain.taken + own.taken == 0) probe.skip("it takes none");
+        entries.clear();
+        if (!probe.expect(read_image(probe, f, second.path, true, &entries),
+                          "cannot read an image with files that it took"))
+            return;
+        compare(probe, entries);
+    });
     run.check(c.title() + ": wrong input of a writer, and one that is left early", [&](Probe& probe) {
         const Loaded loaded(probe, run.subject);
         const auto& f = loaded.need<sg_format_v1>(probe, c.name, "format");
@@ -475,12 +534,6 @@ void check_writer(Run& run, const Capability& c, const std::string& home) {
         called(probe, "in content with an empty stream",
                [&](sg_error* e) { return w->content(writer, "", 0, &empty, nullptr, &id, e); });
         probe.expect(empty.closed == 1, "closes an empty stream " + std::to_string(empty.closed) + " times");
-        MemoryTree tree = MemoryTree::sample();
-        probe.step("in adopt of a file without stored blocks");
-        // A writer of files may take the file itself, to read it in finish.
-        const int32_t taken = w->adopt(writer, MemoryTree::table(), tree.handle(), 2, &id, nullptr);
-        probe.expect(taken == SG_EUNSUPPORTED || taken == SG_OK,
-                     "gives code " + std::to_string(taken) + " for a file without stored blocks");
         // As a host does that was interrupted.
         probe.step("in close of a writer without finish");
         w->close(writer);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <functional>
 #include <singularity/error.hpp>
 
 namespace conformance {
@@ -75,6 +76,36 @@ void totals(sg_root* self, uint64_t* bytes, uint64_t* inodes, uint32_t* block) {
     *block = 131072;
 }
 
+int32_t stat_of_reader(sg_root* self, uint64_t n, sg_attr* out, sg_error* err) {
+    const int32_t rc = stat_node(self, n, out, err);
+    if (rc == SG_OK) out->content = SG_NO_CONTENT;
+    return rc;
+}
+
+int32_t block(sg_root* self, uint64_t n, uint64_t offset, sg_slice* out, sg_error* err) {
+    const auto* node = node_of(self, n, err);
+    if (!node) return SG_ENOTFOUND;
+    *out = {};
+    if (offset >= node->bytes.size()) return SG_OK;
+    constexpr uint64_t block_size = 131072;
+    out->data = reinterpret_cast<const uint8_t*>(node->bytes.data()) + offset;
+    out->size = std::min(node->bytes.size() - offset, block_size - offset % block_size);
+    return SG_OK;
+}
+
+int32_t read(sg_root* self, uint64_t n, uint64_t offset, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {
+    const auto* node = node_of(self, n, err);
+    if (!node) return SG_ENOTFOUND;
+    *got = offset < node->bytes.size() ? std::min(capacity, node->bytes.size() - offset) : 0;
+    if (*got) memcpy(data, node->bytes.data() + offset, static_cast<size_t>(*got));
+    return SG_OK;
+}
+
+int32_t placement(sg_root* self, uint64_t n, sg_placement* out, sg_error* err) {
+    *out = {UINT64_MAX, 0, 0};
+    return node_of(self, n, err) ? SG_OK : SG_ENOTFOUND;
+}
+
 }  // namespace
 
 MemoryTree MemoryTree::sample() {
@@ -119,9 +150,25 @@ MemoryTree MemoryTree::sample() {
     return t;
 }
 
+std::map<std::string, uint64_t> MemoryTree::paths() const {
+    std::map<std::string, uint64_t> out;
+    const std::function<void(uint64_t, const std::string&)> add = [&](uint64_t n, const std::string& path) {
+        out[path] = n;
+        for (const auto& [name, child] : nodes[static_cast<size_t>(n)].children) add(child, path + "/" + name);
+    };
+    add(0, "");
+    return out;
+}
+
 const sg_root_v1* MemoryTree::table() {
     static const sg_root_v1 t = {root,    stat_node, lookup,  list,   link_target, xattrs,
                                  nullptr, nullptr,   nullptr, totals, nullptr};
+    return &t;
+}
+
+const sg_root_v1* MemoryTree::reader() {
+    static const sg_root_v1 t = {root, stat_of_reader, lookup,    list,   link_target, xattrs,
+                                 read, block,          placement, totals, nullptr};
     return &t;
 }
 

@@ -19,9 +19,13 @@ struct MemoryTree {
     };
     std::vector<Node> nodes;
 
+    std::map<std::string, uint64_t> paths() const;  // "" is the root, "/bin" what lies in it
+
     // Directories, files of several sizes, an empty one, links of both kinds.
     static MemoryTree sample();
-    static const sg_root_v1* table();
+    static const sg_root_v1* table();  // as a tree for `finish`
+    static const sg_root_v1*
+    reader();  // as a reader without stored blocks: bytes can be read, and there are no contents
     sg_root* handle() { return reinterpret_cast<sg_root*>(this); }
 };
 

@@ -84,6 +84,48 @@ ends() {
 chmod 644 p.sif
 if [ $FUSE_FOR_USERS = yes ] || [ "$(id -u)" != 0 ]; then each_user ends; else ends; fi
 
+records=$HOME/.singularity/cache/digests
+sum() { echo "sha256:$(sha256sum "$1" | cut -d ' ' -f 1)"; }
+check "no file is read for its digest while no hook wants it"
+[ ! -e "$records" ] || fail "records of digests were made"
+
+check "a hook that wants the digest of the image file gets it, and a directory has none"
+sed "s#events: .*#&\n      wants: [digest]#; s#^object: #object: $(dirname "$HOOK")/#" "$HOOK" >wants.yaml
+printf 'plugins: [{manifest: %s}]\n' "$T/w/wants.yaml" >"$ETC/plugins.d/50-hook.yaml"
+cp p.sif d.sif
+sleep 0.1 # a file that is younger than a tick of the clock is not remembered
+: >events
+ok singularity exec d.sif true
+heard before_run d.sif '/.*/d\.sif' "$(sum d.sif)" 0
+heard ended d.sif '/.*/d\.sif' "$(sum d.sif)" 0
+ok singularity build --sandbox directory p.sif
+ok singularity exec directory true
+heard before_run directory '/.*/directory' '' 0
+refuse_err WARNING
+
+check "it is read once for each file, and again when the file has changed"
+[ "$(stat -c %a "$records")" = 700 ] || fail "others may write the records"
+other=sha256:$(printf 'a%.0s' {1..64})
+for record in "$records"/*; do sed -i "s/^sha256:.*/$other/" "$record"; done
+: >events
+ok singularity exec d.sif true
+heard before_run d.sif '/.*/d\.sif' "$other" 0
+printf more >>d.sif
+: >events
+ok singularity exec d.sif true
+heard before_run d.sif '/.*/d\.sif' "$(sum d.sif)" 0
+for damage in 's/^sha256:.*/sha256:abc/' '1s/.*/digest 2/' 's/^image .*/image 1 2 3 4 5/'; do
+    for record in "$records"/*; do sed -i "$damage" "$record"; done
+    : >events
+    ok singularity exec d.sif true
+    heard before_run d.sif '/.*/d\.sif' "$(sum d.sif)" 0
+done
+for record in "$records"/*; do sed -i "s/^sha256:.*/$other/" "$record" && chmod 666 "$record"; done
+: >events
+ok singularity exec d.sif true
+heard before_run d.sif '/.*/d\.sif' "$(sum d.sif)" 0
+printf 'plugins: [{manifest: %s}]\n' "$HOOK" >"$ETC/plugins.d/50-hook.yaml"
+
 check "before_push, and nothing is sent when it is forbidden"
 : >events
 oras=oras://$OPEN/lab/image:1

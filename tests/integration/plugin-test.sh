@@ -97,6 +97,14 @@ if echo 'int main(){}' | gcc -fsanitize=address -shared -fPIC -x c - -o asan.so 
     done
 fi
 
+check "a writer that gives the wrong content for a file that it takes is found out"
+cp -r "$SG_SOURCE/sdk/examples/tar" tar
+sed -i 's#^    ~TarWriter() override;#&\n    uint64_t adopt(const singularity::ForeignRoot\&, uint64_t) override { return 0; }#' tar/writer.hpp
+{ cmake -S tar -B tar/build -G Ninja -DCMAKE_PREFIX_PATH="$PREFIX" "${launcher[@]}" && cmake --build tar/build -j2; } >log 2>&1 || { fail "it does not build"; tail -20 log; }
+run singularity plugin test tar/build
+expect_rc 255
+expect_out "^FAILED.* files that a writer takes of a reader keep their bytes"
+
 # ---- Ours ----------------------------------------------------------------------------------------
 
 singularity build x.sif "oci:$IMAGES/full.oci" >/dev/null 2>&1 || fail "no image to test with"

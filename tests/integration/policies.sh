@@ -250,6 +250,17 @@ signers() {
     sign_as 0 both.sif
     sign_as 1 both.sif
 
+    check "a hook that wants the signers of an image is told them although no policy asks, and nobody else is"
+    HOOK=$(find "$SG_STAGE/plugins-gcc" -path '*/veto-hook/plugin.yaml' | head -n 1)
+    sed "s#events: .*#events: [before_run]\n      wants: [signers]#; s#^object: #object: $(dirname "$HOOK")/#" "$HOOK" >hook.yaml
+    chmod 644 hook.yaml
+    printf 'plugins: [{manifest: %s, config: {veto.log: %s/told}}]\n' "$PWD/hook.yaml" "$PWD" >"$PREFIX/etc/singularity/plugins.d/50-hook.yaml"
+    for image in signed both tiny; do run me singularity exec $image.sif true; expect_rc 0; done
+    expect_equal "$(cut -d '|' -f 2,6- told | grep -v both)" "signed.sif|$TRUSTED
+tiny.sif"
+    expect_equal "$(grep both told | cut -d '|' -f 6- | tr '|' '\n' | sort)" "$(printf '%s\n' "$TRUSTED" "$OTHER" | sort)"
+    rm "$PREFIX/etc/singularity/plugins.d/50-hook.yaml" told
+
     check "only images signed by an allowed key run"
     policy <<YAML
 policy:

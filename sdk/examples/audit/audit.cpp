@@ -106,7 +106,10 @@ public:
         const std::string rule = forbidding_rule({event.reference, event.path, path}, host);
         Line line;
         line.text("time", now()).text("host", this_host()).number("uid", ::getuid()).text("user", user_name());
-        line.text("image", event.reference).text("path", path).text("verdict", rule.empty() ? "allowed" : "refused");
+        line.text("image", event.reference)
+            .text("path", path)
+            .text("digest", event.digest)
+            .text("verdict", rule.empty() ? "allowed" : "refused");
         if (!rule.empty()) line.text("rule", rule);
         try {
             write_down(line.finished(), host);

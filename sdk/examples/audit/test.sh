@@ -31,6 +31,8 @@ same "$(line 0 path)" "$T/good"
 same "$(line 0 uid)" "$(id -u)"
 same "$(stat -c %a audit.log)" 600
 
+same "$(line 0 digest)" ''
+
 # The exit status is the program's.
 status=0
 "$program" exec good /bin/sh -c 'exit 7' || status=$?
@@ -51,6 +53,11 @@ cp -r good "$odd"
 "$program" exec "$odd" /bin/sh -c 'exit 0'
 same "$(wc -l <audit.log)" 5
 same "$(line 4 verdict)" allowed
+
+# Of an image file the digest is written down.
+"$program" build good.sif good 2>/dev/null
+"$program" exec good.sif /bin/sh -c 'exit 0'
+same "$(line 5 digest)" "sha256:$(sha256sum good.sif | cut -d ' ' -f 1)"
 
 # A file that cannot be written is a warning, and the run goes on.
 sed -i "s#$T/audit.log#$T/no/such/directory/log#" .singularity/plugins.d/audit.yaml

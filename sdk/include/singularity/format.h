@@ -135,7 +135,7 @@ typedef struct sg_writer_v1 {
      * will probably have; `size` may be SG_SIZE_UNKNOWN. Equal contents may give equal ids. */
     int32_t (*content)(sg_writer *self, const char *hint, uint64_t size, sg_stream *data, const sg_call *call,
                        uint64_t *id, sg_error *err);
-    /* Takes a file of an open reader as it is stored. SG_EUNSUPPORTED (err untouched): use `content`. */
+    /* Takes a file of a reader (open until `finish` returns) as stored. SG_EUNSUPPORTED (err untouched): `content`. */
     int32_t (*adopt)(sg_writer *self, const sg_root_v1 *table, sg_root *from, uint64_t node, uint64_t *id,
                      sg_error *err);
     /* Writes the tree and everything that is left; the image is complete, but not synced to disk. */

@@ -423,7 +423,8 @@ provides:
   - bootstrap: {scheme: [web, webs], keywords: [namespace], publishes: yes, remote: yes}
   - format: {name: flat, shape: directory, magics: [{offset: 0, hex: "7Fff"}, {text: hsqs}], extensions: [flat], default: yes, selected_by: flatten, selected_short: f}
   - command: {verb: cloud, summary: s, example: [one, two], options: [{long: all, short: a}], verbs: [{verb: list, hidden: yes, verbs: [{verb: deep}]}]}
-  - hook: {name: audit, events: [before_run, ended]}
+  - hook: {name: audit, events: [before_run, ended], wants: [digest]}
+  - hook: {name: watch, events: [ended], wants: [signers]}
 options:
   - {verbs: [pull, build], long: cloud-login, type: text, variable: CLOUD_LOGIN, help: h}
   - {verbs: [build], long: in-cloud, takes_over: cloud list deep}
@@ -453,6 +454,10 @@ absent: [{scheme: web, message: "Install all."}]
     BOOST_TEST(index.options_of("build").at(1).takes_over == "cloud list deep");
     BOOST_TEST(index.options_of("pull").at(0).long_name == "cloud-login");
     BOOST_TEST(index.find(CapabilityKind::hook, "audit")->words.size() == 2u);
+    BOOST_TEST(index.find(CapabilityKind::hook, "audit")->wants_digest);
+    BOOST_TEST(!index.find(CapabilityKind::hook, "audit")->wants_signers);
+    BOOST_TEST(!index.find(CapabilityKind::hook, "watch")->wants_digest);
+    BOOST_TEST(index.find(CapabilityKind::hook, "watch")->wants_signers);
     BOOST_TEST(value(index, "cloud.hosts") == "a, b");
     BOOST_TEST(value(index, "cloud.on") == "true");
     BOOST_TEST(value(index, "cloud.mode") == "slow");
@@ -469,13 +474,15 @@ BOOST_FIXTURE_TEST_CASE(wrong_manifests_are_told_with_file_and_line, World) {
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - format: {name: x, shape: round}\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - bootstrap: {scheme: 'a b'}\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - hook: {name: x, events: [befor_run]}\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - hook: {name: x, events: [ended], wants: [digests]}\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {summary: s}\n",
         "name: x\nobject: x.so\nabi: one\nprovides:\n  - transport: {scheme: x}\n",
         "name: ../x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\n",
         "name: x\nabi: 1\nprovides:\n  - transport: {scheme: x}\n",
         "name: x\nobject: x.so\nabi: 1\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\noptions: [{long: y, verbs: [pull]}]\n",
-        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\nconfig: [{key: x.y, type: integer, default: z}]\n",
+        "name: x\nobject: x.so\nabi: 1\nprovides:\n  - transport: {scheme: x}\nconfig: [{key: x.y, type: integer, "
+        "default: z}]\n",
         "name: x\nobject: x.so\nabi: 1\nprovides: []\n",
         "name: x\nobject: x.so\nabi: 1\nprovides:\n  - command: {verb: x}\noptions: [{long: yy, verbs: [pull], "
         "takes_over: y}]\n",

@@ -1,4 +1,4 @@
-#include "build/file_digest.hpp"
+#include "image/file_digest.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
