@@ -96,6 +96,32 @@ jq -e '.properties.bind.properties["paths+"] and .properties.oras.properties.chu
 jq -e '.properties.mount.properties.dev.enum | index("minimal")' schema.json >/dev/null || fail "choices are missing"
 expect_equal "$(jq -r '.properties.locks.items.enum[]' schema.json)" "$(singularity config show | sed 's/:.*//')"
 
+if python3 -c 'import jsonschema, yaml' 2>/dev/null; then
+    check "a validator takes the schema, and by it the files that are installed, imported and wrong"
+    singularity config import singularity.conf >imported.yaml 2>/dev/null
+    cat >site.yaml <<'YAML'
+build: {compress: gzip, threads: 3}
+bind: {paths+: [/scratch]}
+mount.home: no
+policy: {sources: {deny: [shub]}}
+include: [/etc/singularity-site]
+locks: [bind.paths]
+YAML
+    python3 - schema.json "$ETC/singularity.yaml" imported.yaml site.yaml <<'PY' || fail "the schema says something else than the program"
+import json, sys, jsonschema, yaml
+schema = json.load(open(sys.argv[1]))
+jsonschema.Draft202012Validator.check_schema(schema)
+judge = jsonschema.Draft202012Validator(schema)
+wrong = [(f, e.message) for f in sys.argv[2:] for e in judge.iter_errors(yaml.safe_load(open(f)) or {})]
+accepted = ["build: {thread: 3}", "buidl: {}", "mount: {home: [1]}", "mount: {dev: some}", "bind: {paths: {a: b}}", "build: {threads: many}", "locks: [bind.path]"]
+wrong += [(t, "is accepted") for t in accepted if judge.is_valid(yaml.safe_load(t))]
+print(*wrong, sep="\n")
+sys.exit(bool(wrong))
+PY
+else
+    note "no jsonschema for Python here"
+fi
+
 check "config check tells all that is wrong in all files at once"
 printf 'build: {thread: 1}\nmount:\n  home: perhaps\n' >"$ETC/conf.d/10-a.yaml"
 printf 'build: [\n' >"$ETC/conf.d/20-b.yaml"

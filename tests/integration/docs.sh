@@ -112,4 +112,23 @@ for page in "${pages[@]}"; do
     [ "$RC" = 0 ] || { fail "$(basename "$page")"; head -c 6000 "$T/out"; head -c 2000 "$T/err"; }
     [ -z "$URL" ] || stop_hub
 done
+
+check "the administrator's blocks run, in an installation of their own"
+own_prefix
+mkdir -p "$PREFIX/etc/singularity/conf.d"
+for page in configuration policies; do
+    run env DOCS_DIR="$T/run" PREFIX="$PREFIX" python3 "$SUPPORT/run_docs.py" "$SG_SOURCE/docs/admin/$page.md"
+    [ "$RC" = 0 ] || { fail "$page.md"; head -c 6000 "$T/out"; }
+    rm -f "$PREFIX"/etc/singularity/conf.d/*
+done
+
+# Compiles four plugins.
+if [ -n "${SG_LONG:-}" ] && [ "$(id -u)" = 0 ]; then
+    check "the plugin author's blocks run, in a shell that has the installed SDK and nothing else"
+    mount -t tmpfs -o mode=755 none /opt && mkdir /opt/singularity && mount --bind "$PREFIX" /opt/singularity
+    launcher=$(command -v ccache || :)
+    run "${who[@]}" env -u SG_SOURCE -u SG_STAGE DOCS_DIR="$T/run" PATH="/opt/singularity/bin:$PATH" CMAKE_GENERATOR=Ninja CMAKE_C_COMPILER_LAUNCHER="$launcher" CMAKE_CXX_COMPILER_LAUNCHER="$launcher" \
+        python3 "$SUPPORT/run_docs.py" "$SG_SOURCE/docs/plugin-author/index.md"
+    [ "$RC" = 0 ] || { fail "index.md"; head -c 6000 "$T/out"; }
+fi
 finish

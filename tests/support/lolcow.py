@@ -13,6 +13,7 @@ SCRIPTS = {
     "cowsay": "#!/bin/sh\ntext=$(cat)\necho \"< $text >\"\necho '        \\   ^__^'\necho '         \\  (oo)\\_______'\necho '            (__)\\       )\\/\\'\n",
     "lolcat": "#!/bin/sh\nexec cat\n",
     "figlet": "#!/bin/sh\necho \"# $*\"\n",
+    "apt-get": "#!/bin/sh\nexit 0\n",
     "python3": "#!/bin/sh\necho 'Python 3.11.2'\n",
 }
 RELEASE = 'NAME="Ubuntu"\nVERSION="16.04.3 LTS (Xenial Xerus)"\nID=ubuntu\nPRETTY_NAME="Ubuntu 16.04.3 LTS"\n'

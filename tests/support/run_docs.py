@@ -6,15 +6,16 @@ A block (indented by four, or fenced) with lines that begin with "$ " says in a 
     <!-- run -->                the commands run; what is shown below a command is what it must print, in this order;
                                 "..." at the end of a line is any rest, a line "..." any lines
     <!-- run: fails -->         the last command fails (any other status than 0)
+    <!-- run: of a command that does not exist yet -->    --check does not look for it
     <!-- run: input TEXT -->    each command reads TEXT and an end of line; lines "Singularity> ..." are typed too
-    <!-- not run: WHY -->       it needs what a test does not have; "not checked: WHY": nor do its commands exist here
+    <!-- not run: WHY -->       it needs what a test does not have
     <!-- file: NAME -->         the block is a file, which is written
 
 and "<!-- setup: COMMAND -->" runs something that readers do not see. All blocks of a file run in one shell, in a directory and a HOME of
-their own, so that "cd" and "export" go on. A block without "$ " runs as a whole when it is marked.
+their own, so that "cd" and "export" go on. A block without "$ " runs as a whole, in a shell of its own, and its first failure is one.
 
 --check runs nothing: every line of a block that begins with "singularity" or "$ singularity" must name a command and options that
-exist. Exit status 1 when anything is wrong."""
+exist, and every block with such a line must be marked. Exit status 1 when anything is wrong."""
 import os
 import re
 import shlex
@@ -45,7 +46,7 @@ def blocks(path):
             text = text[4 : text.index("-->")].strip()
             if text.startswith("setup:"):
                 yield at + 1, text, []
-            elif text.split(":")[0] in ("run", "not run", "not checked", "file"):
+            elif text.split(":")[0] in ("run", "not run", "file"):
                 mark = text
             at += 1
             continue
@@ -151,7 +152,7 @@ class Shell:
 
 
 def shown_lines(expected, output):
-    """The first expected line that the output lacks, or None."""
+    """The first expected line that the output lacks, or None. ".../" is the directory of a file."""
     got = [l.rstrip() for l in output.replace("\r", "\n").split("\n")]
     at = 0
     for line in expected:
@@ -160,7 +161,9 @@ def shown_lines(expected, output):
             continue
         while at < len(got):
             at += 1
-            if got[at - 1] == line or (line.endswith("...") and got[at - 1].startswith(line[:-3])):
+            end = r".*" if line.endswith("...") else ""
+            text = re.escape(line[:-3] if end else line).replace(re.escape(".../"), r"/\S*/")
+            if re.fullmatch(text + end, got[at - 1]):
                 break
             # A question and its answer stand in one line at a terminal.
             if re.search(r"\[N/y\] ?y?$", line) and line.rstrip("y ").rstrip() in got[at - 1]:
@@ -204,7 +207,7 @@ def run_file(path, shell):
             open(target, "w").write("\n".join(lines) + "\n")
         elif kind == "run":
             prompts = any(l.startswith("$ ") for l in lines)
-            todo = commands(lines) if prompts else [[0, "set -e\n(" + "\n".join(lines) + "\n)", [], []]]
+            todo = commands(lines) if prompts else [[0, "(set -e\n" + "\n".join(lines) + "\n)", [], []]]
             for i, (offset, command, shown, typed) in enumerate(todo):
                 last = i == len(todo) - 1
                 text = "".join(t + "\n" for t in typed)
@@ -218,16 +221,19 @@ def run_file(path, shell):
                 missing = shown_lines([l for l in shown if not l.startswith("Singularity> ")], output)
                 if missing:
                     tell(path, place, f"{command}\ndid not print: {missing}\nbut:\n{output}")
-        elif any(l.startswith("$ ") for l in lines) and kind not in ("not run", "not checked"):
-            tell(path, number, "the block is neither marked 'run' nor 'not run: WHY'")
 
 
 if sys.argv[1] == "--check":
     for path in sys.argv[2:]:
         for number, mark, lines in blocks(path):
-            for i, line in enumerate(lines if not mark.startswith("not checked") else []):
+            for i, line in enumerate(lines):
                 text = line.removeprefix("$ ")
-                if re.match(r"(sudo (-E )?|[A-Z_]+=\S+ )*singularity( |$)", text):
+                if not re.match(r"(sudo (-E )?|[A-Z_]+=\S+ )*singularity( |$)", text):
+                    continue
+                if not mark:
+                    tell(path, number, "the block is neither marked 'run' nor 'not run: WHY'")
+                    break
+                if not mark.startswith("run: of a command"):
                     check_line(path, number + i, text)
 else:
     for path in sys.argv[1:]:
