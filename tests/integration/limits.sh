@@ -76,5 +76,44 @@ if [ "$(id -u)" = 0 ] && user_namespaces && [ ! -e /sys/fs/cgroup/cgroup.control
     run singularity exec "$I" true
     expect_rc 0
 fi
+# Version 2 with the controllers that version 1 has left, as root and in a directory that was delegated to a user.
+second_version() {
+    umount -R /sys/fs/cgroup && mount -t cgroup2 sgtest-groups /sys/fs/cgroup || { note "no control groups of version 2"; return; }
+    if [ ! -w /sys/fs/cgroup/cgroup.procs ] || ! grep -q hugetlb /sys/fs/cgroup/cgroup.controllers; then
+        note "version 2 has no controller to try here"
+        return
+    fi
+    local before who group=/sys/fs/cgroup/sgtest-$RANDOM
+    before=$(find /sys/fs/cgroup -name 'singularity-*' | sort)
+    printf '[unified]\n"hugetlb.2MB.max" = "4194304"\n' >second.toml
+    mkdir $group $group/job
+    local given=no
+    ! grep -q hugetlb /sys/fs/cgroup/cgroup.subtree_control || given=yes
+    echo +hugetlb >/sys/fs/cgroup/cgroup.subtree_control
+    echo +hugetlb >$group/cgroup.subtree_control
+    chown -R $USER_ID $group
+    local launcher
+    for launcher in native oci-runtime; do
+        [ $launcher = native ] || command -v crun >/dev/null || continue
+        export SINGULARITY_LAUNCHER=$launcher
+        for who in root user; do
+            [ $who = root ] || user_namespaces || continue
+            WHO=$who
+            check "$launcher, version 2: a limit is in force, in a group that is gone afterwards, without the server that others share"
+            local -a words=()
+            [ $who = root ] || words=(bash -c 'echo $$ >"$0" && exec "$@"' $group/job/cgroup.procs "${USER_WORDS[@]}")
+            run "${words[@]}" singularity exec --apply-cgroups "$PWD/second.toml" -B /sys/fs/cgroup "$I" /bin/sh -c 'cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/hugetlb.2MB.max"; exit 7'
+            expect_rc 7
+            expect_equal "$OUT" 4194304
+            expect_equal "$(find /sys/fs/cgroup -name 'singularity-*' | sort)" "$before" "a group was left"
+        done
+    done
+    unset SINGULARITY_LAUNCHER
+    WHO=root
+    expect_nothing_left
+    rmdir $group/job $group || fail "the user's directory is not empty"
+    [ $given = yes ] || echo -hugetlb >/sys/fs/cgroup/cgroup.subtree_control
+}
+if [ "$(id -u)" = 0 ]; then second_version; fi
 expect_nothing_left
 finish

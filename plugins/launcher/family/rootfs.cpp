@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "family/device_tree.hpp"
 #include "family/file_tree.hpp"
@@ -122,6 +123,20 @@ bool Rootfs::join(pid_t lives) {
         return false;
     }
     return true;
+}
+
+void Rootfs::start_shared_server() {
+    if (::geteuid() == 0) return;
+    const pid_t child = ::fork();  // who joins is in the server's user namespace
+    if (child == 0) {
+        try {
+            (void)join(::getpid());
+        } catch (const Error&) {  // the container's own process says it
+        }
+        ::_exit(0);
+    }
+    while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
 
 bool Rootfs::mount_with_kernel(const std::string& target) {

@@ -24,6 +24,8 @@ public:
     // loop device, or the host's FUSE server; for the layers too. An image that a user's containers share is joined, and with it its
     // user namespace (with that of the spec below, if that has other numbers); `lives` is the process that lives as long as the container.
     void prepare(pid_t lives);
+    // For a process that is going to enter a control group: the server that others share is made before, outside of its limits.
+    void start_shared_server();
     void build();
     void enter();
     // In place of enter(), for a program that makes this tree the container's root by itself: its path. May be bound.

@@ -81,6 +81,7 @@ public:
     int start(const sg_launch& launch, const std::string& directory) override {
         const Spec spec = parse_spec(launch.spec);
         Network network(spec);
+        if (spec.resources.any) Rootfs(spec, launch).start_shared_server();
         return start_instance(directory, spec, network,
                               [&](int errors, int reports, Service& service) { contain(spec, launch, network, errors, reports, -1, &service); });
     }
@@ -101,6 +102,7 @@ public:
 private:
     static int run_spec(const Spec& spec, const sg_launch& launch) {
         Network network(spec);  // first: its process gets none of what follows
+        if (spec.resources.any) Rootfs(spec, launch).start_shared_server();
         Pipe errors, reports, alive;
         ControlGroup group(spec.resources);
         Waiter waiter;

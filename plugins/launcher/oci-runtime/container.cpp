@@ -160,7 +160,54 @@ void outlive_caller(const Channel& channel) {
     if (channel.closed()) ::_exit(255);
 }
 
+// WORKDIR, where nobody says otherwise.
+std::string directory_of_image(const Plan& plan) {
+    return plan.spec.cwd_required ? std::string() : plan.image.working_directory;
+}
+
+// The root file system as the monitor makes it: what is its own, and without what is left to the runtime.
+Spec spec_of_tree(const Plan& plan, const Ids& ids, Mounts& mounts) {
+    const Spec& spec = plan.spec;
+    Spec tree = spec;
+    tree.pid = tree.ipc = tree.uts = tree.net = false;
+    tree.uids = ids.outer_uids, tree.gids = ids.outer_gids;
+    if (plan.user_of_image)  // the image's own files say who that is
+        std::erase_if(tree.mounts, [](const launcher::Mount& m) {
+            return m.type == "generated" && (m.source == "passwd" || m.source == "group");
+        });
+    add_volumes(tree, plan.image.volumes);
+    const std::string cwd = directory_of_image(plan);
+    if (!cwd.empty()) {
+        launcher::Mount m;  // made when it is not there, as Docker does
+        m.destination = cwd;
+        m.tag = "cwd";
+        m.missing = launcher::Missing::skip;
+        m.only_place = true;
+        tree.mounts.push_back(m);
+    }
+    launcher::Mount first;
+    first.destination = plan.first_place;
+    first.type = "bind";
+    first.source = plan.first_program;
+    first.tag = "files";
+    first.directory = false;
+    first.read_only = first.no_suid = first.no_dev = true;
+    tree.mounts.push_back(first);
+
+    Spec divided = tree;
+    divided.pid = spec.pid, divided.ipc = spec.ipc, divided.net = spec.net;
+    mounts = divide(divided);
+    tree.mounts = mounts.tree;
+    return tree;
+}
+
 }  // namespace
+
+void start_shared_server(const Plan& plan, const sg_launch& launch) {
+    Mounts mounts;
+    const Spec tree = spec_of_tree(plan, choose_ids(plan.spec, nullptr, plan.runtime.crun), mounts);
+    launcher::Rootfs(tree, launch).start_shared_server();
+}
 
 void run_monitor(const Plan& plan, const sg_launch& launch, const launcher::Network& network, const Channel& channel,
                  Fd errors, Fd reports, bool service) {
@@ -173,36 +220,9 @@ void run_monitor(const Plan& plan, const sg_launch& launch, const launcher::Netw
         launcher::join_network(spec);  // one that is there; a new one is the runtime's to make
         network.join();
         Ids ids = choose_ids(spec, nullptr, plan.runtime.crun);
-        Spec tree = spec;
-        tree.pid = tree.ipc = tree.uts = tree.net = false;
-        tree.uids = ids.outer_uids, tree.gids = ids.outer_gids;
-        std::string cwd = spec.cwd_required ? std::string() : plan.image.working_directory;
-        if (plan.user_of_image)  // the image's own files say who that is
-            std::erase_if(tree.mounts, [](const launcher::Mount& m) {
-                return m.type == "generated" && (m.source == "passwd" || m.source == "group");
-            });
-        add_volumes(tree, plan.image.volumes);
-        if (!cwd.empty()) {
-            launcher::Mount m;  // made when it is not there, as Docker does
-            m.destination = cwd;
-            m.tag = "cwd";
-            m.missing = launcher::Missing::skip;
-            m.only_place = true;
-            tree.mounts.push_back(m);
-        }
-        launcher::Mount first;
-        first.destination = plan.first_place;
-        first.type = "bind";
-        first.source = plan.first_program;
-        first.tag = "files";
-        first.directory = false;
-        first.read_only = first.no_suid = first.no_dev = true;
-        tree.mounts.push_back(first);
-
-        Spec divided = tree;
-        divided.pid = spec.pid, divided.ipc = spec.ipc, divided.net = spec.net;
-        const Mounts mounts = divide(divided);
-        tree.mounts = mounts.tree;
+        const std::string cwd = directory_of_image(plan);
+        Mounts mounts;
+        const Spec tree = spec_of_tree(plan, ids, mounts);
         launcher::Rootfs rootfs(tree, launch);
         rootfs.prepare(::getpid());
         if (::unshare(CLONE_NEWNS) != 0) fail("cannot create a mount namespace");

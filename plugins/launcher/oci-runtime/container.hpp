@@ -15,6 +15,8 @@ namespace oci_runtime {
 // `service` it outlives the caller. Neither returns.
 [[noreturn]] void run_monitor(const Plan& plan, const sg_launch& launch, const launcher::Network& network,
                               const Channel& channel, launcher::Fd errors, launcher::Fd reports, bool service);
+// Before the caller's child enters a control group of its own.
+void start_shared_server(const Plan& plan, const sg_launch& launch);
 [[noreturn]] void join_monitor(const Plan& plan, const Joinable& container, const Channel& channel, launcher::Fd errors,
                                launcher::Fd reports);
 

@@ -48,6 +48,7 @@ int run_plan(const Plan& plan, const sg_launch& launch, const Joinable* joined) 
     auto [ours, theirs] = Channel::make();
     Pipes pipes;
     const launcher::Resources none;
+    if (!joined && plan.spec.resources.any) start_shared_server(plan, launch);
     launcher::ControlGroup group(plan.limits || joined ? none : plan.spec.resources);
     const SignalsPassedOn signals;
     const pid_t child = ::fork();
@@ -112,6 +113,7 @@ public:
         auto [ours, theirs] = Channel::make();
         Pipes pipes;
         const launcher::Resources none;
+        if (plan.spec.resources.any) start_shared_server(plan, launch);
         launcher::ControlGroup group(plan.limits ? none : plan.spec.resources);
         const pid_t child = ::fork();
         if (child < 0) launcher::fail("cannot start a process for the instance");
