@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "base/log.hpp"
 #include "config/home.hpp"
 
@@ -21,6 +24,10 @@ CachePlaces cache_places(const Settings& settings) {
     CachePlaces places;
     if (settings.boolean("cache.disable")) return places;
     places.shared = settings.text("cache.shared");
+    if (!places.shared.empty() && access(places.shared.c_str(), R_OK | X_OK) != 0) {
+        log::verbose("the shared cache " + places.shared + " (cache.shared) is not used: " + std::strerror(errno));
+        places.shared.clear();
+    }
     std::string root;
     bool foreign = false;
     if (const std::string configured = settings.text("cachedir"); !configured.empty()) {

@@ -180,6 +180,10 @@ expect_out '^ran$'
 expect_absent "$C/oci-tmp"
 expect_equal "$(find "$T/site" | sort)" "$before" "the site's cache changed"
 
+run env "SINGULARITY_CACHE_SHARED=$T/nowhere" singularity --verbose exec "$SERVER" /bin/sh -c 'echo ran'
+expect_rc 0
+expect_err 'shared cache .*/nowhere .* is not used: No such file'
+
 check "offline the newest cached image is used, and a server that is not asked may be gone"
 rm -rf "$C"
 run singularity exec "$SERVER" true
