@@ -238,7 +238,10 @@ void TreeMaker::dress(const Entry& e, Counts& counts) {
 }
 
 void TreeMaker::dress_open(int fd, uint64_t node, const sg_attr& attr, const std::string& path, Counts& counts) {
-    if (p_.as_root && ::fchown(fd, attr.uid, attr.gid) != 0) {
+    // Most belong to root already; asking costs less than a change that changes nothing.
+    struct stat st {};
+    const bool is_owner = ::fstat(fd, &st) == 0 && st.st_uid == attr.uid && st.st_gid == attr.gid;
+    if (p_.as_root && !is_owner && ::fchown(fd, attr.uid, attr.gid) != 0) {
         if (errno != EPERM && errno != EINVAL) throw_errno("cannot set the owner of", path);
         ++counts.owners;
     }
