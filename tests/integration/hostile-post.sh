@@ -96,6 +96,13 @@ END
     expect_failure
     expect_err 's390x'
     expect_absent arch.sif
+    case $(uname -m) in aarch64) other=amd64 ;; *) other=arm64 ;; esac
+    ok me singularity build --arch $other other.sif "oci:$IMAGES/index.oci"
+    printf 'Bootstrap: localimage\nFrom: other.sif\n%%post\n    true\n' >arch.def
+    run me singularity build arch.sif arch.def
+    expect_failure
+    expect_err "architecture \($other\) could not run"
+    expect_absent arch.sif
 
     check "the place of a failure is named with its line, the tree is kept on request, and one can look into it"
     definition kept.def <<'END'
