@@ -88,7 +88,7 @@ def curl(urls, log):
     with open(log, "w") as f:
         for url in urls:
             f.write(f'url = "{url}"\noutput = "/dev/null"\n')
-    return ["curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-max", str(len(urls)), "--parallel-immediate", "--config", log]
+    return ["curl", "--silent", "--show-error", "--no-progress-meter", "--fail", "--parallel", "--parallel-max", str(len(urls)), "--parallel-immediate", "--config", log]
 
 
 def serve_million(db_file, count):
