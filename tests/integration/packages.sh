@@ -35,6 +35,14 @@ ok rpm -qp --configfiles "$rpm"
 expect_out '^/etc/singularity/singularity.yaml$'
 ok rpm -qp --scripts "$rpm"
 expect_out 'singularity config compile'
+expect_out 'disable --now singularity-hub.service'
+ok rpm -qp --provides "$rpm"
+refuse_out '\.so' # a plugin is nobody's library
+ok rpm -qp --recommends --suggests "$rpm"
+expect_out '^shadow-utils$'
+expect_out '^fuse-overlayfs$'
+ok rpm -qpl "$rpm"
+refuse_out '^/(etc|usr|usr/(bin|lib|libexec|share|include|share/modulefiles))$' # directories of other packages
 
 check "systemd has nothing to say of the hub's unit"
 sed "s#/usr/bin/#$PREFIX/bin/#" deb/usr/lib/systemd/system/singularity-hub.service >singularity-hub.service
