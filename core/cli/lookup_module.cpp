@@ -3,7 +3,6 @@
 
 #include "base/error.hpp"
 #include "cli/module_context.hpp"
-#include "image/file_digest.hpp"
 #include "lookup/image_lookup.hpp"
 #include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
@@ -46,15 +45,5 @@ extern "C" int32_t sg_module_look(const sg_module_context* c, const char* uri, c
             put(known->cache_area, id.cache_area);
             return 0;
         });
-    });
-}
-
-extern "C" int32_t sg_module_digest(const char* file, char* digest_out, uint64_t capacity, sg_error* err) {
-    using namespace sg;
-    return singularity::guard(err, [&] {
-        const std::string digest = file_digest(file, nullptr);
-        if (digest.size() >= capacity)
-            throw Error(Code::internal, "a digest of " + std::to_string(digest.size()) + " characters");
-        std::memcpy(digest_out, digest.c_str(), digest.size() + 1);
     });
 }

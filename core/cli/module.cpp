@@ -16,6 +16,7 @@
 #if SG_HAVE_FETCH
 #include "build/cached_image.hpp"
 #include "build/unpacked_image.hpp"
+#include "image/file_digest.hpp"
 #include "rootfs/small_archive.hpp"
 #endif
 
@@ -115,6 +116,21 @@ extern "C" int32_t sg_module_unpack(const sg_module_context* c, const char* imag
 #else
         (void)path_out, (void)capacity;
         throw Error(Code::unsupported, std::string("this build cannot unpack ") + image);
+#endif
+    });
+}
+
+extern "C" int32_t sg_module_digest(const char* file, char* digest_out, uint64_t capacity, sg_error* err) {
+    using namespace sg;
+    return singularity::guard(err, [&] {
+#if SG_HAVE_FETCH
+        const std::string digest = file_digest(file, nullptr);
+        if (digest.size() >= capacity)
+            throw Error(Code::internal, "a digest of " + std::to_string(digest.size()) + " characters");
+        std::memcpy(digest_out, digest.c_str(), digest.size() + 1);
+#else
+        (void)digest_out, (void)capacity;
+        throw Error(Code::unsupported, std::string("this build cannot read the digest of ") + file);
 #endif
     });
 }

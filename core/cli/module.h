@@ -38,7 +38,7 @@ typedef int32_t (*sg_module_look_fn)(const sg_module_context *context, const cha
 SG_EXPORT int32_t sg_module_look(const sg_module_context *context, const char *uri, const sg_pair *options,
                                  sg_identity *known, int32_t *asked, char *path_out, uint64_t capacity, sg_error *err);
 
-/* lookup.so. The digest ("sha256:...") of a file. */
+/* build.so, which has a library for it. The digest ("sha256:...") of a file. */
 typedef int32_t (*sg_module_digest_fn)(const char* file, char* digest_out, uint64_t capacity, sg_error* err);
 SG_EXPORT int32_t sg_module_digest(const char* file, char* digest_out, uint64_t capacity, sg_error* err);
 

@@ -227,7 +227,7 @@ std::string unpack_in_child(const Context& context, const std::string& image) {
 
 std::string digest_in_child(const Context& context, const std::string& file) {
     const Request request = [&](const sg_module_context&, Answer& answer) {
-        const auto digest = entry<sg_module_digest_fn>(context.installation.lookup, "sg_module_digest");
+        const auto digest = entry<sg_module_digest_fn>(context.installation.module, "sg_module_digest");
         return digest(file.c_str(), answer.path, sizeof answer.path, &answer.error);
     };
     return ask_in_child(context, request, "read", file);

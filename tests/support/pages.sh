@@ -17,9 +17,12 @@ can_try_pages() {
 # try_pages BASE: the users alice and boss have the password PASSWORD. BUILDER says that the hub builds, ONLY is a regular
 # expression of the names of tests, SHOTS a folder that gets a picture of every page.
 try_pages() {
-    local code word name
-    MODULES=$T/node timeout 300 node "$SUPPORT/pages/pages.mjs" "$1" ${SHOTS:+"$SHOTS"} >"$T/pages.out" 2>&1
+    local code word name short
+    # Chromium makes a socket below TMPDIR, whose path may have 107 bytes.
+    short=$(mktemp -d /tmp/pages.XXXXXX)
+    TMPDIR=$short MODULES=$T/node timeout 300 node "$SUPPORT/pages/pages.mjs" "$1" ${SHOTS:+"$SHOTS"} >"$T/pages.out" 2>&1
     code=$?
+    rm -rf "$short"
     while read -r word name; do
         case $word in
         ok) check "$name" ;;
