@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct BuildSession::Output {
     std::string partial[2];
     std::deque<std::string> last;
     std::string command;  // the last line that the shell traced
+    bool merged = false;  // ends[0] has both streams, as they go to the same place
 
     void take(int which, const char* data, size_t size) {
         for (size_t done = 0; done < size;) {
@@ -40,7 +42,7 @@ struct BuildSession::Output {
                 if (line.size() < longest) line.push_back(data[i]);
                 continue;
             }
-            if (which == 1 && line.starts_with("+ ")) command = line.substr(2);
+            if ((which == 1 || merged) && line.starts_with("+ ")) command = line.substr(2);
             last.push_back(std::exchange(line, {}));
             if (last.size() > kept) last.pop_front();
         }
@@ -48,6 +50,11 @@ struct BuildSession::Output {
 };
 
 namespace {
+
+bool same_place(int a, int b) {
+    struct stat x {}, y {};
+    return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
 
 void stop(pid_t child) {
     kill(child, SIGKILL);
@@ -107,9 +114,14 @@ BuildSession::BuildSession(SessionPlan plan, const sg_call* call) : plan_(std::m
     if (pipe2(out, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
     output_->ends[0] = UniqueFd(out[0]);
     UniqueFd out_end(out[1]);
-    if (pipe2(err, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
-    output_->ends[1] = UniqueFd(err[0]);
-    UniqueFd err_end(err[1]);
+    // Two pipes would break the lines of one stream by those of the other.
+    output_->merged = same_place(STDOUT_FILENO, STDERR_FILENO);
+    UniqueFd err_end;
+    if (!output_->merged) {
+        if (pipe2(err, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
+        output_->ends[1] = UniqueFd(err[0]);
+        err_end = UniqueFd(err[1]);
+    }
     (void)fcntl(tar_end.get(), F_SETPIPE_SZ, 1 << 20);
     const pid_t parent = getpid();
     child_ = fork();
@@ -119,7 +131,7 @@ BuildSession::BuildSession(SessionPlan plan, const sg_call* call) : plan_(std::m
         tar_.reset();
         output_->ends[0].reset();
         output_->ends[1].reset();
-        run_session_child(plan_, {parent, theirs.get(), tar_end.get(), out_end.get(), err_end.get()}, call_);
+        run_session_child(plan_, {parent, theirs.get(), tar_end.get(), out_end.get(), (err_end ? err_end : out_end).get()}, call_);
     }
 }
 

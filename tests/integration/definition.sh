@@ -288,6 +288,11 @@ printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    ln -s etc "$SINGULARITY_ROOTFS/.p
 run singularity build d.sif d.def
 expect_rc 0
 
+check "lines that a script prints stay whole beside those that its shell traces"
+printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i + 1)); done\n%%post\n    i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i + 1)); done\n' "$BASE" >l.def
+timeout "$LIMIT" singularity build l.sif l.def >l.log 2>&1
+expect_equal "$(grep -c '^line [0-9]*$' l.log)" 4000
+
 check "Ctrl-C ends everything and leaves nothing"
 printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo waiting\n    sleep 987654\n' "$BASE" >c.def
 start log singularity build c.sif c.def

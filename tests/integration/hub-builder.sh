@@ -200,7 +200,7 @@ until_log '^line 1999'
 run timeout 120 python3 "$SUPPORT/hub_client.py" "$URL" viewers "$ALICE" "$BUILD" 500
 api "$ALICE" "/api/builds/$BUILD/log" >talk.log
 expect_equal "$(tail -n 1 "$T/out")" "500 1 $(sha256sum <talk.log | cut -d' ' -f1)" "viewers, different logs, the log"
-grep -q '^line 2029$' talk.log || fail "the log is cut off"
+grep -q '^line 2029$' talk.log || fail "the log is cut off: $(tail -n 3 talk.log)"
 expect_equal "$(api - /metrics | sed -n 's/^singularity_hub_busy_threads //p')" 1 "busy threads"
 
 check "a log of many small pieces is whole"
