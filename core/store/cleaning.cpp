@@ -176,6 +176,8 @@ private:
 void forget_images(const std::string& root) {
     const Records records(root);
     for (const auto& name : records.names("")) records.remove(name);
+    // What was found out about image files anywhere (runtime/image_records.hpp): it is found out again.
+    for (const char* kind : {"digests", "signers"}) remove_tree(root + "/" + kind);
     remove_left_over(root);
 }
 

@@ -233,3 +233,17 @@ BOOST_AUTO_TEST_CASE(a_layout_that_makes_no_sense_can_be_cleaned) {
     c.clean(wish());
     BOOST_CHECK(!c.has_blob("layer"));
 }
+
+BOOST_AUTO_TEST_CASE(what_is_known_of_image_files_is_forgotten_and_links_in_its_place_are_not_followed) {
+    Cache c;
+    fs::create_directories(c.root + "/digests");
+    std::ofstream(c.root + "/digests/0123456789abcdef") << "digest 1";
+    fs::create_directories(c.root + "/elsewhere");
+    std::ofstream(c.root + "/elsewhere/mine") << "x";
+    fs::create_symlink(c.root + "/elsewhere", c.root + "/signers");
+    sg::forget_images(c.root);
+    BOOST_TEST(!fs::exists(c.root + "/digests"));
+    BOOST_TEST(!fs::exists(fs::symlink_status(c.root + "/signers")));
+    BOOST_TEST(fs::exists(c.root + "/elsewhere/mine"));
+    sg::forget_images(c.root);  // nothing is there
+}
