@@ -6,17 +6,6 @@ namespace sg::runtime {
 
 static constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-std::string to_base64(std::string_view bytes) {
-    std::string out;
-    for (size_t at = 0; at < bytes.size(); at += 3) {
-        uint32_t word = 0;
-        const size_t n = bytes.size() - at < 3 ? bytes.size() - at : 3;
-        for (size_t i = 0; i < 3; ++i) word = word << 8 | (i < n ? static_cast<uint8_t>(bytes[at + i]) : 0u);
-        for (size_t i = 0; i < 4; ++i) out.push_back(i <= n ? digits[word >> (18 - 6 * i) & 63] : '=');
-    }
-    return out;
-}
-
 std::string from_base64(std::string_view text) {
     while (!text.empty() && text.back() == '=') text.remove_suffix(1);
     std::string out;

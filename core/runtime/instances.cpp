@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <singularity/text.hpp>
 
 #include "base/error.hpp"
 #include "runtime/base64.hpp"
@@ -167,7 +168,7 @@ void Instances::write(const Instance& i) const {
     member("name", i.name);
     member("user", i.user);
     member("image", i.image);
-    member("config", to_base64(i.config));
+    member("config", singularity::base64(i.config));
     w.Key("userns"), w.Bool(i.user_namespace);
     w.Key("cgroup"), w.Bool(!i.cgroup.empty());
     member("ip", i.ip);

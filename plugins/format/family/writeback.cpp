@@ -26,14 +26,13 @@ Writeback::~Writeback() {
 void Writeback::until(uint64_t end) {
     {
         const std::lock_guard lock(mutex_);
-        if (failed_ || end < wanted_ + step) return;
+        if (end < wanted_ + step) return;
         wanted_ = end;
     }
     if (thread_.joinable()) return change_.notify_one();
     try {
         thread_ = std::thread([this] { run(); });
-    } catch (const std::system_error&) {
-        failed_ = true;  // no more threads for this user: the sync at the end does it all
+    } catch (const std::system_error&) {  // no more threads for this user now: the sync at the end does it all
     }
 }
 

@@ -28,7 +28,7 @@ private:
     std::mutex mutex_;
     std::condition_variable change_;
     uint64_t wanted_ = 0, asked_ = 0;
-    bool stop_ = false, failed_ = false;
+    bool stop_ = false;
     std::thread thread_;
 };
 
