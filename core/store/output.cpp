@@ -64,6 +64,14 @@ bool is_left_over(int fd, const struct stat& st, std::string_view owner_text) {
     return flock(fd, LOCK_EX | LOCK_NB) == 0 || old;
 }
 
+// A rename would put a file in the place of /dev/null or of a pipe that somebody reads.
+void refuse_what_is_no_file(const std::string& target) {
+    struct stat st;
+    if (lstat(target.c_str(), &st) != 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode)) return;
+    const char* kind = S_ISFIFO(st.st_mode) ? "a pipe" : S_ISSOCK(st.st_mode) ? "a socket" : "a device";
+    throw Error(Code::invalid, "cannot write " + target + ": it is " + kind, "An image gets its name when it is whole: name a file.");
+}
+
 // What killed runs left for this target.
 void remove_leftovers(const std::string& target) {
     const std::string dir = directory_of(target), mark = mark_of(target);
@@ -164,6 +172,7 @@ OutputFile::OutputFile(std::string target, unsigned mode) : target_(std::move(ta
     if (lstat(target_.c_str(), &st) == 0 && S_ISDIR(st.st_mode))
         throw Error(Code::invalid, "cannot write " + target_ + ": it is a directory",
                     "Name a file, or remove the directory first.");
+    refuse_what_is_no_file(target_);
     remove_leftovers(target_);
     const std::string dir = directory_of(target_);
     fd_.reset(open(dir.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
@@ -200,6 +209,7 @@ void OutputFile::commit() {
 
 OutputDirectory::OutputDirectory(std::string target) : target_(std::move(target)) {
     while (target_.size() > 1 && target_.back() == '/') target_.pop_back();
+    refuse_what_is_no_file(target_);
     remove_leftovers(target_);
     name_ = new_name(target_);
     if (mkdir(name_.c_str(), 0755) != 0) {

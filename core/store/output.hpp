@@ -14,7 +14,7 @@ namespace sg {
 class OutputFile {
 public:
     // `mode` less the umask (an image file is executable, SIF fact sheet section 2). Throws permission,
-    // no_space, not_found (no such directory), invalid (the target is a directory).
+    // no_space, not_found (no such directory), invalid (the target is a directory, a device, a pipe or a socket).
     explicit OutputFile(std::string target, unsigned mode = 0755);
     OutputFile(const OutputFile&) = delete;
     OutputFile& operator=(const OutputFile&) = delete;
@@ -34,6 +34,7 @@ private:
 // A new directory beside its target.
 class OutputDirectory {
 public:
+    // Throws invalid where the target is a device, a pipe or a socket.
     explicit OutputDirectory(std::string target);
     OutputDirectory(const OutputDirectory&) = delete;
     OutputDirectory& operator=(const OutputDirectory&) = delete;

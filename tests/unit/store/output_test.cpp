@@ -81,6 +81,20 @@ BOOST_AUTO_TEST_CASE(a_directory_where_a_file_is_due_is_refused) {
                           [](const sg::Error& e) { return e.code() == sg::Code::invalid; });
 }
 
+BOOST_AUTO_TEST_CASE(a_device_pipe_or_socket_is_never_replaced) {
+    Scratch s;
+    const std::string pipe = s / "pipe";
+    BOOST_REQUIRE_EQUAL(mkfifo(pipe.c_str(), 0600), 0);
+    const auto refused = [](const sg::Error& e) { return e.code() == sg::Code::invalid && !e.hint().empty(); };
+    for (const std::string& target : {pipe, std::string("/dev/null")}) {
+        BOOST_CHECK_EXCEPTION(sg::OutputFile{target}, sg::Error, refused);
+        BOOST_CHECK_EXCEPTION(sg::OutputDirectory{target}, sg::Error, refused);
+    }
+    struct stat st;
+    BOOST_REQUIRE_EQUAL(lstat(pipe.c_str(), &st), 0);
+    BOOST_TEST(S_ISFIFO(st.st_mode));
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_parent_is_not_found) {
     Scratch s;
     BOOST_CHECK_EXCEPTION(sg::OutputFile(s / "none/x"), sg::Error,
