@@ -182,7 +182,7 @@ private:
     void write_with_scripts(const Stage& stage, RecipeBase& base, BuildFacts& facts, const std::optional<definition::Section>& post, Target& target,
                             const FormatEntry& format) {
         TemporaryDirectory work(options_.convert.temporary);
-        SessionPlan plan{plugins_, definition_.source, stage, base, options_.prefix, options_.plugin_directory, options_.directory, work.path(), {}, post, facts.sections->apps, {}, {}};
+        SessionPlan plan{plugins_, definition_.source, stage, base, options_.prefix, options_.plugin_directory, options_.directory, work.path(), {}, post, facts.sections->apps, options_.share, {}, {}};
         if (runs(stage, "setup")) plan.setup = *stage.section("setup");
         const bool latest = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
         const std::optional<int64_t> clamp = latest ? facts.time : std::nullopt;
@@ -273,7 +273,8 @@ private:
     void run_test(const Stage& stage, const Target& target) {
         log::info("Running testscript");
         const std::string path = target.fd() >= 0 ? "/proc/self/fd/" + std::to_string(target.fd()) : target.path();
-        const int status = run_test_of(plugins_, path, options_.prefix, options_.plugin_directory, call_);
+        TemporaryDirectory work(options_.convert.temporary);
+        const int status = run_test_of(plugins_, path, options_.prefix, options_.plugin_directory, work.path(), options_.share, call_);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
         const std::string how = WIFSIGNALED(status) ? "was ended by signal " + std::to_string(WTERMSIG(status)) : "failed with status " + std::to_string(WEXITSTATUS(status));
         throw definition_.source.error(stage.section("test")->at, "%test " + how + ", so no image is made", "--notest builds it without the test.");

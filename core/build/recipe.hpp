@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "build/convert.hpp"
+#include "build/host_share.hpp"
 #include "build/recipe_sections.hpp"
 #include "definition/definition.hpp"
 #include "plugin/host.hpp"
@@ -15,6 +16,7 @@ struct RecipeOptions {
     std::string directory;  // where the user stands
     std::string arch;       // --arch, "" = the machine's
     Pairs source_options;   // options of plugins on the command line
+    HostShare share;        // with any, %post is always run: nobody knows what it reads there
     ChosenSections sections;
     bool force = false;            // %labels replace what is there
     bool fix_permissions = false;  // --fix-perms

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "build/base_signers.hpp"
 #include "build/cached_image.hpp"
 #include "build/identity.hpp"
 #include "image/arch.hpp"
@@ -100,8 +101,9 @@ std::optional<ImageConfig> recorded_config(OpenedImage& image, const sg_call* ca
     return parse_image_config("{\"config\":" + *part + "}", image.path());
 }
 
-void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
+void take_image(RecipeBase& base, PluginHost& plugins, const BaseSigners& signers, OpenedImage image, const sg_call* call) {
     const sg_image_info info = image.info();
+    signers.check(plugins, image.path(), call);
     if (!info.runnable) throw Error(Code::unsupported, image.path() + " has no root file system");
     base.arch = *info.arch ? info.arch : base.request.arch;
     base.image = std::make_unique<OpenedImage>(std::move(image));
@@ -112,10 +114,10 @@ void take_image(RecipeBase& base, OpenedImage image, const sg_call* call) {
 }
 
 // An image of the cache: one that was converted says what it was made of; others are somebody's own.
-void take_kept(RecipeBase& base, PluginHost& plugins, const std::string& path, const sg_call* call) {
+void take_kept(RecipeBase& base, PluginHost& plugins, const BaseSigners& signers, const std::string& path, const sg_call* call) {
     OpenedImage image = plugins.open_image(path);
     base.is_new = recorded_config(image, call).has_value();
-    take_image(base, std::move(image), call);
+    take_image(base, plugins, signers, std::move(image), call);
 }
 
 }  // namespace
@@ -123,20 +125,21 @@ void take_kept(RecipeBase& base, PluginHost& plugins, const std::string& path, c
 RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, const BaseWish& wish, const sg_call* call) {
     RecipeBase base;
     base.request = header_request(plugins, text, stage, wish);
+    const BaseSigners signers(text, stage);
     const sg_bootstrap_v1& source = plugins.bootstrap(base.request.scheme);
     const bool remote = plugins.index().find(CapabilityKind::bootstrap, base.request.scheme)->remote;
     // What comes over a network is kept in the cache, as for `run`.
     const auto take_cached = [&] {
         if (wish.at_hand) {
             const auto cached = find_cached(plugins, base.request, call);
-            if (cached) return take_kept(base, plugins, *cached, call);
+            if (cached) return take_kept(base, plugins, signers, *cached, call);
             base.absent = true;
             return;
         }
         const RunnableImage made = cached_image(plugins, base.request, base.request.scheme + ":" + base.request.reference, call);
         if (!made.converted)
             permit_at(text, stage, [&] { runtime::permit_image(plugins, {made.path, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
-        take_kept(base, plugins, made.path, call);
+        take_kept(base, plugins, signers, made.path, call);
         if (!made.temporary) return;  // else it lives as long as it is open
         unlink(made.path.c_str());
         rmdir(made.path.substr(0, made.path.rfind('/')).c_str());
@@ -149,7 +152,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
     base.identity = key;
     if (const auto cached = find_cached(plugins, base.request, call)) {
         if (!wish.at_hand) log::info("Using cached image");
-        take_kept(base, plugins, *cached, call);
+        take_kept(base, plugins, signers, *cached, call);
         return base;
     }
     base.source = std::make_unique<OpenedSource>(source, base.request, call);
@@ -160,6 +163,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
                 take_cached();
                 break;
             }
+            signers.check_unsigned();
             if (!wish.at_hand) log::plain("Getting image source signatures");
             base.is_new = true;
             base.layers = base.source->layers({nullptr, false, wish.temporary, 1}, false);
@@ -169,7 +173,7 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
             break;
         case SG_PATH:
             permit_at(text, stage, [&] { runtime::permit_image(plugins, {base.source->path()}, call); });
-            take_image(base, plugins.open_image(base.source->path()), call);
+            take_image(base, plugins, signers, plugins.open_image(base.source->path()), call);
             break;
         case SG_BLOB: {
             if (wish.at_hand) {
@@ -182,16 +186,18 @@ RecipeBase open_base(PluginHost& plugins, const Text& text, const Stage& stage, 
             base.identity = key;
             const std::string fetched = "/proc/self/fd/" + std::to_string(base.spool->fd());
             permit_at(text, stage, [&] { runtime::permit_image(plugins, {fetched, without_secret(base.request.scheme + ":" + base.request.reference), false}, call); });
-            take_image(base, plugins.open_image(fetched), call);
+            take_image(base, plugins, signers, plugins.open_image(fetched), call);
             break;
         }
         case SG_RECIPE:
+            signers.check_unsigned();
             base.recipe = true;
             base.arch = base.request.arch;
             base.identity = base.request.scheme + " " + base.request.reference;
             for (const auto& [name, value] : base.request.options) base.identity += "\n" + name + "=" + value;
             break;
         case SG_EMPTY:
+            signers.check_unsigned();
             base.empty = true;
             base.arch = base.request.arch;
             base.identity = "empty";

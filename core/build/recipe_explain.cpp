@@ -87,6 +87,7 @@ private:
                               const std::optional<definition::Section>& post, bool setup,
                               const std::string& missing) const {
         if (setup) return "runs, as %setup does";
+        if (options_.share.any()) return "runs: what it reads of this machine by --bind or for devices nobody knows";
         if (updates(context.stage)) return "runs: --update always runs it";
         if (base.absent) return "runs, if this base is another one than that of the last build";
         if (!missing.empty()) return "runs, unless the files of stage '" + missing + "' turn out the same";

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "build/host_share.hpp"
 #include "build/recipe_base.hpp"
 #include "build/recipe_sections.hpp"
 
@@ -32,6 +33,7 @@ struct SessionPlan {
     std::string work;                      // an empty directory, this build's own
     std::optional<definition::Section> setup, post;
     std::vector<AppSections> apps;
+    HostShare share;
     // Copies files into the open directory of the root file system: those of stages, then those of the host.
     std::function<void(int root)> files_of_stages, files_of_host;
 };

@@ -23,6 +23,7 @@
 #include "build/files_copy.hpp"
 #include "build/id_maps.hpp"
 #include "build/inside.hpp"
+#include "build/script_devices.hpp"
 #include "build/space.hpp"
 #include "metadata/image_files.hpp"
 #include "ownership/filter.hpp"
@@ -411,6 +412,7 @@ private:
         write_script(root_.get(), script_path, *plan_.post);
         std::vector<std::string> words = script_command(plan_.text, *plan_.post, std::string("/") + script_path);
         make(below("tmp"), 01777);
+        make(below("dev"), 0755);
 
         runtime::LaunchOptions o;
         o.action = "exec";
@@ -418,12 +420,14 @@ private:
         o.writable = o.clean_environment = o.no_home = o.pid = true;
         o.cwd = "/";
         o.no_mount = {"tmp", "cwd", "hostfs"};
+        if (mount_script_devices(below("dev"))) o.devices = below("dev");
         for (const char* place : {"/tmp", "/var/tmp"}) {
             runtime::Bind b;
             b.source = below("tmp");
             b.destination = place;
             o.binds.push_back(b);
         }
+        plan_.share.add_to(o);
         for (const char* prefix : {"SINGULARITY_", "APPTAINER_"}) {
             o.environment.emplace_back(std::string(prefix) + "LABELS", std::string("/") + labels_path);
             o.environment.emplace_back(std::string(prefix) + "ROOTFS", "/");
@@ -453,7 +457,12 @@ private:
         if (chosen.empty() && all.empty()) throw Error(Code::not_found, "no launcher is registered: nothing can run %post");
         const sg_launcher_v1& launcher = plan_.plugins.launcher(chosen.empty() ? all.front().name : std::string_view(chosen));
         int32_t status = 0;
-        singularity::check([&](sg_error* e) { return launcher.run(&launch, &status, e); });
+        try {
+            singularity::check([&](sg_error* e) { return launcher.run(&launch, &status, e); });
+        } catch (const Error& e) {
+            if (e.code() != Code::not_found || plan_.share.binds.empty()) throw;
+            throw Error(e.code(), e.message(), "What --bind names must be in the image; %setup can make it: mkdir -p \"$SINGULARITY_ROOTFS/DEST\"");
+        }
         check_script("post", status);
     }
 
@@ -501,6 +510,7 @@ private:
         root_.reset();
         (void)umount2(rootfs_.c_str(), MNT_DETACH);
         (void)umount2(below("base").c_str(), MNT_DETACH);
+        (void)umount2(below("dev").c_str(), MNT_DETACH);
         remove_below(plan_.work);
     }
 
@@ -530,6 +540,7 @@ void remove_below(const std::string& directory) {
         else
             (void)unlink(path.c_str());
     }
+    (void)rmdir((directory + "/dev").c_str());  // never what is in it: where a mount stayed, that is the host's
 }
 
 }  // namespace sg

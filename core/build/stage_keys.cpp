@@ -13,7 +13,7 @@ using definition::Stage;
 namespace {
 
 bool may_keep(const StageContext& c, const RecipeBase& base) {
-    if (c.options.reuse_root.empty() || updates(c.options, c.definition, c.stage) || base.absent || runs(c.stage, c.options.sections, "setup"))
+    if (c.options.reuse_root.empty() || c.options.share.any() || updates(c.options, c.definition, c.stage) || base.absent || runs(c.stage, c.options.sections, "setup"))
         return false;
     return !base.image || !base.image->format().directory;
 }

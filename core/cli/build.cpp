@@ -13,6 +13,7 @@
 #include "build/recipe.hpp"
 #include "lookup/source_request.hpp"
 #include "cli/events.hpp"
+#include "cli/gpu_options.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "definition/checks.hpp"
@@ -24,7 +25,9 @@ namespace {
 
 struct Options {
     std::string target, source, arch, argument_file;
-    std::vector<std::string> arguments, sections;
+    std::vector<std::string> arguments, sections, binds, mounts;
+    GpuOptions gpus;
+    bool as_root = false, user_namespace = false, writable_tests = false;  // builds always are so
     bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false, explain = false, encrypt = false;
 };
 
@@ -63,6 +66,23 @@ void warn_of(const definition::Definition& d, const definition::Arguments& argum
     }
 }
 
+// What scripts see of the host. SINGULARITY_BIND is not asked: it speaks of containers that run, and few bases have such places.
+HostShare shared_with_scripts(const Options& o, Session& session) {
+    runtime::LaunchOptions launch;
+    for (const auto& text : o.binds)
+        for (auto& b : runtime::parse_binds(text)) launch.binds.push_back(std::move(b));
+    for (const auto& text : o.mounts)
+        for (auto& b : runtime::parse_mounts(text)) launch.binds.push_back(std::move(b));
+    for (auto& b : launch.binds) {
+        if (b.of_image) throw Error(Code::usage, "bind " + b.source + ": builds show directories and files of this machine, not of images");
+        const bool same = b.destination == b.source;
+        if (b.source.empty() || b.source[0] != '/') b.source = present_directory() + "/" + b.source;
+        if (same) b.destination = b.source;
+    }
+    if (o.gpus.asked()) o.gpus.settle_gpus(launch, session);
+    return {std::move(launch.binds), std::move(launch.host_files), std::move(launch.file_environment)};
+}
+
 void from_definition(const Options& o, Session& session, const FormatEntry& format, const sg_call& call) {
     const definition::Arguments arguments = build_arguments(o.arguments, o.argument_file, o.tolerant);
     const definition::Definition d = definition::parse(definition::read_text(o.source), definition_grammar(session.plugins.index()), arguments);
@@ -72,6 +92,7 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
     how.directory = present_directory();
     how.arch = o.arch;
     how.source_options = session.plugin_options();
+    how.share = shared_with_scripts(o, session);
     how.sections = ChosenSections::parse(o.sections);
     how.force = o.force;
     how.fix_permissions = o.fix_permissions;
@@ -131,7 +152,13 @@ Action declare(Arguments& arguments) {
     arguments.flag("-u,--update", o->update, "Run the sections in the directory TARGET that is there already").variable("UPDATE");
     arguments.flag("--no-cache", o->no_cache, "Run %post again, whatever an equal build made").variable("NO_CACHE");
     arguments.flag("--explain", o->explain, "Tell what would be reused and what would run, and why; make nothing");
-    arguments.flag("--keep-on-failure", o->keep, "Keep what was made when %setup or %post fails").variable("KEEP_ON_FAILURE");
+    arguments.flag("--keep-on-failure,--no-cleanup", o->keep, "Keep what was made when %setup or %post fails").variable("KEEP_ON_FAILURE");
+    arguments.list("-B,--bind", o->binds, "SRC[:DEST[:ro|rw]] of the host for %post and %test; DEST must be in the image").shown_as("SPEC");
+    arguments.list("--mount", o->mounts, "The same as type=bind,source=SRC,destination=DEST[,readonly]").shown_as("SPEC");
+    o->gpus.declare_gpus(arguments);
+    arguments.flag("-f,--fakeroot", o->as_root, "For scripts that call others: builds of ordinary users are always as root's").variable("FAKEROOT");
+    arguments.flag("--userns", o->user_namespace, "").variable("USERNS,UNSHARE_USERNS").hidden();
+    arguments.flag("--writable-tmpfs", o->writable_tests, "").variable("WRITABLE_TMPFS").hidden();
     arguments.flag("-e,--encrypt", o->encrypt, "Encrypt the image, with a passphrase or for an RSA key").variable("ENCRYPT");
     arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA public key (PEM) to encrypt for").shown_as("FILE").sets_key("encryption.pem_path");
     arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for a passphrase to encrypt with").sets_key("encryption.ask");

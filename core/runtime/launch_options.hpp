@@ -31,6 +31,7 @@ struct LaunchOptions {
     std::vector<FuseMount> fuse_mounts;
     std::optional<std::string> home;  // SRC[:DEST]
     bool no_home = false;
+    std::string devices;  // the directory that is shown as /dev in place of the host's
     std::vector<std::string> no_mount;  // words of `--no-mount`, or destinations of configured binds
     std::vector<std::string> scratch;
     std::string workdir;

@@ -123,7 +123,7 @@ private:
         const std::string how = settings_.text("mount.dev");
         if (how == "no" || off("dev")) return;
         if (how != "minimal" && !options_.contain) {
-            Mount& m = bind("dev", "/dev", "/dev");
+            Mount& m = bind("dev", options_.devices.empty() ? "/dev" : options_.devices, "/dev");
             m.no_dev = false;
             m.missing = "warn";
             return;

@@ -173,6 +173,41 @@ END
     fi
     WHO=root
 
+    # Over the machine's /dev lies one that may be lost.
+    mkdir devices && mount -t tmpfs -o mode=755 sgtest-devices devices && cp -ax /dev/. devices/ || fail "no stand-in for /dev"
+    for i in 0 1 2 3 4 5 6 7 8 9; do [ -e devices/loop$i ] || mknod -m 660 devices/loop$i b 7 $i; done
+    mkdir -p devices/pts devices/shm devices/canaries && chmod 1777 devices/shm && mount --bind /dev/pts devices/pts
+    mknod -m 666 devices/canary c 1 3 && ln -s canary devices/link && mknod -m 640 devices/canaries/disk b 8 1 && chown 0:6 devices/canaries/disk
+    echo shared >devices/shm/root && echo shared >devices/shm/user && chown $USER_ID devices/shm/user
+    devices() { find devices -path devices/pts -prune -o ! -name loop\* -printf '%p %M %U:%G %s %l\n' | sort; }
+    stand_in=$(devices)
+    cat >devices.def <<END
+Bootstrap: oci
+From: $BASE
+%post
+    ls -ld /dev/canary /dev/link /dev/canaries
+    test -c /dev/canary && test -b /dev/canaries/disk && echo readable >/dev/link && test -d /dev/pts && test -c /dev/ptmx
+    test -z "\$(ls -A /dev/shm)" && echo own >/dev/shm/own
+    rm -rf /dev/shm/* /dev/* || true
+    test -c /dev/null || mknod -m 666 /dev/null c 1 3
+    echo works >/dev/null
+%test
+    rm -rf /dev/can* || true
+END
+    chmod 644 devices.def
+    for WHO in root user; do
+        [ $WHO = root ] || { [ $FUSE_FOR_USERS = yes ] && user_namespaces; } || continue
+        check "what %post and %test remove of /dev is still the machine's"
+        mount --rbind devices /dev || { fail "no stand-in for /dev"; break; }
+        run me singularity build --no-cache "$USER_HOME/devices.sif" devices.def
+        umount -l /dev
+        expect_rc 0
+        expect_equal "$(devices)" "$stand_in"
+        rm -f "$USER_HOME/devices.sif"
+    done
+    WHO=root
+    umount -l devices
+
     check "without a network a base from elsewhere is told to be out of reach, and one that is here is built on"
     printf 'Bootstrap: docker\nFrom: registry.invalid:5000/x\n%%post\n    true\n' >far.def
     run unshare --net singularity build far.sif far.def

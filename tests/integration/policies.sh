@@ -311,6 +311,30 @@ YAML
     for image in tiny signed; do ok me singularity push $image.sif "oras://$REGISTRY/signers-$WHO/$image:1"; done
     ok me singularity build forged.sif forged.def
     ok me singularity push forged.sif "oras://$REGISTRY/signers-$WHO/forged:1"
+    check "a definition that names Fingerprints is built on a base only that has all of these signatures"
+    signed_base() { printf 'Bootstrap: %s\nFrom: %s\nFingerprints: %s\n%%labels\n    c d\n' "$@" >signed.def; } # SOURCE REFERENCE FINGERPRINTS
+    lower=$(tr A-F a-f <<<"$TRUSTED")
+    signed_base localimage both.sif "$OTHER, 0x$lower # both"
+    ok me singularity build --force near.sif signed.def
+    for base in "localimage by-other.sif" "localimage tiny.sif" "oras $REGISTRY/signers-$WHO/forged:1" "docker $REGISTRY/good/thing:1"; do
+        # shellcheck disable=SC2086
+        signed_base $base "$TRUSTED"
+        run me singularity build --force none.sif signed.def
+        expect_failure
+        expect_err "signed.def:3:15: the base is not signed by $TRUSTED, as 'Fingerprints' asks"
+        expect_absent none.sif
+    done
+    signed_base oras "$REGISTRY/signers-$WHO/signed:1" "$TRUSTED"
+    ok me singularity build --force near.sif signed.def
+    signed_base scratch nothing "$TRUSTED"
+    run me singularity build --force none.sif signed.def
+    expect_failure
+    expect_err "signed.def:3:15: 'Fingerprints' asks for signatures, and a base of 'Bootstrap: scratch' has none"
+    signed_base localimage both.sif "${TRUSTED:24}"
+    run me singularity build --force none.sif signed.def
+    expect_failure
+    expect_err "signed.def:3:15: '${TRUSTED:24}' is no fingerprint"
+
     mv "$T/policy.kept" "$POLICY"
     base() { printf 'Bootstrap: %s\nFrom: %s\n%%labels\n    c d\n' "$@" >far.def; } # SOURCE REFERENCE
     base docker "$REGISTRY/good/thing:1"

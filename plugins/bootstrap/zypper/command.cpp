@@ -21,6 +21,10 @@ std::vector<std::string> beginning(const singularity::SourceSpec& spec, const st
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> repositories_for(const singularity::SourceSpec& spec) {
+    for (const char* key : {"product", "user", "regcode", "registerurl", "modules"})
+        if (!packages::value_of(spec, key, key).empty())
+            throw singularity::Error(singularity::Code::unsupported, std::string("'") + key + "' is for a registration of SUSE Linux Enterprise, which is not offered",
+                                     "Name repositories by MirrorURL and OtherURL0 to OtherURL9, or start from a registered image.");
     std::vector<std::pair<std::string, std::string>> out;
     out.push_back(repository("repo", packages::needed_address(spec, "mirrorurl", "MirrorURL", mirror_example), false));
     if (const std::string url = packages::address(spec, "updateurl", "UpdateURL"); !url.empty()) out.push_back(repository("update", url, true));

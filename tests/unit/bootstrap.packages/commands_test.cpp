@@ -51,6 +51,8 @@ BOOST_AUTO_TEST_CASE(zypper_is_told_repositories_release_and_packages) {
     BOOST_REQUIRE(repositories.size() == 2u);
     BOOST_TEST(repositories[0].second == "[repo]\nname=repo\nenabled=1\nautorefresh=0\nbaseurl=http://m/15\n");
     BOOST_TEST(repositories[1].first == "repo-3.repo");
+    BOOST_CHECK_EXCEPTION(zypper::repositories_for(spec({{"mirrorurl", "http://m"}, {"product", "SLES"}})), singularity::Error,
+                          [](const auto& e) { return e.message().find("registration") != std::string::npos; });
 }
 
 BOOST_AUTO_TEST_CASE(pacman_is_told_a_mirror_and_packages) {

@@ -62,6 +62,13 @@ BOOST_FIXTURE_TEST_CASE(the_default_list_is_in_the_order_of_the_fact_sheet, Fixt
     BOOST_TEST(at(p, "/etc/passwd")->create == false);
 }
 
+BOOST_FIXTURE_TEST_CASE(another_directory_may_be_shown_as_dev, Fixture) {
+    options.devices = directory + "/data";
+    const auto p = plan();
+    BOOST_TEST(at(p, "/dev")->source == directory + "/data");
+    BOOST_TEST(at(p, "/dev")->no_dev == false);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_current_directory_below_home_needs_no_mount_of_its_own, Fixture) {
     const auto p = plan();
     BOOST_TEST(at(p, facts.cwd) == nullptr);
