@@ -21,7 +21,7 @@ std::vector<std::string> beginning(const singularity::SourceSpec& spec, const st
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> repositories_for(const singularity::SourceSpec& spec) {
-    for (const char* key : {"product", "user", "regcode", "registerurl", "modules"})
+    for (const char* key : {"product", "regcode", "registerurl", "modules"})
         if (!packages::value_of(spec, key, key).empty())
             throw singularity::Error(singularity::Code::unsupported, std::string("'") + key + "' is for a registration of SUSE Linux Enterprise, which is not offered",
                                      "Name repositories by MirrorURL and OtherURL0 to OtherURL9, or start from a registered image.");
