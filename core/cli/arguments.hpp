@@ -57,6 +57,7 @@ public:
     std::string_view help() const { return help_; }
     std::string_view group() const { return group_; }
     std::string_view plugin() const { return plugin_; }  // "" = the verb's own
+    const std::string& from() const { return from_; }    // the variable that it came from; "" = the command line
     std::string_view long_name() const;   // the first, without dashes; "" = none
     std::string shown_name() const;       // "--bind", else "-B", else "IMAGE"
     std::string shown_names() const;      // "-B, --bind"

@@ -21,6 +21,7 @@
 #include "cli/instance_join.hpp"
 #include "cli/instance_start.hpp"
 #include "cli/resource_options.hpp"
+#include "cli/spec_text.hpp"
 #include "runtime/extra_images.hpp"
 #include "runtime/image_policy.hpp"
 #include "runtime/launch_spec.hpp"
@@ -35,7 +36,7 @@ using runtime::LaunchOptions;
 struct Given {
     LaunchOptions launch;
     std::vector<std::string> binds, mounts, overlays, fuse_mounts, security, env, env_files, no_env, no_mount, scratch, network_args;
-    std::string home, cwd, dns, timeout, network, arch;
+    std::string home, cwd, dns, timeout, network, arch, format;
     bool contain_all = false, compat = false, no_umask = false, dry_run = false, ignored = false, no_pid = false;
     GpuOptions gpu;
     ResourceOptions resources;
@@ -43,16 +44,41 @@ struct Given {
     std::string instance_name;
 };
 
-// Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order. Unlike Argument::variable(), the text
-// stays whole: commas may be escaped.
-std::vector<std::string> variables(std::initializer_list<const char*> names) {
-    std::vector<std::string> out;
+// Every non-empty SINGULARITY_NAME, APPTAINER_NAME of the names, in that order: the variable and its value. Unlike
+// Argument::variable(), the text stays whole: commas may be escaped.
+std::vector<std::pair<std::string, std::string>> set_variables(std::initializer_list<const char*> names) {
+    std::vector<std::pair<std::string, std::string>> out;
     for (const char* name : names)
-        for (const char* prefix : {"SINGULARITY_", "APPTAINER_"})
-            if (const char* value = std::getenv((std::string(prefix) + name).c_str()); value && *value) {
-                out.emplace_back(value);
+        for (const char* prefix : {"SINGULARITY_", "APPTAINER_"}) {
+            std::string variable = std::string(prefix) + name;
+            if (const char* value = std::getenv(variable.c_str()); value && *value) {
+                out.emplace_back(std::move(variable), value);
                 break;
             }
+        }
+    return out;
+}
+std::vector<std::string> variables(std::initializer_list<const char*> names) {
+    std::vector<std::string> out;
+    for (auto& [name, value] : set_variables(names)) out.push_back(std::move(value));
+    return out;
+}
+
+// Where each option comes from, for who looks at the LaunchSpec: the command line, or a variable.
+std::vector<std::pair<std::string, std::string>> origins_of(const Arguments& arguments) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto add = [&](const std::string& option, const std::string& where) {
+        const auto known = std::find_if(out.begin(), out.end(), [&](const auto& o) { return o.first == option; });
+        if (known == out.end())
+            out.emplace_back(option, where);
+        else if (known->second != where)
+            known->second += ", " + where;
+    };
+    for (const auto& [argument, value] : arguments.in_order())
+        if (!argument->is_word() && argument->given()) add(argument->shown_name(), argument->from().empty() ? "command line" : argument->from());
+    for (const auto& [name, value] : set_variables({"BIND", "BINDPATH"})) add("--bind", name);
+    for (const auto& [name, value] : set_variables({"MOUNT"})) add("--mount", name);
+    for (const auto& [name, value] : set_variables({"FUSESPEC"})) add("--fusemount", name);
     return out;
 }
 
@@ -181,7 +207,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     settle(g);
     if (names_instance(image_name) && !g.instance) {
         if (g.no_umask) ::umask(0022);
-        return join_instance(g.launch, image_name, g.dry_run, session);
+        return join_instance(g.launch, image_name, g.dry_run, g.format == "text", session);
     }
     g.gpu.settle(g.launch, session);
     g.resources.settle(g.launch);
@@ -219,7 +245,7 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir, session.installation.conf_dir);
     const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);
     if (g.dry_run) {
-        const std::string text = spec.json + "\n";
+        const std::string text = g.format == "text" ? spec_text(spec.json) : spec.json + "\n";
         return ::write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 255;
     }
     for (const auto& n : spec.notes) log::info(n);
@@ -339,7 +365,8 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
     arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");
     arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA private key (PEM) of an encrypted image").shown_as("FILE").sets_key("encryption.pem_path");
     arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for the passphrase of an encrypted image").sets_key("encryption.ask");
-    arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec as JSON and start nothing");
+    arguments.flag("--dry-run", g->dry_run, "Print the LaunchSpec, with where each setting comes from, and start nothing");
+    arguments.text("--format", g->format, "With --dry-run: json or text").one_of({"json", "text"}).shown_as("FORMAT");
     g->gpu.declare(arguments);
     g->resources.declare(arguments);
 
@@ -350,6 +377,7 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
         if (g->instance && rest.size() < 2) throw Error(Code::usage, arguments.name() + ": the name is missing", "the form is: singularity " + arguments.name() + " [options] IMAGE NAME [arguments]");
         const size_t words = g->instance ? 2 : 1;
         if (g->instance) g->instance_name = rest[1];
+        if (g->dry_run) g->launch.origins = origins_of(arguments);
         g->launch.arguments.assign(rest.begin() + static_cast<ptrdiff_t>(words), rest.end());
         return launch(*g, rest[0], session);
     };

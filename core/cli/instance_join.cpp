@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "cli/instance_access.hpp"
 #include "cli/print.hpp"
+#include "cli/spec_text.hpp"
 #include "runtime/launch_spec.hpp"
 
 namespace sg {
@@ -40,7 +41,7 @@ Identity identity_of(const runtime::Instance& instance) {
 
 bool names_instance(const std::string& image) { return image.starts_with(prefix); }
 
-int join_instance(runtime::LaunchOptions options, const std::string& image, bool dry_run, Session& session) {
+int join_instance(runtime::LaunchOptions options, const std::string& image, bool dry_run, bool as_text, Session& session) {
     const std::string name = image.substr(prefix.size());
     runtime::Instances::check_name(name);
     auto instance = instances_of().find(name, launchers_of(session));
@@ -70,7 +71,7 @@ int join_instance(runtime::LaunchOptions options, const std::string& image, bool
     facts.plan.type[0] = '\0';
     const runtime::LaunchSpec spec = runtime::make_launch_spec(options, session.settings, facts, machine, dry_run);
     if (dry_run) {
-        print(spec.json + "\n");
+        print(as_text ? spec_text(spec.json) : spec.json + "\n");
         return 0;
     }
     const sg_launcher_v1& launcher = session.plugins.launcher(instance->launcher);

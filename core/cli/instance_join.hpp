@@ -8,7 +8,7 @@
 namespace sg {
 
 bool names_instance(const std::string& image);
-// Returns the exit code with `dry_run` alone, and throws else: the process becomes one of the container.
-int join_instance(runtime::LaunchOptions options, const std::string& image, bool dry_run, Session& session);
+// Returns the exit code with `dry_run` alone (`as_text`: for people), and throws else: the process becomes one of the container.
+int join_instance(runtime::LaunchOptions options, const std::string& image, bool dry_run, bool as_text, Session& session);
 
 }  // namespace sg

@@ -391,7 +391,7 @@ static void check_layers(const LaunchOptions& options, const Settings& settings,
                     "'--writable-tmpfs' or '--overlay DIR' keep changes beside it; or make a writable directory with 'singularity build --sandbox DIR IMAGE'");
     if (options.writable_tmpfs && overlays(true))
         throw Error(Code::usage, "--writable-tmpfs and a writable overlay exclude each other", "add ':ro' to the overlay to write to memory");
-    if (overlays(false) && settings.text("overlay.enable") == "no")
+    if ((overlays(false) || options.writable_tmpfs) && settings.text("overlay.enable") == "no")
         throw Error(Code::permission, "overlays are not allowed: overlay.enable is no in " + settings.origin("overlay.enable").where);
 }
 

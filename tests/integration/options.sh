@@ -100,6 +100,27 @@ options() {
     run me singularity exec --no-such-option "$I" true
     expect_rc 1
     expect_err 'no-such-option'
+    check "--dry-run prints the LaunchSpec, as JSON or for people, with the file, option or variable of each setting"
+    SINGULARITY_DNS=192.0.2.1 SINGULARITY_BIND="$PWD/src:/viaenv" APPTAINER_MOUNT_TMP=no run me singularity exec --dry-run --contain -B "$PWD/src:/x" "$I" true
+    expect_rc 0
+    python3 - "$T/out" <<'P' || fail "the origins"
+import json, sys
+d = json.load(open(sys.argv[1]))
+o = d["origin"]
+assert o["--contain"] == "command line" and o["--dns"] == "SINGULARITY_DNS", o
+assert set(o["--bind"].split(", ")) == {"command line", "SINGULARITY_BIND"}, o
+assert o["mount.tmp"] == "APPTAINER_MOUNT_TMP" and o["mount.proc"] == "built-in default", o
+assert {m["destination"] for m in d["mounts"]} >= {"/x", "/viaenv", "/etc/resolv.conf"}
+P
+    run me singularity exec --dry-run --format text --contain -B "$PWD/src:/x:ro" --env A=b "$I" cat /x/one
+    expect_rc 0
+    expect_out "^image: +$I \\(squashfs at byte [0-9]+, "
+    expect_out '^action: +exec cat /x/one$'
+    expect_out "^  /x +bind +$PWD/src +.*ro +\\[userbinds\\]$"
+    expect_out '^  A=b$'
+    expect_out '^  --contain +command line$'
+    run me singularity exec --dry-run --format yaml "$I" true
+    expect_failure 1
     check "options after the image are the command's"
     run me singularity exec "$I" echo --pwd /x -B
     expect_equal "$OUT" "--pwd /x -B"
