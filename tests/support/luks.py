@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """luks.py IN OUT PASSPHRASE-FILE [KDF] [SECTOR] [broken-first]: a LUKS2 volume as `cryptsetup luksFormat --type luks2` makes it, with
 the bytes of IN as its data. KDF: argon2id (default), argon2i, pbkdf2. With "broken-first" only the second copy of the header is
-whole. Needs no kernel: ciphers and Argon2 of libcrypto and libargon2."""
+whole. Needs no kernel: ciphers and Argon2 of libcrypto and libargon2.
+
+luks.py --into VOLUME VOLUME-KEY-FILE IN: the bytes of IN as the data of a volume that cryptsetup has formatted, as the kernel's
+device mapper would write them. VOLUME-KEY-FILE is what `cryptsetup luksDump --dump-volume-key --volume-key-file` writes."""
 import base64, ctypes, hashlib, json, os, struct, sys
 
 crypto, argon2 = ctypes.CDLL("libcrypto.so.3"), ctypes.CDLL("libargon2.so.1")
@@ -47,7 +50,21 @@ def header(text, at, seed):
     return head[:448] + hashlib.sha256(head + area).digest().ljust(64, b"\0") + head[512:] + area
 
 
+def into(volume, key_file, source):
+    with open(volume, "r+b") as f:
+        f.seek(4096)
+        segment = json.loads(f.read(12288).split(b"\0")[0])["segments"]["0"]
+        assert segment["encryption"] == "aes-xts-plain64" and segment["iv_tweak"] == "0", segment
+        sector, at = segment["sector_size"], int(segment["offset"])
+        data = open(source, "rb").read()
+        f.truncate(at)
+        f.seek(at)
+        f.write(xts(open(key_file, "rb").read(), data.ljust((len(data) + sector - 1) // sector * sector, b"\0"), sector))
+
+
 def main():
+    if sys.argv[1] == "--into":
+        return into(*sys.argv[2:5])
     source, target, secret = sys.argv[1:4]
     kdf = sys.argv[4] if len(sys.argv) > 4 else "argon2id"
     sector = int(sys.argv[5]) if len(sys.argv) > 5 else 512
