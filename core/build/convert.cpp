@@ -1,6 +1,5 @@
 #include "build/convert.hpp"
 
-
 #include <algorithm>
 #include <cctype>
 #include <climits>
@@ -13,12 +12,12 @@
 #include "build/space.hpp"
 #include "build/target.hpp"
 #include "config/settings.hpp"
+#include "image/config.hpp"
+#include "image/oci_manifest.hpp"
 #include "lookup/announce.hpp"
 #include "lookup/cache_places.hpp"
 #include "lookup/image_lookup.hpp"
-#include "image/config.hpp"
 #include "lookup/source_uri.hpp"
-#include "image/oci_manifest.hpp"
 #include "metadata/inspect.hpp"
 #include "metadata/oci.hpp"
 #include "rootfs/copy.hpp"
@@ -61,12 +60,16 @@ BuildFacts facts_of(const Making& m) {
 void keep_image(const Making& m, const Layers& layers, const ImageConfig& config) {
     if (layers.manifest.empty()) return;
     BlobStore& store = *m.options.blobs;
-    const auto digest_of = [](const std::string& text) { return Digest::parse("sha256:" + sha256_hex(text), "a hash"); };
+    const auto digest_of = [](const std::string& text) {
+        return Digest::parse("sha256:" + sha256_hex(text), "a hash");
+    };
     const std::string manifest = as_oci_manifest(layers.manifest);
     const Digest digest = digest_of(manifest);
     store.keep(layers.config, digest_of(layers.config));
     store.keep(manifest, digest);
-    LayoutIndex(store.root()).add({sha256_hex(layers.manifest), digest.text(), manifest.size(), config.architecture, config.os, config.variant});
+    LayoutIndex(store.root())
+        .add({sha256_hex(layers.manifest), digest.text(), manifest.size(), config.architecture, config.os,
+              config.variant});
 }
 
 void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, const ImageConfig& config) {
@@ -74,7 +77,8 @@ void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, cons
     if (fetch.fetched_count() > 0) {
         char size[32];
         std::snprintf(size, sizeof size, "%.2f MiB", static_cast<double>(fetch.fetched_bytes()) / (1 << 20));
-        log::info("Fetched " + std::to_string(fetch.fetched_count()) + " of " + std::to_string(layers.inputs.size()) + " layers, " + size);
+        log::info("Fetched " + std::to_string(fetch.fetched_count()) + " of " + std::to_string(layers.inputs.size()) +
+                  " layers, " + size);
     }
     const auto in_cache = [&](const LayerInput& layer) {
         const auto known = Digest::try_parse(layer.digest);
@@ -123,6 +127,7 @@ void write_layers(const Making& m, OpenedSource& source, Target& target, Segment
     say_creating(m.format);
     metadata.apply(tree, *writer, m.call);
     writer->finish(tree);
+    segments.check_images();
 }
 
 // A root file system that another image or directory holds.
@@ -157,10 +162,12 @@ std::optional<std::string> cached_file(const Making& m) {
 }
 
 // One file that a source gives: an image in any format.
-void write_blob(const Making& m, OpenedSource& source, const std::string& key, const std::string& target_path, Target& target) {
+void write_blob(const Making& m, OpenedSource& source, const std::string& key, const std::string& target_path,
+                Target& target) {
     const auto write = [&](const std::string& path) {
         announce(m.plugins, "fetched", m.request, key, target_path);
-        runtime::permit_image(m.plugins, {path, without_secret(m.request.scheme + ":" + m.request.reference), false}, m.call);
+        runtime::permit_image(m.plugins, {path, without_secret(m.request.scheme + ":" + m.request.reference), false},
+                              m.call);
         write_copy(m, path, target);
     };
     if (const auto cached = cached_file(m)) {
@@ -193,8 +200,8 @@ void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& t
         try {
             return write_layers(m, source, target, segments);
         } catch (const Error& e) {
-            const bool by_data = e.code() == Code::corrupt || e.code() == Code::invalid || e.code() == Code::limit || e.code() == Code::unsupported ||
-                                 e.code() == Code::not_found;
+            const bool by_data = e.code() == Code::corrupt || e.code() == Code::invalid || e.code() == Code::limit ||
+                                 e.code() == Code::unsupported || e.code() == Code::not_found;
             if (attempt == most_attempts || source.once()) throw;
             const bool has_room_now = e.code() == Code::no_space && segments.stop_making();
             const bool segments_went = by_data && segments.discard();
@@ -213,15 +220,15 @@ std::string key_of(OpenedSource& source) {
 
 }  // namespace
 
-void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
-             const ConvertOptions& options, const sg_call* call) {
+void convert(PluginHost& plugins, const SourceRequest& request, const std::string& target_path,
+             const FormatEntry& format, const ConvertOptions& options, const sg_call* call) {
     OpenedSource source(plugins.bootstrap(request.scheme), request, call);
     announce(plugins, "resolved", request, key_of(source));
     convert(plugins, source, request, target_path, format, options, call);
 }
 
-void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& target_path, const FormatEntry& format,
-             const ConvertOptions& options, const sg_call* call) {
+void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& target_path,
+             const FormatEntry& format, const ConvertOptions& options, const sg_call* call) {
     const Making m{plugins, request, format, options, call};
     log::info("Starting build...");
     const std::string key = key_of(source);
@@ -245,7 +252,7 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     }
     if (call) call->cancel.poll();
     target.commit();
-    segments.keep();
+    segments.keep(target_path);
     announce(plugins, "built", request, key, target_path);
 }
 

@@ -105,13 +105,15 @@ private:
         if (of.base.image && !updates(stage)) expect_space_for_image(path, format, *of.base.image, of.base.image->root());
         if (of.base.layers) expect_space_for_image(path, format, of.base.layers->inputs);
         Target target(path, format.directory);
+        Segments segments(options_.convert.segments);
         if (of.post || of.setup || of.base.recipe)
             write_with_scripts(stage, of.base, facts, of.post, target, format);
         else
-            write(stage, of.base, facts, target, format);
+            write(stage, of.base, facts, target, format, segments);
         if (call_) call_->cancel.poll();
         if (facts.sections->test && options_.run_tests) run_test(stage, target);
         target.commit();
+        segments.keep(path);
     }
 
     BaseWish wish_of(bool as_image) const { return {options_.directory, options_.arch, options_.convert.temporary, options_.source_options, as_image}; }
@@ -153,7 +155,7 @@ private:
         return facts;
     }
 
-    void write(const Stage& stage, RecipeBase& base, const BuildFacts& facts, Target& target, const FormatEntry& format) {
+    void write(const Stage& stage, RecipeBase& base, const BuildFacts& facts, Target& target, const FormatEntry& format, Segments& segments) {
         std::optional<singularity::ForeignRoot> root;
         if (base.image) root = base.image->root();
         const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
@@ -161,7 +163,6 @@ private:
         ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
         writer.use_layers(layers_of(plugins_, format));
         add_parts(metadata, format, writer);
-        Segments segments(options_.convert.segments);
         Tree tree;
         if (base.layers) {
             segments.prepare(base.layers->inputs, writer);
@@ -176,7 +177,7 @@ private:
         say_creating(format);
         metadata.apply(tree, writer, call_);
         writer.finish(tree);
-        segments.keep();
+        segments.check_images();
     }
 
     void write_with_scripts(const Stage& stage, RecipeBase& base, BuildFacts& facts, const std::optional<definition::Section>& post, Target& target,

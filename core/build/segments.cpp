@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <singularity/digest.hpp>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "build/segment_image.hpp"
 #include "rootfs/layer_stream.hpp"
 #include "store/cache_file.hpp"
 #include "store/segment_area.hpp"
@@ -17,28 +19,34 @@ namespace {
 
 constexpr uint64_t smallest_layer = 4096;  // stored bytes; below a page its blob is read as fast
 
-void say_damaged(const std::string& layer) { log::warning("the cached segment of " + layer + " is damaged, it is made again"); }
+void say_damaged(const std::string& layer) {
+    log::warning("the cached segment of " + layer + " is damaged, it is made again");
+}
 
 }  // namespace
 
 void Segments::prepare(std::vector<LayerInput>& layers, const ImageWriter& writer) {
     made_.clear();
     taken_.clear();
-    if (!places_.used || !writer.layers() || (places_.own.empty() && places_.shared.empty())) return;
+    in_image_ = writer.layer_tables().in_image != nullptr;
+    if (!places_.used || !writer.knows_layers() || (places_.own.empty() && places_.shared.empty())) return;
     for (size_t i = 0; i < layers.size(); ++i) {
         LayerInput& layer = layers[i];
         const auto diff_id = singularity::Digest::try_parse(layer.diff_id);
         if (!diff_id || layer.size < smallest_layer) continue;
-        const std::string key = "segment 1\n" + diff_id->text() + "\n" + (layer.drop_stargz ? "without eStargz\n" : "\n") + writer.layer_family();
+        const std::string key = "segment 2\n" + diff_id->text() + "\n" +
+                                (layer.drop_stargz ? "without eStargz\n" : "\n") + writer.layer_family();
         const std::string name = diff_id->hex().substr(0, 24);
-        find(layer, key, name, *writer.layers());
+        find(layer, key, name, writer.layer_tables());
         if (!layer.stored && i + 1 < layers.size()) make(layer, key, name);
     }
 }
 
-bool Segments::is_there(const std::string& key, const std::string& name) const { return cache_.enabled() && cache_.present(segment_area, key, name); }
+bool Segments::is_there(const std::string& key, const std::string& name) const {
+    return cache_.enabled() && cache_.present(segment_area, key, name);
+}
 
-void Segments::find(LayerInput& layer, const std::string& key, const std::string& name, const sg_layers_v1& table) {
+void Segments::find(LayerInput& layer, const std::string& key, const std::string& name, const LayerTables& tables) {
     const std::string shown = layer_name(layer);
     try {
         auto path = cache_.find(segment_area, key, name);
@@ -58,8 +66,15 @@ void Segments::find(LayerInput& layer, const std::string& key, const std::string
         UniqueFd fd = open_cache_file(*path, size);
         if (!fd) return;
         try {
-            layer.stored = std::make_shared<StoredLayer>(std::move(fd), table);
-            taken_.push_back({*path, shown});
+            Taken taken{
+                *path, shown, UniqueFd(), {}, !places_.shared.empty() && path->starts_with(places_.shared + "/")};
+            layer.stored = std::make_shared<StoredLayer>(std::move(fd), tables, [&](const std::string& described) {
+                taken.described = described;
+                taken.image =
+                    SegmentImage::open(described, taken.is_shared ? places_.shared : places_.own, taken.is_shared);
+                return UniqueFd(fcntl(taken.image.get(), F_DUPFD_CLOEXEC, 3));
+            });
+            taken_.push_back(std::move(taken));
             log::verbose(shown + " is taken as it was converted before");
             // The cache is cleaned by the time of the last use, and many file systems do not record reading.
             const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
@@ -67,7 +82,8 @@ void Segments::find(LayerInput& layer, const std::string& key, const std::string
         } catch (const Error& e) {
             if (e.code() == Code::cancelled) throw;
             log::verbose(*path + ": " + e.message());
-            say_damaged(shown);
+            // Without its image it is of no use, and nobody's fault.
+            if (e.code() != Code::not_found) say_damaged(shown);
             unlink(path->c_str());  // of a site's cache it stays, and the user's own is found first
         }
     } catch (const Error& e) {
@@ -89,16 +105,29 @@ void Segments::make(LayerInput& layer, const std::string& key, const std::string
     }
 }
 
-void Segments::keep() {
+void Segments::check_images() const {
+    for (const Taken& t : taken_)
+        if (t.image && !SegmentImage::is_unchanged(t.image.get(), t.described, t.is_shared))
+            throw Error(Code::corrupt, "an image that " + t.name + " was taken from was changed meanwhile",
+                        "Try again.");
+}
+
+void Segments::keep(const std::string& path) {
+    const std::string described =
+        made_.empty() || !in_image_ ? std::string() : SegmentImage::describe(path, places_.own);
     for (Made& m : made_) {
         if (!m.layer->whole()) {
-            if (!m.layer->why_not().empty()) log::verbose("no segment of " + m.name + " is kept: " + m.layer->why_not());
+            if (!m.layer->why_not().empty())
+                log::verbose("no segment of " + m.name + " is kept: " + m.layer->why_not());
             continue;
         }
         try {
             if (cache_.find(segment_area, m.key, m.file_name)) continue;  // another process was faster
-            m.file->commit();
-            cache_.stored(m.file->target());
+            if (in_image_ && described.empty()) continue;
+            if (in_image_) m.layer->refer_to(described);
+            // Nothing waits for the disk where a checksum covers all that a crash of the machine may leave.
+            m.file->commit(!in_image_);
+            cache_.stored(m.file->target(), {}, !in_image_);
         } catch (const Error& e) {
             log::verbose("no segment of " + m.name + " is kept: " + e.message());
         }
@@ -124,9 +153,11 @@ bool Segments::stop_making() {
     return true;
 }
 
-const sg_layers_v1* layers_of(PluginHost& plugins, const FormatEntry& format) {
+LayerTables layers_of(PluginHost& plugins, const FormatEntry& format) {
     const auto capability = plugins.index().find(CapabilityKind::format, format.name);
-    return capability ? static_cast<const sg_layers_v1*>(plugins.find_table(*capability, "layers", 1)) : nullptr;
+    if (!capability) return {};
+    return {static_cast<const sg_layers_v1*>(plugins.find_table(*capability, "layers", 1)),
+            static_cast<const sg_image_layers_v1*>(plugins.find_table(*capability, "image_layers", 1))};
 }
 
 }  // namespace sg

@@ -54,7 +54,7 @@ const std::vector<model::Key>& core_schema() {
         text("cachedir", "", "Directory that holds the cache (in its directory 'cache'); empty: ~/.singularity.", {"CACHEDIR"}),
         boolean("cache.disable", false, "Keep nothing in the cache and use nothing from it.", {"DISABLE_CACHE"}),
         boolean("cache.keep_blobs", true, "Keep layers that were fetched, so that other images with the same ones need not fetch them."),
-        boolean("cache.segments", true, "Keep layers that were converted, so that other images with the same ones need not convert them."),
+        boolean("cache.segments", true, "Remember which images have which layers converted, so that others with the same ones need not convert them."),
         text("cache.shared", "", "Another cache (the directory 'cache' of a cachedir) that is only read, for what the user's own lacks."),
         integer("fetch.jobs", 4, "Layers that are fetched at the same time."),
         boolean("fetch.offline", false, "Ask no server: run what is in the cache.", {"OFFLINE"}),

@@ -198,16 +198,22 @@ Layers OpenedSource::remote_layers(const FetchPlan& plan, const Described& descr
     std::vector<RemoteLayer> remote;
     std::vector<size_t> fetched;  // layers, in the order of `remote`
     for (uint64_t i = 0; i < count; ++i) {
-        const LayerInput& in = out.inputs[i];
+        LayerInput& in = out.inputs[i];
         say_stored(in);
-        if (in.stored) continue;
+        const auto from_server = [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
+            sg_stream* raw = nullptr;
+            singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
+            return std::make_unique<singularity::ForeignStream>(raw);
+        };
+        if (in.stored) {
+            // Seldom: this image shows a file that was not kept. The blob is read, and not stored.
+            in.open = [this, from_server, store = plan.store, digest = Digest::try_parse(in.digest), size = in.size] {
+                return store && digest && store->find(*digest, size) ? store->open(*digest, size) : from_server(call_);
+            };
+            continue;
+        }
         fetched.push_back(i);
-        remote.push_back(
-            {in.digest, in.name, in.size, [this, i](const sg_call* call) -> std::unique_ptr<singularity::Stream> {
-                 sg_stream* raw = nullptr;
-                 singularity::check([&](sg_error* e) { return image_->layers->layer(image_, i, call, &raw, e); });
-                 return std::make_unique<singularity::ForeignStream>(raw);
-             }});
+        remote.push_back({in.digest, in.name, in.size, from_server});
     }
     fetch_.reset();
     fetch_ = std::make_unique<LayerFetch>(std::move(remote), plan, call_);

@@ -69,7 +69,9 @@ SourceIdentity ImageLookup::asked(const sg_call* call) {
             known_.remember(reference_text(), {id.key, id.name, id.cache_area});
         return id;
     } catch (const Error& e) {
-        if (!remote_ || (e.code() != Code::network && e.code() != Code::timeout)) throw;
+        // A server that has had enough of us (429) is as good as none.
+        const bool cannot_say = e.code() == Code::network || e.code() == Code::timeout || e.code() == Code::limit;
+        if (!remote_ || !cannot_say) throw;
         auto id = last_known();
         if (!id) throw;
         log::warning("the image from the cache is used, which may not be the newest: " + e.message());

@@ -60,10 +60,10 @@ struct Place {
 
 // Hard links of layer `layer` to a name that an older layer must have.
 struct Waiting {
-    File file;        // stands for the target until it is known
-    Node link;        // one of the names, for messages and hints
+    File file;  // stands for the target until it is known
+    Node link;  // one of the names, for messages and hints
     Layer layer;
-    Layer bound = 0;  // the layer in which the target was found
+    Layer bound = 0;            // the layer in which the target was found
     bool is_directory = false;  // it is one, which no hard link may lead to
 };
 
@@ -71,18 +71,25 @@ class Merge {
 public:
     Merge(std::span<LayerInput> layers, ImageWriter& writer, const MergeLimits& limits, const MergeOptions& options,
           const sg_call* call)
-        : layers_(layers), writer_(writer), limits_(limits), options_(options), call_(call), pool_(BufferPool::make()) {}
+        : layers_(layers),
+          writer_(writer),
+          limits_(limits),
+          options_(options),
+          call_(call),
+          pool_(BufferPool::make()) {}
 
     Tree run() {
         const size_t n = layers_.size();
-        if (n > UINT16_MAX - 1) throw Error(Code::limit, "the image has " + std::to_string(n) + " layers, more than 65,534");
+        if (n > UINT16_MAX - 1)
+            throw Error(Code::limit, "the image has " + std::to_string(n) + " layers, more than 65,534");
         trace(Tree::root).layer = static_cast<Layer>(n + 1);
         std::unique_ptr<Stream> newer, older;
         for (size_t i = n; i-- > 0;) {
-            newer = older ? std::move(older) : open(i);
-            if (options_.threads > 1 && i > 0) older = open(i - 1);
             layer_ = static_cast<Layer>(i + 1);
-            if (input().stored)
+            const bool stored = input().stored && is_enough(*input().stored);
+            newer = older ? std::move(older) : stored ? nullptr : open(i);
+            if (options_.threads > 1 && i > 0 && !layers_[i - 1].stored) older = open(i - 1);
+            if (stored)
                 read_stored();
             else
                 read_archive(*newer);
@@ -95,11 +102,10 @@ public:
 
 private:
     const LayerInput& input() const { return layers_[layer_ - 1u]; }
-    // Null for a layer that is not opened.
     std::unique_ptr<Stream> open(size_t i) {
-        if (layers_[i].stored) return nullptr;
         constexpr uint64_t most = UINT64_MAX / 4;
-        return open_layer(layers_[i], 2 * std::min(limits_.image_size, most) + (16 << 20), options_.threads, pool_, call_);
+        return open_layer(layers_[i], 2 * std::min(limits_.image_size, most) + (16 << 20), options_.threads, pool_,
+                          call_);
     }
     [[noreturn]] void bad(const std::string& why, Code code = Code::corrupt, std::string hint = {}) const {
         throw Error(code, layer_name(input()) + ": " + why, std::move(hint));
@@ -118,7 +124,8 @@ private:
         return traces_[n];
     }
     Node child(Node dir, std::string_view name) {
-        if (name.size() > longest_name) bad("a name is longer than 255 bytes: " + std::string(name.substr(0, 64)) + "...");
+        if (name.size() > longest_name)
+            bad("a name is longer than 255 bytes: " + std::string(name.substr(0, 64)) + "...");
         const Node n = tree_.make_child(dir, name);
         if (tree_.node_count() > limits_.entries)
             too_much("the image has more than " + std::to_string(limits_.entries) + " entries", "limits.entries");
@@ -129,7 +136,7 @@ private:
     // ---- One layer ----------------------------------------------------------------------------
 
     void read_archive(Stream& stream) {
-        NewLayer* const segment = writer_.layers() ? input().segment.get() : nullptr;
+        NewLayer* const segment = writer_.knows_layers() ? input().segment.get() : nullptr;
         writer_.begin_layer(segment ? segment->fd() : -1);
         in_layer([&] {
             TarReader tar(stream);
@@ -145,6 +152,39 @@ private:
         } catch (const Error& e) {
             segment->give_up(e.message());
         }
+    }
+
+    // Whether nothing will be shown that the segment has no bytes of. Links on the way that the layer itself makes are
+    // not followed: where they matter the writer refuses the segment.
+    bool is_enough(const StoredLayer& stored) {
+        if (stored.complete()) return true;
+        const auto entries = stored.entries();
+        TarEntry e;
+        for (uint64_t number = 0; entries->next(e);) {
+            if (call_) call_->cancel.poll();
+            if (e.kind != TarEntry::Kind::file || e.size == 0) continue;
+            if (stored.has(number++) || is_hidden(e.path)) continue;
+            log::verbose(layer_name(input()) + " is converted again: " + std::string(e.path) + " was not kept");
+            return false;
+        }
+        return true;
+    }
+
+    // By what newer layers have.
+    bool is_hidden(std::string_view path) {
+        clean(path, parts_);
+        Node n = Tree::root;
+        bool hidden = trace(n).cut > layer_;
+        for (size_t i = 0; i < parts_.size(); ++i) {
+            n = tree_.child(n, parts_[i]);
+            if (n == Tree::none) return hidden;
+            const Trace& t = trace(n);
+            if (t.awaited) return false;
+            const bool is_last = i + 1 == parts_.size();
+            hidden = hidden || t.selfcut > layer_ || (tree_.present(n) && (is_last || !tree_.is_directory(n))) ||
+                     (!is_last && t.cut > layer_);
+        }
+        return hidden;
     }
 
     void read_stored() {
@@ -176,7 +216,7 @@ private:
 
     // A writer lays out a layer by all of its files, also those that the image does not have.
     void skip(const TarEntry& e, LayerEntries& entries, const NewLayer* segment) {
-        if (!writer_.layers()) return;
+        if (!writer_.knows_layers()) return;
         const std::string path = place_ == Tree::none ? std::string() : tree_.path(place_);
         if (is_stored_) return writer_.hidden_stored(path);
         writer_.hidden(path, e.size, segment && e.size <= limits_.file_size ? &entries.data() : nullptr);
@@ -253,7 +293,8 @@ private:
         const auto slash = path.rfind('/');
         const std::string_view text = slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
         // The text tells the directory only when nothing is to be cleaned up at its end.
-        const bool plain = make && !path.ends_with('/') && !path.ends_with("/.") && !path.ends_with("/..") && path != "." && path != "..";
+        const bool plain = make && !path.ends_with('/') && !path.ends_with("/.") && !path.ends_with("/..") &&
+                           path != "." && path != "..";
         if (plain && last_valid_ && text == last_text_) return last_;
         const Place p = walk({parts_.data(), parts_.size() - 1}, make);
         if (plain) {
@@ -667,7 +708,8 @@ private:
             auto wanted = std::move(last->second);
             again_.erase(last);
             log::debug(layer_name(input()) + ": is read again for " + std::to_string(wanted.size()) + " hard links");
-            const auto stream = open(layer_ - 1u);
+            const bool stored = input().stored && input().stored->complete();
+            const auto stream = stored ? nullptr : open(layer_ - 1u);
             place_ = Tree::none;
             in_layer([&] {
                 std::unique_ptr<LayerEntries> entries;

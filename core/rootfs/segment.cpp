@@ -13,18 +13,18 @@ namespace sg {
 
 namespace {
 
-constexpr uint32_t entries_version = 1;
+constexpr uint32_t entries_version = 2;
 constexpr char magic[8] = {'S', 'G', 'L', 'A', 'Y', 'E', 'R', '1'};
-constexpr uint64_t most_entry_bytes = uint64_t{8} << 30;
+constexpr uint64_t most_entry_bytes = uint64_t{8} << 30, most_image_text = 8192;
 
 struct Trailer {
     char magic[8];
-    uint32_t version, unused;
-    uint64_t data_size;     // of the format's stored files
-    uint64_t format_size;   // with its index
-    uint64_t entries_size;  // bytes
-    uint64_t count;         // of entries
-    char digest[80];        // "sha256:HEX" of index, entries and this trailer with an empty digest
+    uint32_t version, image_size;  // bytes that name the image
+    uint64_t data_size;            // of the format's stored files
+    uint64_t format_size;          // with its index
+    uint64_t entries_size;         // bytes
+    uint64_t count;                // of entries
+    char digest[80];               // "sha256:HEX" of what it covers, and of this trailer with an empty digest
 };
 static_assert(sizeof(Trailer) == 128);
 
@@ -82,15 +82,15 @@ void write_exactly(int fd, uint64_t at, std::string_view bytes) {
     }
 }
 
-std::string digest_of(int fd, const std::string& entries, Trailer t) {
+std::string digest_of(int fd, Trailer t) {
     Hasher hasher("sha256");
     std::string piece;
-    for (uint64_t at = t.data_size; at < t.format_size; at += piece.size()) {
-        piece.resize(static_cast<size_t>(std::min<uint64_t>(t.format_size - at, 1 << 20)));
+    const uint64_t end = t.format_size + t.entries_size + t.image_size;
+    for (uint64_t at = t.image_size > 0 ? 0 : t.data_size; at < end; at += piece.size()) {
+        piece.resize(static_cast<size_t>(std::min<uint64_t>(end - at, 1 << 20)));
         read_exactly(fd, at, piece.data(), piece.size());
         hasher.update(piece.data(), piece.size());
     }
-    hasher.update(entries.data(), entries.size());
     std::memset(t.digest, 0, sizeof t.digest);
     hasher.update(&t, sizeof t);
     return hasher.finish();
@@ -128,7 +128,7 @@ public:
     }
     singularity::Stream& data() override {
         sg_stream* raw = nullptr;
-        singularity::check([&](sg_error* e) { return layer_.table_.read(layer_.segment_, number_, &raw, e); });
+        singularity::check([&](sg_error* e) { return layer_.tables_.layers->read(layer_.segment_, number_, &raw, e); });
         stream_ = std::make_unique<singularity::ForeignStream>(raw);
         return *stream_;
     }
@@ -144,7 +144,8 @@ private:
     std::unique_ptr<singularity::ForeignStream> stream_;
 };
 
-StoredLayer::StoredLayer(UniqueFd fd, const sg_layers_v1& table) : fd_(std::move(fd)), table_(table) {
+StoredLayer::StoredLayer(UniqueFd fd, const LayerTables& tables, const FindImage& find_image)
+    : fd_(std::move(fd)), tables_(tables) {
     struct stat st;
     if (fstat(fd_.get(), &st) != 0) throw_errno("cannot look at a segment of the cache", "");
     const auto size = static_cast<uint64_t>(st.st_size);
@@ -153,20 +154,31 @@ StoredLayer::StoredLayer(UniqueFd fd, const sg_layers_v1& table) : fd_(std::move
     read_exactly(fd_.get(), size - sizeof t, reinterpret_cast<char*>(&t), sizeof t);
     if (std::memcmp(t.magic, magic, sizeof magic) != 0 || t.version != entries_version) damaged("it has no end");
     const uint64_t rest = size - sizeof t;
-    if (t.format_size > rest || t.entries_size != rest - t.format_size || t.data_size > t.format_size || t.entries_size > most_entry_bytes)
+    if (t.format_size > rest || t.entries_size > rest - t.format_size ||
+        t.image_size != rest - t.format_size - t.entries_size || t.image_size > most_image_text ||
+        t.data_size > t.format_size || t.entries_size > most_entry_bytes)
         damaged("its parts have other sizes");
-    entries_.resize(static_cast<size_t>(t.entries_size));
-    read_exactly(fd_.get(), t.format_size, entries_.data(), entries_.size());
     char expected[sizeof t.digest] = {};
-    const std::string digest = digest_of(fd_.get(), entries_, t);
+    const std::string digest = digest_of(fd_.get(), t);
     std::memcpy(expected, digest.data(), std::min(digest.size(), sizeof expected));
     if (std::memcmp(t.digest, expected, sizeof expected) != 0) damaged("its checksum is another one");
+    entries_.resize(static_cast<size_t>(t.entries_size));
+    read_exactly(fd_.get(), t.format_size, entries_.data(), entries_.size());
     count_ = t.count;
-    singularity::check([&](sg_error* e) { return table_.open(fd_.get(), t.data_size, t.format_size, &segment_, e); });
+    std::string named(t.image_size, '\0');
+    read_exactly(fd_.get(), t.format_size + t.entries_size, named.data(), named.size());
+    const UniqueFd image(named.empty() || !find_image ? UniqueFd() : find_image(named));
+    singularity::check([&](sg_error* e) {
+        return tables_.in_image ? tables_.in_image->open(fd_.get(), image ? image.get() : -1, t.data_size,
+                                                         t.format_size, &segment_, e)
+                                : tables_.layers->open(fd_.get(), t.data_size, t.format_size, &segment_, e);
+    });
+    const uint64_t files = tables_.layers->count(segment_);
+    for (uint64_t i = 0; i < files && complete_; ++i) complete_ = has(i);
 }
 
 StoredLayer::~StoredLayer() {
-    if (segment_) table_.close(segment_);
+    if (segment_) tables_.layers->close(segment_);
 }
 
 std::unique_ptr<LayerEntries> StoredLayer::entries() const { return std::make_unique<Entries>(*this); }
@@ -185,17 +197,30 @@ void NewLayer::add(const TarEntry& e, const Tree::Xattrs& xattrs) {
 
 void NewLayer::finish(uint64_t data_size, uint64_t size) {
     write_exactly(fd_, size, entries_);
+    data_size_ = data_size, format_size_ = size;
+    entries_size_ = entries_.size();
+    entries_ = {};
+    write_end({});
+    whole_ = true;
+}
+
+void NewLayer::refer_to(const std::string& image) {
+    if (image.size() > most_image_text) throw Error(Code::limit, "the path of the image is too long");
+    write_end(image);
+}
+
+void NewLayer::write_end(const std::string& image) {
     Trailer t{};
     std::memcpy(t.magic, magic, sizeof magic);
     t.version = entries_version;
-    t.data_size = data_size, t.format_size = size;
-    t.entries_size = entries_.size();
+    t.image_size = static_cast<uint32_t>(image.size());
+    t.data_size = data_size_, t.format_size = format_size_;
+    t.entries_size = entries_size_;
     t.count = count_;
-    const std::string digest = digest_of(fd_, entries_, t);
+    write_exactly(fd_, format_size_ + entries_size_, image);
+    const std::string digest = digest_of(fd_, t);
     std::memcpy(t.digest, digest.data(), std::min(digest.size(), sizeof t.digest));
-    write_exactly(fd_, size + entries_.size(), {reinterpret_cast<const char*>(&t), sizeof t});
-    whole_ = true;
-    entries_ = {};
+    write_exactly(fd_, format_size_ + entries_size_ + image.size(), {reinterpret_cast<const char*>(&t), sizeof t});
 }
 
 }  // namespace sg

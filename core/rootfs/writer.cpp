@@ -82,50 +82,59 @@ void reading(Stream& data, F&& f) {
     err.message[0] = err.hint[0] = err.detail[0] = '\0';
     const int32_t rc = f(&lent, &err);
     if (lent.failure) std::rethrow_exception(lent.failure);
-    if (rc != SG_OK) throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "cannot write the image", err.hint, err.detail);
+    if (rc != SG_OK)
+        throw Error(static_cast<Code>(rc), err.message[0] ? err.message : "cannot write the image", err.hint,
+                    err.detail);
 }
 }  // namespace
 
 uint64_t ImageWriter::content(const std::string& hint, uint64_t size, Stream& data) {
     uint64_t id = SG_NO_CONTENT;
-    reading(data, [&](sg_stream* s, sg_error* e) { return table_->content(writer_, hint.c_str(), size, s, call_, &id, e); });
+    reading(data,
+            [&](sg_stream* s, sg_error* e) { return table_->content(writer_, hint.c_str(), size, s, call_, &id, e); });
     return id;
 }
 
-std::string ImageWriter::layer_family() const { return layers_ ? layers_->family(writer_) : ""; }
+std::string ImageWriter::layer_family() const { return knows_layers() ? layers_.layers->family(writer_) : ""; }
 
 void ImageWriter::begin_layer(int segment) {
-    if (layers_) check([&](sg_error* e) { return layers_->begin(writer_, segment, e); });
+    if (!knows_layers()) return;
+    check([&](sg_error* e) {
+        return layers_.in_image ? layers_.in_image->begin(writer_, segment, e)
+                                : layers_.layers->begin(writer_, segment, e);
+    });
 }
 
 void ImageWriter::begin_layer(sg_segment* stored) {
-    check([&](sg_error* e) { return layers_->begin_stored(writer_, stored, e); });
+    check([&](sg_error* e) { return layers_.layers->begin_stored(writer_, stored, e); });
 }
 
 void ImageWriter::hidden(const std::string& path, uint64_t size, Stream* data) {
-    if (!layers_) return;
+    if (!knows_layers()) return;
     if (data)
-        reading(*data, [&](sg_stream* s, sg_error* e) { return layers_->hidden(writer_, path.c_str(), size, s, call_, e); });
+        reading(*data, [&](sg_stream* s, sg_error* e) {
+            return layers_.layers->hidden(writer_, path.c_str(), size, s, call_, e);
+        });
     else
-        check([&](sg_error* e) { return layers_->hidden(writer_, path.c_str(), size, nullptr, call_, e); });
+        check([&](sg_error* e) { return layers_.layers->hidden(writer_, path.c_str(), size, nullptr, call_, e); });
 }
 
 uint64_t ImageWriter::stored(const std::string& path) {
     uint64_t id = SG_NO_CONTENT;
-    check([&](sg_error* e) { return layers_->stored(writer_, path.c_str(), 0, call_, &id, e); });
+    check([&](sg_error* e) { return layers_.layers->stored(writer_, path.c_str(), 0, call_, &id, e); });
     return id;
 }
 
 void ImageWriter::hidden_stored(const std::string& path) {
     uint64_t id = SG_NO_CONTENT;
-    check([&](sg_error* e) { return layers_->stored(writer_, path.c_str(), 1, call_, &id, e); });
+    check([&](sg_error* e) { return layers_.layers->stored(writer_, path.c_str(), 1, call_, &id, e); });
 }
 
 ImageWriter::Segment ImageWriter::end_layer() {
     Segment out;
-    if (!layers_) return out;
+    if (!knows_layers()) return out;
     const char* why = "";
-    check([&](sg_error* e) { return layers_->end(writer_, call_, &out.data_size, &out.size, &why, e); });
+    check([&](sg_error* e) { return layers_.layers->end(writer_, call_, &out.data_size, &out.size, &why, e); });
     if (why) out.why = why;
     return out;
 }

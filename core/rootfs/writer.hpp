@@ -3,14 +3,14 @@
 // Two phases: parts and contents first, then one `finish` with the merged tree. One thread at a time.
 // A writer that is destroyed without `finish` leaves nothing of use in its file.
 #pragma once
-#include <singularity/format.hpp>
-#include <singularity/layers.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <singularity/format.hpp>
 #include <string>
 #include <string_view>
+
+#include "rootfs/layer_tables.hpp"
 
 namespace sg {
 
@@ -39,10 +39,12 @@ public:
     std::optional<uint64_t> adopt(const singularity::ForeignRoot& from, uint64_t node);
 
     // ---- Layers (layers.h). A format without that table takes contents alone: nothing happens here then.
-    void use_layers(const sg_layers_v1* table) { layers_ = table; }
-    const sg_layers_v1* layers() const { return layers_; }
+    void use_layers(const LayerTables& tables) { layers_ = tables; }
+    const LayerTables& layer_tables() const { return layers_; }
+    bool knows_layers() const { return layers_.layers != nullptr; }
     // What segments of this writer's depend on besides the layer; "" without layers.
     std::string layer_family() const;
+    // `segment`: an empty file for the layer's; -1: none is made.
     void begin_layer(int segment);
     void begin_layer(sg_segment* stored);
     // The next file of the layer is not shown. `data` null: no segment is made, or not any more.
@@ -61,7 +63,7 @@ public:
 private:
     const sg_writer_v1* table_ = nullptr;
     sg_writer* writer_ = nullptr;
-    const sg_layers_v1* layers_ = nullptr;
+    LayerTables layers_;
     const sg_call* call_ = nullptr;
 };
 

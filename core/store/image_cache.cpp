@@ -46,8 +46,8 @@ std::string stamp_path(const std::string& path) {
 }
 
 std::string stamp_text(const struct stat& st) {
-    return std::to_string(st.st_size) + " " + std::to_string(st.st_mtim.tv_sec) + "." + std::to_string(st.st_mtim.tv_nsec) +
-           " " + std::to_string(st.st_ino) + "\n";
+    return std::to_string(st.st_size) + " " + std::to_string(st.st_mtim.tv_sec) + "." +
+           std::to_string(st.st_mtim.tv_nsec) + " " + std::to_string(st.st_ino) + "\n";
 }
 
 constexpr size_t most_note = 4 << 20;
@@ -78,7 +78,8 @@ bool fits(const std::string& path, const struct stat& st, bool same_inode) {
 
 }  // namespace
 
-std::optional<std::string> ImageCache::find(const std::string& area, const std::string& key, const std::string& name) const {
+std::optional<std::string> ImageCache::find(const std::string& area, const std::string& key,
+                                            const std::string& name) const {
     check_word(area, "area");
     check_word(name, "name");
     if (enabled())
@@ -89,8 +90,8 @@ std::optional<std::string> ImageCache::find(const std::string& area, const std::
     return std::nullopt;
 }
 
-std::optional<std::string> ImageCache::find_in(const std::string& root, const std::string& area, const std::string& key, const std::string& name,
-                                               bool same_inode) const {
+std::optional<std::string> ImageCache::find_in(const std::string& root, const std::string& area, const std::string& key,
+                                               const std::string& name, bool same_inode) const {
     const std::string path = directory_of(root + "/" + area, key) + "/" + name;
     struct stat st;
     if (lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return std::nullopt;
@@ -128,17 +129,18 @@ std::string ImageCache::note_of(const std::string& path) const {
     return text.substr(text.find('\n') + 1);
 }
 
-void ImageCache::stored(const std::string& path, const std::string& note) const {
+void ImageCache::stored(const std::string& path, const std::string& note, bool sync) const {
     struct stat st;
     if (lstat(path.c_str(), &st) != 0) throw_errno("cannot look at", path);
-    // Two who made the same may store it at once: whoever comes second replaces the file and its stamp in two steps, and
-    // in between goes the stamp of the first. The last one to write it looks last, and sees the file that stays.
+    // Two who made the same may store it at once: whoever comes second replaces the file and its stamp in two steps,
+    // and in between goes the stamp of the first. The last one to write it looks last, and sees the file that stays.
     for (int tries = 0; tries < 10; ++tries) {
         OutputFile stamp(stamp_path(path));
         const std::string text = stamp_text(st), all = text + note;
-        if (write(stamp.fd(), all.data(), all.size()) != static_cast<ssize_t>(all.size())) throw_errno("cannot write", stamp.target());
+        if (write(stamp.fd(), all.data(), all.size()) != static_cast<ssize_t>(all.size()))
+            throw_errno("cannot write", stamp.target());
         fchmod(stamp.fd(), 0600);
-        stamp.commit();
+        stamp.commit(sync);
         if (lstat(path.c_str(), &st) != 0 || stamp_text(st) == text) return;
     }
 }

@@ -13,7 +13,8 @@ class ImageCache {
 public:
     // `root` is the cache root ("" = nothing can be stored); `shared` a site's, which is only read. Nothing is made
     // before the first entry.
-    explicit ImageCache(std::string root, std::string shared = {}) : root_(std::move(root)), shared_(std::move(shared)) {}
+    explicit ImageCache(std::string root, std::string shared = {})
+        : root_(std::move(root)), shared_(std::move(shared)) {}
     bool enabled() const { return !root_.empty(); }
 
     // Path of the entry, when it is there and as it was stored.
@@ -22,8 +23,8 @@ public:
     bool present(const std::string& area, const std::string& key, const std::string& name) const;
     // Where a new entry goes; makes its directories (0700). Write it through OutputFile, then call `stored`.
     std::string place(const std::string& area, const std::string& key, const std::string& name) const;
-    // `note` is kept beside it, for whoever made it.
-    void stored(const std::string& path, const std::string& note = {}) const;
+    // `note` is kept beside it, for whoever made it. `sync` as OutputFile::commit.
+    void stored(const std::string& path, const std::string& note = {}, bool sync = true) const;
     // What was said of an entry when it was stored; "" when it is not as it was.
     std::string note_of(const std::string& path) const;
     // Whether an entry is as it was stored.

@@ -193,8 +193,8 @@ OutputFile::~OutputFile() {
     if (!name_.empty()) unlink(name_.c_str());
 }
 
-void OutputFile::commit() {
-    if (fsync(fd_.get()) != 0) throw_errno("cannot write", target_);
+void OutputFile::commit(bool sync) {
+    if (sync && fsync(fd_.get()) != 0) throw_errno("cannot write", target_);
     if (name_.empty()) {
         const std::string name = new_name(target_);
         const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
@@ -204,7 +204,7 @@ void OutputFile::commit() {
     }
     if (rename(name_.c_str(), target_.c_str()) != 0) throw_errno("cannot write", target_);
     name_.clear();
-    sync_directory(directory_of(target_));
+    if (sync) sync_directory(directory_of(target_));
 }
 
 OutputDirectory::OutputDirectory(std::string target) : target_(std::move(target)) {

@@ -22,8 +22,9 @@ public:
 
     int fd() const { return fd_.get(); }
     const std::string& target() const { return target_; }
-    // Syncs the bytes, then replaces the target atomically. Throws io, no_space.
-    void commit();
+    // Syncs the bytes, then replaces the target atomically. Without `sync` a crash of the machine may leave something
+    // else: for what has a checksum. Throws io, no_space.
+    void commit(bool sync = true);
 
 private:
     std::string target_;

@@ -1,5 +1,6 @@
 # The cache with a real registry: what is asked of it, and what other tools find in the cache meanwhile.
 . "$(dirname "$0")/../support/lib.sh"
+. "$SUPPORT/registry.sh"
 need_root
 need_tool docker-registry python3 busybox
 singularity plugin list | grep -q '^docker ' || skip "this build has no source for registries"
@@ -119,6 +120,27 @@ done
 for p in "${pids[@]}"; do wait "$p" || fail "a pull failed"; done
 expect_equal "$(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["manifests"]))' "$C/oci/index.json")" "$(wc -l <"$T/pushed")" "images listed"
 for i in $(seq 16); do ok singularity exec "img$i.sif" /bin/sh -c true; done
+
+check "a registry that says 429 for ever is done without, with a warning"
+run singularity exec "$URL/img1" true
+printf '[{"do": "status", "match": "/manifests/", "code": 429, "retry_after": "3600"}]' >"$T/limited.json"
+REAL=$PORT
+start_script limited python3 "$SUPPORT/faulty-server.py" --table "$T/limited.json" --upstream "http://127.0.0.1:$REAL"
+printf '[[registry]]\nprefix = "limited.test"\nlocation = "127.0.0.1:%s"\n' "$REAL" >"$T/registries.conf"
+export CONTAINERS_REGISTRIES_CONF=$T/registries.conf
+run singularity exec docker://limited.test/img1 /bin/sh -c 'cat /arch'
+expect_equal "$OUT" amd64
+sed -i "s/$REAL/$PORT/" "$T/registries.conf"
+run singularity exec docker://limited.test/img1 /bin/sh -c 'cat /arch'
+expect_rc 0
+expect_equal "$OUT" amd64
+expect_err 'WARNING: the image from the cache is used, which may not be the newest: .*toomanyrequests'
+run singularity exec docker://limited.test/never true
+expect_failure
+expect_err 'toomanyrequests'
+stop_servers
+PORT=$REAL
+unset CONTAINERS_REGISTRIES_CONF
 
 check "without a network the cached image is used, with a warning"
 run singularity exec "$URL/img1" true

@@ -36,6 +36,13 @@ pushes() {
     run me singularity exec "oras://$OPEN/$name:v1" cat /etc/motd
     expect_rc 0
     expect_equal "$OUT" "layer two"
+    check "a cached start from an oras: URI over plain http maps no libcrypto"
+    if strace -o /dev/null true 2>/dev/null; then
+        run me strace -f -e trace=open,openat -o trace.txt singularity exec "oras://$OPEN/$name:v1" /bin/true
+        expect_rc 0
+        grep -q '/oras\.so"' trace.txt || fail "the request was not traced"
+        ! grep -E '"[^"]*(libssl|libcrypto)' trace.txt | grep -v ENOENT | head -5 | grep . || fail "it loaded them"
+    fi
     check "what is there is not sent again"
     run me singularity push "$T/image.sif" "oras://$OPEN/$name:v2"
     expect_rc 0

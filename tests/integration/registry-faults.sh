@@ -64,7 +64,7 @@ fails "a manifest of schema 1" 'schema 1' "{\"do\": \"json\", $M, \"text\": \"{\
 fails "a manifest of 40 MB" 'larger than the limit' "{\"do\": \"json\", $M, \"fill\": 40000000}"
 fails "a manifest with one bit wrong" '(does not match|not JSON|not an object|invalid|unknown|missing)' "{\"do\": \"flip\", $M, \"at\": 100, \"method\": \"GET\"}"
 fails "a layer with one bit wrong" '(digest|corrupt|damaged|match)' "{\"do\": \"flip\", $B, \"at\": 100, \"method\": \"GET\"}"
-fails "a config with one bit wrong" "does not match the digest $CONFIG" "{\"do\": \"flip\", \"match\": \"/blobs/$CONFIG\", \"at\": 100, \"method\": \"GET\"}"
+fails "a config with one bit wrong" "lab/full: the config: what came does not match the digest $CONFIG" "{\"do\": \"flip\", \"match\": \"/blobs/$CONFIG\", \"at\": 100, \"method\": \"GET\"}"
 fails "a config of another image" "$CONFIG .*(match|digest|bytes)" "{\"do\": \"json\", \"match\": \"/blobs/$CONFIG\", \"text\": \"{}\"}"
 fails "lengths that contradict each other" '.' "{\"do\": \"lengths\", $B}"
 fails "a registry that says 401 for ever" 'unauthorized|401' '{"do": "unauthorized", "challenge": "Basic realm=\"x\""}'

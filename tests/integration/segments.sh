@@ -67,11 +67,13 @@ for name in one two; do
     SINGULARITY_CACHE_SEGMENTS=no ok singularity build $name.sif "oci:images/$name"
 done
 expect_absent "$C/segment"
+count=0
 for n in 1 2 8; do
     rm -rf "$C"
     for name in one two one; do
-        ok singularity build --processors $n -F $name.$n.sif "oci:images/$name"
-        expect_same_file $name.sif $name.$n.sif
+        # The first image stays: segments refer to it.
+        ok singularity build --processors $n $name.$n.$((count += 1)).sif "oci:images/$name"
+        expect_same_file $name.sif $name.$n.$count.sif
     done
     expect_equal "$(segments | wc -l)" 2 # of the layers below; nobody shares the newest one
 done
@@ -119,6 +121,95 @@ ok singularity build -F one.sif oci:images/one
 SINGULARITY_DISABLE_CACHE=1 ok singularity build -F again.sif oci:images/one
 ok singularity cache clean -f --max-size 1K
 expect_equal "$(segments | wc -l)" 0
+
+check "nothing is stored twice: what the first image shows stays in its file"
+rm -rf "$C"
+ok singularity build -F one.sif oci:images/one
+total=0
+for f in $(segments); do total=$((total + $(stat -c %s "$f"))); done
+[ "$total" -lt $(($(stat -c %s one.sif) / 3)) ] || fail "segments of $total bytes for an image of $(stat -c %s one.sif)"
+
+check "a first image that went away, was moved, changed or replaced costs a conversion, and nothing is said"
+first_image() { # COMMAND that gets the image's path
+    rm -rf "$C" first.sif moved
+    mkdir moved
+    ok singularity build -F first.sif oci:images/one
+    "$@" first.sif
+    ok singularity build -F two.1.sif oci:images/two
+    refuse_err 'damaged'
+    expect_equal "$(grep -c '^Skipping' "$T/err")" 0 "$*"
+    expect_same_file two.sif two.1.sif
+    # What was made then serves the next one.
+    ok singularity build -F one.1.sif oci:images/one
+    expect_equal "$(grep -c '^Skipping' "$T/err")" 2 "after $*"
+    expect_same_file one.sif one.1.sif
+}
+# With the time that it had.
+changed_in_place() { python3 -c 'import os,sys; s=os.stat(sys.argv[1]); f=open(sys.argv[1],"r+b"); f.seek(200000); b=f.read(1); f.seek(200000); f.write(bytes([b[0]^1])); f.close(); os.utime(sys.argv[1], ns=(s.st_atime_ns, s.st_mtime_ns))' "$1"; }
+a_link() { mv "$1" moved/ && ln -s moved/first.sif "$1"; }
+for how in rm 'mv -t moved' changed_in_place 'truncate -s -1' 'cp two.sif' a_link 'chown 4321'; do first_image $how; done
+rm -rf first.sif moved
+
+check "an image in the cache serves as well, also a site's"
+rm -rf "$C"
+run singularity exec oci:images/one true # there is none in it
+ok singularity build -F two.1.sif oci:images/two
+expect_equal "$(grep -c '^Skipping' "$T/err")" 2
+expect_same_file two.sif two.1.sif
+cp -a "$C" site
+rm -rf "$C"
+ok env SINGULARITY_CACHE_SHARED="$PWD/site" singularity build -F two.1.sif oci:images/two
+expect_equal "$(grep -c '^Skipping' "$T/err")" 2
+expect_same_file two.sif two.1.sif
+rm -rf site/oci-tmp "$C"
+ok env SINGULARITY_CACHE_SHARED="$PWD/site" singularity build -F two.1.sif oci:images/two
+expect_equal "$(grep -c '^Skipping' "$T/err")" 0
+refuse_err damaged
+expect_same_file two.sif two.1.sif
+rm -rf site
+
+check "a layer whose hidden files were too large to keep is read again by an image that shows them"
+python3 - images <<'P'
+import gzip, hashlib, io, json, os, random, sys, tarfile
+top = sys.argv[1]
+def layer(entries):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for name, data in entries:
+            i = tarfile.TarInfo(name)
+            i.size, i.mtime, i.mode = len(data), 1000, 0o755
+            t.addfile(i, io.BytesIO(data))
+    return out.getvalue()
+random.seed(3)
+base = layer([("big/%d" % i, random.randbytes(1500000)) for i in range(8)])
+tops = {"hides": [("big/.wh.%d" % i, b"") for i in range(6)] + [("a", b"1")],
+        "hides-too": [("big/.wh.%d" % i, b"") for i in range(7)] + [("b", b"2")], "shows": [("c", b"3")]}
+for name, last in tops.items():
+    root = os.path.join(top, name)
+    os.makedirs(root + "/blobs/sha256")
+    def put(b):
+        h = hashlib.sha256(b).hexdigest()
+        open(root + "/blobs/sha256/" + h, "wb").write(b)
+        return {"digest": "sha256:" + h, "size": len(b)}
+    tars = [base, layer(last)]
+    layers = [dict(put(gzip.compress(t, 1, mtime=0)), mediaType="application/vnd.oci.image.layer.v1.tar+gzip") for t in tars]
+    config = put(json.dumps({"architecture": "amd64", "os": "linux", "created": "2020-09-13T12:26:40Z", "config": {}, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(t).hexdigest() for t in tars]}}).encode())
+    manifest = put(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": dict(config, mediaType="application/vnd.oci.image.config.v1+json"), "layers": layers}).encode())
+    json.dump({"schemaVersion": 2, "manifests": [dict(manifest, mediaType="application/vnd.oci.image.manifest.v1+json")]}, open(root + "/index.json", "w"))
+    open(root + "/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
+P
+for name in hides hides-too shows; do SINGULARITY_CACHE_SEGMENTS=no ok singularity build $name.sif oci:images/$name; done
+rm -rf "$C"
+ok singularity build -F hides.1.sif oci:images/hides
+[ "$(du -sm "$C/segment" | cut -f1)" -le 5 ] || fail "all of it was kept"
+ok singularity --verbose build -F hides-too.1.sif oci:images/hides-too
+expect_err 'is taken as it was converted before'
+refuse_err 'was not kept'
+ok singularity --verbose build -F shows.1.sif oci:images/shows
+expect_err 'is converted again: big/.* was not kept'
+refuse_err 'damaged'
+for name in hides hides-too shows; do expect_same_file $name.sif $name.1.sif; done
+rm -rf "$C"
 
 check "a damaged segment is found and made again, said once"
 damage() {

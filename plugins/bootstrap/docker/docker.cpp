@@ -63,7 +63,7 @@ public:
         registry::PlatformImage image = registry::choose_platform(*repository, wanted, host);
         const std::string where = repository->reference().text();
         require_image(image.manifest, where);
-        std::string config = repository->read(image.manifest.config, max_document, host);
+        std::string config = repository->read_config(image.manifest.config, max_document, host);
         ConfigFacts facts = parse_config(config, where + ": config " + image.manifest.config.digest.text());
         if (facts.diff_ids.size() != image.manifest.layers.size())
             throw Error(Code::corrupt, where + ": the manifest has " + std::to_string(image.manifest.layers.size()) +

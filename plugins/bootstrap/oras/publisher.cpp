@@ -1,5 +1,6 @@
 #include "oras/publisher.hpp"
 
+#include <dlfcn.h>
 #include <openssl/evp.h>
 
 #include <memory>
@@ -28,15 +29,55 @@ void require_sif(int fd, uint64_t size, const std::string& path) {
     throw Error(Code::invalid, "\"" + path + "\" is not a SIF", "Make one: singularity build x.sif " + path);
 }
 
+// libcrypto is loaded when something is pushed: a start from an oras: URI needs nothing of it, and every library costs
+// it half a millisecond.
+class Crypto {
+public:
+    decltype(&::EVP_MD_CTX_new) md_new;
+    decltype(&::EVP_MD_CTX_free) md_free;
+    decltype(&::EVP_sha256) sha256;
+    decltype(&::EVP_DigestInit_ex) init;
+    decltype(&::EVP_DigestUpdate) update;
+    decltype(&::EVP_DigestFinal_ex) final;
+
+    static const Crypto& load() {
+        static const Crypto loaded;
+        return loaded;
+    }
+
+private:
+    Crypto() {
+        handle_ = ::dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
+        if (!handle_) {
+            const char* why = ::dlerror();
+            throw Error(Code::unsupported, "an image cannot be pushed without libcrypto",
+                        "Install the package libssl3.", why ? why : "");
+        }
+        find(md_new, "EVP_MD_CTX_new");
+        find(md_free, "EVP_MD_CTX_free");
+        find(sha256, "EVP_sha256");
+        find(init, "EVP_DigestInit_ex");
+        find(update, "EVP_DigestUpdate");
+        find(final, "EVP_DigestFinal_ex");
+    }
+    template <class Function>
+    void find(Function& to, const char* name) {
+        to = reinterpret_cast<Function>(::dlsym(handle_, name));
+        if (!to) throw Error(Code::unsupported, std::string("libcrypto has no ") + name);
+    }
+    void* handle_;
+};
+
 Digest hash_file(int fd, uint64_t size, const std::string& path, const Host& host) {
-    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> ctx(::EVP_MD_CTX_new(), ::EVP_MD_CTX_free);
+    const Crypto& crypto = Crypto::load();
+    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> ctx(crypto.md_new(), crypto.md_free);
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned length = 0;
-    bool fine = ctx && ::EVP_DigestInit_ex(ctx.get(), EVP_sha256(), nullptr) == 1;
+    bool fine = ctx && crypto.init(ctx.get(), crypto.sha256(), nullptr) == 1;
     const auto stream = stream_file(reopen(fd, path), 0, size, path, host);
     for (Slice s = stream->next(); fine && s.size() > 0; s = stream->next())
-        fine = ::EVP_DigestUpdate(ctx.get(), s.data(), s.size()) == 1;
-    if (!fine || ::EVP_DigestFinal_ex(ctx.get(), out, &length) != 1)
+        fine = crypto.update(ctx.get(), s.data(), s.size()) == 1;
+    if (!fine || crypto.final(ctx.get(), out, &length) != 1)
         throw Error(Code::internal, "libcrypto cannot compute a sha256 digest");
     return Digest::of_bytes(Digest::Algorithm::sha256, out, length);
 }
@@ -96,7 +137,8 @@ std::vector<std::string> all_options(const singularity::SourceSpec& to, std::str
 std::string Publisher::publish(const singularity::SourceSpec& to, const std::string& path, const Host& host) {
     const ImageReference reference = registry::reference_of(to);
     if (!reference.digest.empty())
-        throw Error(Code::usage, "an image is pushed to a tag and not to a digest", "Push to " + reference.name() + ":TAG.");
+        throw Error(Code::usage, "an image is pushed to a tag and not to a digest",
+                    "Push to " + reference.name() + ":TAG.");
     const std::string tag = reference.tag.empty() ? "latest" : reference.tag;
     Artifact artifact{hash(Digest::Algorithm::sha256, ""), 0, path.substr(path.rfind('/') + 1), annotations_of(to)};
     const Fd fd = open_regular(path, artifact.size);
@@ -116,11 +158,13 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
     if (!created.empty()) artifact.annotations["org.opencontainers.image.created"] = created;
     const std::string manifest = manifest_json(artifact);
 
-    registry::Uploader uploader(client, static_cast<uint64_t>(std::max<int64_t>(1, host.integer("oras.chunk_size", default_chunk))));
+    registry::Uploader uploader(
+        client, static_cast<uint64_t>(std::max<int64_t>(1, host.integer("oras.chunk_size", default_chunk))));
     const auto open_file = [&](uint64_t offset, uint64_t count) {
         return stream_file(reopen(fd.get(), path), offset, count, path, host);
     };
-    const auto outcome = uploader.blob({artifact.digest, artifact.size, open_file, "Copying blob " + artifact.digest.text()}, elsewhere, host);
+    const auto outcome = uploader.blob(
+        {artifact.digest, artifact.size, open_file, "Copying blob " + artifact.digest.text()}, elsewhere, host);
     if (outcome == registry::Uploader::Outcome::present)
         host.info("The registry has blob " + artifact.digest.text() + " already");
     else if (outcome == registry::Uploader::Outcome::mounted)
@@ -128,7 +172,8 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
     const auto open_config = [](uint64_t offset, uint64_t count) {
         return registry::stream_text(std::string(config_bytes.substr(offset, count)));
     };
-    uploader.blob({hash(Digest::Algorithm::sha256, config_bytes), config_bytes.size(), open_config, "Copying config"}, {}, host);
+    uploader.blob({hash(Digest::Algorithm::sha256, config_bytes), config_bytes.size(), open_config, "Copying config"},
+                  {}, host);
     uploader.manifest(tag, manifest, std::string(manifest_type), host);
     host.info("Digest: " + hash(Digest::Algorithm::sha256, manifest).text());
     return reference.name() + ":" + tag;

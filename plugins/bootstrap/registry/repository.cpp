@@ -223,13 +223,13 @@ Answer Repository::request_foreign(const Descriptor& descriptor, uint64_t offset
     throw Error(Code::not_found, what + ": the registry does not have this layer, and none of its URLs can be used");
 }
 
-std::string Repository::read(const Descriptor& descriptor, uint64_t limit, const Host& host) {
-    const std::string where = name() + ": " + descriptor.digest.text();
+std::string Repository::read_config(const Descriptor& descriptor, uint64_t limit, const Host& host) {
+    const std::string where = name() + ": the config " + descriptor.digest.text();
     if (descriptor.size > limit)
         throw Error(Code::limit, where + " is larger than the limit of " + std::to_string(limit) + " bytes");
     const auto stream = blob(descriptor, host);
     std::string bytes = singularity::read_all(*stream, limit, where);
-    check_digest(descriptor.digest, bytes, name());
+    check_digest(descriptor.digest, bytes, name() + ": the config");
     return bytes;
 }
 

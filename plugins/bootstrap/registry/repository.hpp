@@ -38,7 +38,7 @@ public:
     FoundManifest manifest(const Descriptor& descriptor, const Host& host);
 
     // A small blob, verified; more than `limit` bytes is Code::limit.
-    std::string read(const Descriptor& descriptor, uint64_t limit, const Host& host);
+    std::string read_config(const Descriptor& descriptor, uint64_t limit, const Host& host);
     // A blob as a stream from byte `offset` on. Foreign layers come from their own URLs when the registry has them not.
     std::unique_ptr<Stream> blob(const Descriptor& descriptor, const Host& host, uint64_t offset = 0);
 

@@ -274,14 +274,21 @@ void Pipeline::store_in_segment(Item& item) {
         if (segment_failure_) return;
     }
     SegmentSink& segment = *item.route.segment;
+    const bool in_image = item.route.image;
     try {
         switch (item.kind) {
             case Kind::block:
-                segment.add_block(item.bytes, item.size, item.holes_before, item.key, sequence_hash_);
+                segment.add_block(in_image ? nullptr : item.bytes, item.size, item.holes_before, item.key,
+                                  sequence_hash_);
                 break;
-            case Kind::file_end: segment.end_file(*item.stored, item.number, item.holes_before, sequence_hash_); break;
-            case Kind::fragment: segment.add_group(item.group, item.bytes, item.size); break;
-            case Kind::align: segment.align(); break;
+            case Kind::file_end:
+                segment.end_file(*item.stored, item.number, item.holes_before, sequence_hash_,
+                                 in_image ? place_in_file(item.file->start) : SegmentSink::here);
+                break;
+            case Kind::fragment:
+                segment.add_group(item.group, item.bytes, item.size,
+                                  in_image ? place_in_file(fragments_[item.number].start) : SegmentSink::here);
+                break;
             default: break;
         }
     } catch (...) {
@@ -291,8 +298,11 @@ void Pipeline::store_in_segment(Item& item) {
 }
 
 void Pipeline::store(Item& item) {
+    if (item.route.image || item.kind == Kind::layer) store_in_image(item);
     if (item.route.segment) store_in_segment(item);
-    if (!item.route.image && item.kind != Kind::layer) return;
+}
+
+void Pipeline::store_in_image(Item& item) {
     switch (item.kind) {
         case Kind::layer:
             layer_files_.clear();
@@ -349,7 +359,7 @@ void Pipeline::store(Item& item) {
 }
 
 void Pipeline::store_aligned() {
-    const uint64_t at = file_.base() + data_start_ + position_;
+    const uint64_t at = place_in_file(position_);
     const auto n = static_cast<uint32_t>((run_alignment - at % run_alignment) % run_alignment);
     if (n == 0) return;
     flush_copy();

@@ -7,9 +7,9 @@
  * 2 MiB. Files whose stored blocks equal those of an earlier file are dropped again and share its blocks.
  * At most `backlog` blocks are in flight; the feeding thread compresses too when there is no room.
  *
- * Blocks of a layer may go into the layer's segment too, or only there. Positions are relative to the first byte of
- * block data. Errors of workers and of writing the image are thrown at the feeding thread's next call; one of a segment
- * is kept.
+ * Blocks of a layer may go into the layer's segment alone, or into the image, and the segment gets their place.
+ * Positions are relative to the first byte of block data. Errors of workers and of writing the image are thrown at the
+ * feeding thread's next call; one of a segment is kept.
  */
 #pragma once
 #include <condition_variable>
@@ -69,7 +69,7 @@ public:
     void route(const Route& route) { route_ = route; }
     // Another layer begins: its files are compared with each other only.
     void begin_layer(const singularity::Host& host);
-    // The next byte in the image, and in the segment, comes at a multiple of run_alignment of its file.
+    // The next byte in the image comes at a multiple of run_alignment of its file.
     void align(const singularity::Host& host);
 
     // The next block of the current file; `raw`: stored as it is.
@@ -151,7 +151,9 @@ private:
 
     // Of the ordered stage: one thread at a time (draining_).
     void store(Item& item);
+    void store_in_image(Item& item);
     void store_in_segment(Item& item);
+    uint64_t place_in_file(uint64_t position) const { return file_.base() + data_start_ + position; }
     void store_aligned();
     void store_bytes(Item& item);
     void store_file_end(Item& item);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/segment.hpp>
-
-#include <family/output_file.hpp>
-#include <family/pipeline.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
+#include <family/output_file.hpp>
+#include <family/pipeline.hpp>
+#include <family/segment.hpp>
 
 namespace squashfs {
 
@@ -20,8 +19,11 @@ namespace {
 
 constexpr char magic[8] = {'S', 'G', 'S', 'E', 'G', 'S', 'Q', '1'};
 constexpr size_t gather = size_t{2} << 20;
+constexpr uint8_t is_hot = 1, is_in_image = 2, is_missing = 4;
 
-[[noreturn]] void damaged(const char* what) { throw Error(Code::corrupt, std::string("a segment of the cache is damaged: ") + what); }
+[[noreturn]] void damaged(const char* what) {
+    throw Error(Code::corrupt, std::string("a segment of the cache is damaged: ") + what);
+}
 
 template <class T>
 void put(std::vector<uint8_t>& out, T value) {
@@ -55,22 +57,23 @@ private:
 void check_file(const SegmentIndex& index, size_t number) {
     const SegmentFile& f = index.files[number];
     const uint64_t block = index.block_size, tail = f.size % block;
-    const auto in_data = [&](uint64_t start, uint64_t bytes) { return start <= index.data_size && bytes <= index.data_size - start; };
+    const auto in_data = [&](uint64_t start, uint64_t bytes) {
+        return start <= index.data_size && bytes <= index.data_size - start;
+    };
     if (f.size == 0 || f.size > uint64_t{INT64_MAX} || f.same > number) damaged("a file cannot be so");
-    if (f.hot) {
-        if (f.blocks != 0 || f.group != UINT32_MAX || !in_data(f.start, f.size)) damaged("a file lies outside of it");
-        return;
-    }
+    if (f.missing) return;
     const bool grouped = f.group != UINT32_MAX;
     if (f.blocks != f.size / block + (!grouped && tail > 0 ? 1 : 0)) damaged("a file has another number of blocks");
-    if (f.first_size > index.sizes.size() || f.blocks > index.sizes.size() - f.first_size) damaged("a file has no blocks");
+    if (f.first_size > index.sizes.size() || f.blocks > index.sizes.size() - f.first_size)
+        damaged("a file has no blocks");
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < f.blocks; ++i) {
         const uint32_t size = index.sizes[static_cast<size_t>(f.first_size) + i] & ~stored_raw;
         if (size > block) damaged("a block is too large");
         bytes += size;
     }
-    if (!in_data(f.start, bytes)) damaged("a file lies outside of it");
+    if (f.in_image ? f.start > uint64_t{INT64_MAX} - bytes : !in_data(f.start, bytes))
+        damaged("a file lies outside of it");
     if (grouped && (tail == 0 || f.group >= index.groups.size() || f.offset > index.groups[f.group].unpacked ||
                     tail > index.groups[f.group].unpacked - f.offset))
         damaged("the end of a file lies nowhere");
@@ -80,19 +83,21 @@ void check_file(const SegmentIndex& index, size_t number) {
 
 std::vector<uint8_t> encode(const SegmentIndex& index) {
     std::vector<uint8_t> out(magic, magic + sizeof magic);
-    out.reserve(64 + index.files.size() * 49 + index.sizes.size() * 4 + index.groups.size() * 16);
+    out.reserve(64 + index.files.size() * 49 + index.sizes.size() * 4 + index.groups.size() * 17);
     put(out, index.data_size);
     put(out, index.block_size);
     put(out, index.compressor);
     put<uint64_t>(out, index.groups.size());
-    for (const auto& g : index.groups) put(out, g.start), put(out, g.size), put(out, g.unpacked);
+    for (const auto& g : index.groups)
+        put(out, g.start), put(out, g.size), put(out, g.unpacked), put<uint8_t>(out, g.in_image);
     put<uint64_t>(out, index.sizes.size());
     for (const uint32_t s : index.sizes) put(out, s);
     put<uint64_t>(out, index.files.size());
     for (const auto& f : index.files) {
         put(out, f.size), put(out, f.start), put(out, f.holes), put(out, f.first_size);
         put(out, f.blocks), put(out, f.same), put(out, f.group), put(out, f.offset);
-        put<uint8_t>(out, f.hot);
+        put<uint8_t>(out, static_cast<uint8_t>((f.hot ? is_hot : 0) | (f.in_image ? is_in_image : 0) |
+                                               (f.missing ? is_missing : 0)));
     }
     return out;
 }
@@ -106,21 +111,26 @@ SegmentIndex decode_index(std::span<const uint8_t> bytes) {
     index.compressor = in.next<uint16_t>();
     if (index.block_size < 4096 || index.block_size > (1u << 20) || (index.block_size & (index.block_size - 1)) != 0)
         damaged("blocks have an impossible size");
-    index.groups.resize(static_cast<size_t>(in.count(16)));
+    index.groups.resize(static_cast<size_t>(in.count(17)));
     for (auto& g : index.groups) {
         g.start = in.next<uint64_t>(), g.size = in.next<uint32_t>(), g.unpacked = in.next<uint32_t>();
+        g.in_image = in.next<uint8_t>() != 0;
         const uint32_t size = g.size & ~stored_raw;
-        if (size == 0 || size > index.block_size || g.unpacked > index.block_size || g.start > index.data_size || size > index.data_size - g.start ||
-            ((g.size & stored_raw) != 0 && size != g.unpacked))
+        const uint64_t end = g.in_image ? uint64_t{INT64_MAX} : index.data_size;
+        if (size == 0 || size > index.block_size || g.unpacked > index.block_size || g.start > end ||
+            size > end - g.start || ((g.size & stored_raw) != 0 && size != g.unpacked))
             damaged("a block lies outside of it");
     }
     index.sizes.resize(static_cast<size_t>(in.count(4)));
     for (auto& s : index.sizes) s = in.next<uint32_t>();
     index.files.resize(static_cast<size_t>(in.count(49)));
     for (auto& f : index.files) {
-        f.size = in.next<uint64_t>(), f.start = in.next<uint64_t>(), f.holes = in.next<uint64_t>(), f.first_size = in.next<uint64_t>();
-        f.blocks = in.next<uint32_t>(), f.same = in.next<uint32_t>(), f.group = in.next<uint32_t>(), f.offset = in.next<uint32_t>();
-        f.hot = in.next<uint8_t>() != 0;
+        f.size = in.next<uint64_t>(), f.start = in.next<uint64_t>(), f.holes = in.next<uint64_t>(),
+        f.first_size = in.next<uint64_t>();
+        f.blocks = in.next<uint32_t>(), f.same = in.next<uint32_t>(), f.group = in.next<uint32_t>(),
+        f.offset = in.next<uint32_t>();
+        const auto flags = in.next<uint8_t>();
+        f.hot = (flags & is_hot) != 0, f.in_image = (flags & is_in_image) != 0, f.missing = (flags & is_missing) != 0;
     }
     if (!in.at_end()) damaged("its index is too long");
     for (size_t i = 0; i < index.files.size(); ++i) check_file(index, i);
@@ -153,16 +163,14 @@ SegmentIndex read_index(int fd, uint64_t data_size, uint64_t size) {
 // A file of a segment, block by block. The segment outlives it.
 class FileOfSegment final : public singularity::Stream {
 public:
-    FileOfSegment(StoredSegment& from, uint64_t number) : from_(from), file_(from.index().files[static_cast<size_t>(number)]), at_(file_.start) {}
+    FileOfSegment(StoredSegment& from, uint64_t number)
+        : from_(from), file_(from.index().files[static_cast<size_t>(number)]), at_(file_.start) {}
 
     Slice next() override {
         if (done_ == file_.size) return {};
         const uint64_t block = from_.index().block_size;
         const uint64_t left = file_.size - done_;
-        if (file_.hot) {
-            buffer_.resize(static_cast<size_t>(std::min<uint64_t>(left, block)));
-            from_.read_exactly(file_.start + done_, buffer_.data(), buffer_.size());
-        } else if (block_ < file_.blocks) {
+        if (block_ < file_.blocks) {
             const uint32_t size = from_.index().sizes[static_cast<size_t>(file_.first_size) + block_++];
             const uint64_t n = std::min<uint64_t>(left, block);
             if (size == 0) {
@@ -170,7 +178,7 @@ public:
                 return Slice::hole(n);
             }
             buffer_.resize(static_cast<size_t>(n));
-            from_.unpack(at_, size, buffer_);
+            from_.unpack(file_.in_image, at_, size, buffer_);
             at_ += size & ~stored_raw;
         } else {
             std::vector<uint8_t> group(from_.index().groups[file_.group].unpacked);
@@ -191,27 +199,33 @@ private:
 
 }  // namespace
 
-StoredSegment::StoredSegment(int fd, uint64_t data_size, uint64_t size)
-    : fd_(-1), index_(read_index(fd, data_size, size)), pool_(index_.compressor, index_.block_size) {
-    fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (fd_ < 0) throw_errno("keep a segment of the cache open");
+StoredSegment::StoredSegment(int fd, uint64_t data_size, uint64_t size, int image)
+    : own_(std::make_shared<Source>(fd)),
+      image_(image >= 0 ? std::make_shared<Source>(image) : nullptr),
+      index_(read_index(fd, data_size, size)),
+      pool_(index_.compressor, index_.block_size) {
+    const auto in_image = [](const auto& part) { return part.in_image; };
+    if (!image_ && (std::any_of(index_.files.begin(), index_.files.end(), in_image) ||
+                    std::any_of(index_.groups.begin(), index_.groups.end(), in_image)))
+        damaged("its image is not there");
 }
 
-StoredSegment::~StoredSegment() { close(fd_); }
-
 uint64_t StoredSegment::size(uint64_t number) const {
-    if (number >= index_.files.size()) throw Error(Code::not_found, "the segment has no file " + std::to_string(number));
+    if (number >= index_.files.size())
+        throw Error(Code::not_found, "the segment has no file " + std::to_string(number));
     return index_.files[static_cast<size_t>(number)].size;
 }
 
 std::unique_ptr<singularity::Stream> StoredSegment::read(uint64_t number) {
     (void)size(number);
+    if (!has(number)) damaged("the bytes of a file were not kept");
     return std::make_unique<FileOfSegment>(*this, number);
 }
 
-void StoredSegment::read_exactly(uint64_t start, uint8_t* out, size_t size) const {
+void StoredSegment::read_exactly(bool in_image, uint64_t start, uint8_t* out, size_t size) const {
+    const int fd = source(in_image)->fd();
     for (size_t got = 0; got < size;) {
-        const ssize_t n = pread(fd_, out + got, size - got, static_cast<off_t>(start + got));
+        const ssize_t n = pread(fd, out + got, size - got, static_cast<off_t>(start + got));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) throw_errno("read a segment of the cache");
         if (n == 0) damaged("it ends too early");
@@ -219,21 +233,21 @@ void StoredSegment::read_exactly(uint64_t start, uint8_t* out, size_t size) cons
     }
 }
 
-void StoredSegment::unpack(uint64_t start, uint32_t size, std::span<uint8_t> out) {
+void StoredSegment::unpack(bool in_image, uint64_t start, uint32_t size, std::span<uint8_t> out) {
     const uint32_t stored = size & ~stored_raw;
     if ((size & stored_raw) != 0) {
         if (stored != out.size()) damaged("a block has another size");
-        return read_exactly(start, out.data(), out.size());
+        return read_exactly(in_image, start, out.data(), out.size());
     }
     DecompressorPool::Lease lease = pool_.get();
     std::vector<uint8_t> packed(stored);
-    read_exactly(start, packed.data(), packed.size());
+    read_exactly(in_image, start, packed.data(), packed.size());
     if (lease->run(packed, out) != static_cast<int64_t>(out.size())) damaged("a block cannot be decompressed");
 }
 
 void StoredSegment::unpack_group(uint32_t number, uint8_t* out) {
     const SegmentGroup& g = index_.groups[number];
-    unpack(g.start, g.size, {out, g.unpacked});
+    unpack(g.in_image, g.start, g.size, {out, g.unpacked});
 }
 
 // ---- Writing --------------------------------------------------------------------------------------------
@@ -255,18 +269,10 @@ void SegmentSink::flush() {
     held_.clear();
 }
 
-void SegmentSink::align() {
-    static const uint8_t zeros[run_alignment] = {};
-    store(zeros, static_cast<size_t>((run_alignment - position_ % run_alignment) % run_alignment));
-}
+void SegmentSink::append(const uint8_t* bytes, size_t size) { store(bytes, size); }
 
-uint64_t SegmentSink::append(const uint8_t* bytes, size_t size) {
-    const uint64_t at = position_;
-    store(bytes, size);
-    return at;
-}
-
-void SegmentSink::add_block(const uint8_t* bytes, uint32_t size, uint32_t holes_before, const ContentKey& key, const ContentHash& hash) {
+void SegmentSink::add_block(const uint8_t* bytes, uint32_t size, uint32_t holes_before, const ContentKey& key,
+                            const ContentHash& hash) {
     if (!in_file_) {
         in_file_ = true;
         file_start_ = position_;
@@ -275,11 +281,13 @@ void SegmentSink::add_block(const uint8_t* bytes, uint32_t size, uint32_t holes_
     }
     current_.insert(current_.end(), holes_before, 0);
     current_.push_back(size);
-    for (const uint64_t part : {uint64_t{holes_before}, uint64_t{size}, key.a, key.b}) sequence_ = hash.extend(sequence_, part);
-    store(bytes, size & ~stored_raw);
+    for (const uint64_t part : {uint64_t{holes_before}, uint64_t{size}, key.a, key.b})
+        sequence_ = hash.extend(sequence_, part);
+    if (bytes) store(bytes, size & ~stored_raw);
 }
 
-void SegmentSink::end_file(SegmentFile& file, uint32_t number, uint32_t holes_before, const ContentHash& hash) {
+void SegmentSink::end_file(SegmentFile& file, uint32_t number, uint32_t holes_before, const ContentHash& hash,
+                           uint64_t in_image) {
     file.same = number;
     if (!in_file_) {
         file.first_size = all_sizes_.size();
@@ -289,10 +297,14 @@ void SegmentSink::end_file(SegmentFile& file, uint32_t number, uint32_t holes_be
     }
     in_file_ = false;
     current_.insert(current_.end(), holes_before, 0);
-    for (const uint64_t part : {uint64_t{holes_before}, file.size & UINT32_MAX, file.size >> 32}) sequence_ = hash.extend(sequence_, part);
+    for (const uint64_t part : {uint64_t{holes_before}, file.size & UINT32_MAX, file.size >> 32})
+        sequence_ = hash.extend(sequence_, part);
     file.blocks = static_cast<uint32_t>(current_.size());
-    const auto [known, fresh] = files_.try_emplace(sequence_, Known{file_start_, all_sizes_.size(), number});
-    file.start = known->second.start;
+    const bool is_here = in_image == here;
+    const auto [known, fresh] =
+        files_.try_emplace(sequence_, Known{is_here ? file_start_ : in_image, all_sizes_.size(), number, !is_here});
+    file.start = is_here ? known->second.start : in_image;
+    file.in_image = !is_here || known->second.in_image;
     file.first_size = known->second.first_size;
     file.same = known->second.number;
     if (fresh) {
@@ -305,11 +317,13 @@ void SegmentSink::end_file(SegmentFile& file, uint32_t number, uint32_t holes_be
     position_ = file_start_;
 }
 
-void SegmentSink::add_group(uint32_t number, const uint8_t* bytes, uint32_t size) {
+void SegmentSink::add_group(uint32_t number, const uint8_t* bytes, uint32_t size, uint64_t in_image) {
     if (groups_.size() <= number) groups_.resize(size_t{number} + 1);
-    groups_[number].start = position_;
-    groups_[number].size = size;
-    store(bytes, size & ~stored_raw);
+    SegmentGroup& group = groups_[number];
+    group.in_image = in_image != here;
+    group.start = group.in_image ? in_image : position_;
+    group.size = size;
+    if (!group.in_image) store(bytes, size & ~stored_raw);
 }
 
 }  // namespace squashfs

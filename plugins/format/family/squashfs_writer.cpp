@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <family/squashfs_writer.hpp>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <cstring>
 #include <family/adopted.hpp>
 #include <family/hot_files.hpp>
 #include <family/pipeline.hpp>
 #include <family/segment.hpp>
+#include <family/squashfs_writer.hpp>
 #include <family/table_writer.hpp>
-
-#include <algorithm>
-#include <cstring>
 #include <map>
-#include <sys/stat.h>
 
 namespace squashfs {
 
@@ -24,12 +23,16 @@ namespace {
 
 constexpr uint64_t most_adopted_blocks = uint64_t{1} << 24;  // a larger file goes through content()
 constexpr uint64_t page = 4096;
+// Bytes of files that an image does not show and its layer's segment keeps nevertheless, per layer. What a later layer
+// usually replaces is small (databases of packages, caches of the linker): another image on the same base shows it.
+constexpr uint64_t least_room = uint64_t{4} << 20, part_of_shown = 64;
 
 bool all_zeros(const uint8_t* p, size_t n) { return n == 0 || (p[0] == 0 && std::memcmp(p, p + 1, n - 1) == 0); }
 
 SquashfsOptions checked(SquashfsOptions o) {
     if (o.block_size < 4096 || o.block_size > (1u << 20) || (o.block_size & (o.block_size - 1)) != 0)
-        throw Error(Code::invalid, "a squashfs block has 4 KiB to 1 MiB and a power of two, not " + std::to_string(o.block_size) + " bytes");
+        throw Error(Code::invalid, "a squashfs block has 4 KiB to 1 MiB and a power of two, not " +
+                                       std::to_string(o.block_size) + " bytes");
     return o;
 }
 
@@ -90,12 +93,13 @@ public:
           has_options_(write_head()),
           queue_(width),
           pipeline_(file_, queue_, *compressor_, options_.block_size),
-          family_("squashfs " + compressor_name(static_cast<uint16_t>(options_.compressor)) + " " + std::to_string(options_.block_size)),
-          layer_family_(family_ + " " + std::to_string(options_.level) + " " + compressor_library(options_) + " segment " +
-                        std::to_string(segment_version)) {}
+          family_("squashfs " + compressor_name(static_cast<uint16_t>(options_.compressor)) + " " +
+                  std::to_string(options_.block_size)),
+          layer_family_(family_ + " " + std::to_string(options_.level) + " " + compressor_library(options_) +
+                        " segment " + std::to_string(segment_version)) {}
     ~Impl() {
         pipeline_.stop();
-        for (uint8_t* b : {current_, loose_.buffer, group_.buffer, segment_group_.buffer}) pipeline_.give_back(b);
+        for (uint8_t* b : {current_, loose_.buffer, group_.buffer, hidden_.buffer}) pipeline_.give_back(b);
     }
 
     uint64_t content(const char* hint, uint64_t size, Stream& data, const Host& host);
@@ -120,7 +124,7 @@ private:
     struct Open {
         uint64_t total = 0, holes = 0;
         uint64_t blocks = 0;
-        uint32_t fill = 0;        // of the current block
+        uint32_t fill = 0;       // of the current block
         bool only_holes = true;  // so far; its buffer need not exist
     };
     // A hot file, kept until the end: only then it is known how much may be stored raw.
@@ -144,10 +148,6 @@ private:
     };
     struct Piece {
         uint32_t group, offset, size;
-    };
-    struct HotFile {
-        uint32_t number;
-        std::vector<uint8_t> bytes;
     };
     struct FileId {
         uint64_t device, inode;
@@ -175,19 +175,25 @@ private:
     Tail add_tail(const uint8_t* bytes, uint32_t size, const Host& host);
 
     // Of the layer that is open.
-    bool is_hot(const char* path, uint64_t size) const { return size <= largest_hot_file && heat_of(path ? path : "") != Heat::none; }
+    bool is_hot(const char* path, uint64_t size) const {
+        return size <= largest_hot_file && heat_of(path ? path : "") != Heat::none;
+    }
     void enter(uint64_t size, const Host& host);  // the next file that is not hot: where a run or a group ends
     uint64_t layer_content(const char* path, uint64_t size, Stream& data, bool shown, const Host& host);
     uint64_t hot_content(const char* path, uint64_t size, Stream& data, const Host& host);
     uint64_t loose_content(uint64_t size, Content& data, const Host& host);
-    uint64_t end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host);
-    std::pair<Place, Place> add_layer_tail(const uint8_t* bytes, uint32_t size, bool to_image, bool to_segment);
+    uint64_t end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown,
+                            const Host& host);
+    Place add_layer_tail(const uint8_t* bytes, uint32_t size);
+    Place add_hidden_tail(const uint8_t* bytes, uint32_t size, const Host& host);
+    uint32_t new_group();
+    SegmentSink* sink() const { return sink_.get(); }
     singularity::SegmentEnd end_segment(const Host& host);
     uint64_t take_stored(const SegmentFile& file, const Host& host);
     void append(Packer& to, const uint8_t* bytes, uint32_t size);
     void end_group(const Host& host);
+    void end_hidden_group(const Host& host);
     void end_stored_group(const Host& host);
-    void give_up_segment(std::string why);
     uint64_t add_file(uint64_t size) {
         files_.emplace_back().size = size;
         return files_.size() - 1;
@@ -215,23 +221,19 @@ private:
 
     // The open layer. Where its runs and groups end follows from all of its files, shown or not.
     bool in_layer_ = false;
-    uint64_t run_ = 0;       // bytes of files since the run began
+    uint64_t run_ = 0;        // bytes of files since the run began
     uint64_t room_left_ = 0;  // in the group, as if all tails were in it
-    uint32_t number_ = 0;    // of the next file
+    uint32_t number_ = 0;     // of the next file
     std::unordered_map<ContentKey, Tail, ContentKeyHash> layer_tails_;
     Packer group_;
-    // Its segment, when one is made: the group of the segment is the image's own until they differ.
-    bool sink_works_ = false;
-    std::string why_not_;
-    std::vector<HotFile> segment_hot_;
-    uint64_t segment_hot_bytes_ = 0;
+    // Its segment, when one is made.
+    uint64_t shown_bytes_ = 0, kept_bytes_ = 0;  // of files that the image shows; of others that the segment keeps
     std::unordered_map<ContentKey, Place, ContentKeyHash> segment_tails_;
-    std::vector<uint32_t> unpacked_;  // by group
-    Packer segment_group_;            // its number; its bytes while the two differ
-    bool split_ = false;
+    std::vector<uint32_t> unpacked_;  // by group of the segment
+    uint32_t group_in_segment_ = 0;
+    Packer hidden_;  // a group of what the image does not show
     // Where it comes from, when it is a segment.
     StoredSegment* stored_ = nullptr;
-    std::shared_ptr<Source> stored_source_;
     std::vector<Piece> pieces_;  // of the group
     std::unordered_map<uint64_t, Tail> stored_tails_;
 
@@ -265,7 +267,8 @@ void SquashfsWriter::Impl::take(Open& open, const singularity::Slice& slice, con
     uint64_t left = slice.size();
     while (left > 0) {
         if (!p && open.fill == 0 && left >= block) {
-            const uint64_t count = std::min<uint64_t>(left / block, UINT32_MAX - 1 - std::min<uint64_t>(open.blocks, UINT32_MAX - 1));
+            const uint64_t count =
+                std::min<uint64_t>(left / block, UINT32_MAX - 1 - std::min<uint64_t>(open.blocks, UINT32_MAX - 1));
             if (count == 0) throw Error(Code::limit, "a file has more blocks than squashfs can count");
             pipeline_.skip(static_cast<uint32_t>(count));
             open.blocks += count;
@@ -290,7 +293,8 @@ void SquashfsWriter::Impl::take(Open& open, const singularity::Slice& slice, con
 }
 
 void SquashfsWriter::Impl::end_fragment(const Host& host) {
-    if (loose_.buffer) pipeline_.put_fragment(loose_.number, std::exchange(loose_.buffer, nullptr), loose_.fill, raw_, host);
+    if (loose_.buffer)
+        pipeline_.put_fragment(loose_.number, std::exchange(loose_.buffer, nullptr), loose_.fill, raw_, host);
 }
 
 // Into a fragment block that has room; an empty one may take the buffer that the bytes are in.
@@ -367,14 +371,17 @@ uint64_t SquashfsWriter::Impl::content(const char* hint, uint64_t size, Stream& 
 // Outside of the layer's blocks: kept until the end when it is hot and there is room.
 uint64_t SquashfsWriter::Impl::hot_content(const char* hint, uint64_t size, Stream& data, const Host& host) {
     Content content(hint, size, data);
-    const Heat heat = size > 0 && size <= std::min(largest_hot_file, most_hot_bytes - held_bytes_) ? heat_of(hint ? hint : "") : Heat::none;
+    const Heat heat = size > 0 && size <= std::min(largest_hot_file, most_hot_bytes - held_bytes_)
+                          ? heat_of(hint ? hint : "")
+                          : Heat::none;
     if (heat != Heat::none) return hold(heat, size, content, host);
     pipeline_.route({});
     return loose_content(size, content, host);
 }
 
 uint64_t SquashfsWriter::Impl::loose_content(uint64_t size, Content& content, const Host& host) {
-    return take_all(size, content, host, [&](Open& open, const uint8_t* tail) { return end_content(open, tail, host); });
+    return take_all(size, content, host,
+                    [&](Open& open, const uint8_t* tail) { return end_content(open, tail, host); });
 }
 
 // A whole file; `end` gets its last, partial block.
@@ -442,19 +449,13 @@ void SquashfsWriter::Impl::begin_layer(int segment) {
     run_ = 0;
     room_left_ = 0;
     number_ = 0;
-    why_not_.clear();
-    sink_works_ = segment >= 0;
-    if (sink_works_) sink_ = std::make_unique<SegmentSink>(segment);
+    shown_bytes_ = kept_bytes_ = 0;
+    unpacked_.clear();
+    if (segment >= 0) sink_ = std::make_unique<SegmentSink>(segment);
     pipeline_.route({true, nullptr, true});
     pipeline_.begin_layer(nobody);
     pipeline_.align(nobody);
     broken_ = false;
-}
-
-void SquashfsWriter::Impl::give_up_segment(std::string why) {
-    if (!sink_works_) return;
-    sink_works_ = false;
-    why_not_ = std::move(why);
 }
 
 void SquashfsWriter::Impl::enter(uint64_t size, const Host& host) {
@@ -465,7 +466,7 @@ void SquashfsWriter::Impl::enter(uint64_t size, const Host& host) {
     }
     room_left_ -= tail;
     if (run_ >= run_bytes) {
-        pipeline_.route({true, sink_works_ ? sink_.get() : nullptr, true});
+        pipeline_.route({true, nullptr, true});
         pipeline_.align(host);
         run_ = 0;
     }
@@ -489,33 +490,41 @@ private:
 
 }  // namespace
 
-uint64_t SquashfsWriter::Impl::layer_content(const char* path, uint64_t size, Stream& data, bool shown, const Host& host) {
+uint64_t SquashfsWriter::Impl::layer_content(const char* path, uint64_t size, Stream& data, bool shown,
+                                             const Host& host) {
     if (size == SG_SIZE_UNKNOWN || size == 0) throw Error(Code::internal, "a layer's files have a size");
     SegmentFile* stored = nullptr;
     const uint32_t number = number_++;
-    if (sink_works_) {
+    if (sink_) {
         stored = &segment_files_.emplace_back();
         stored->size = size;
         stored->same = number;
     }
+    if (shown) shown_bytes_ += size;
     if (is_hot(path, size)) {
-        if (!sink_works_) return shown ? hot_content(path, size, data, host) : SG_NO_CONTENT;
+        if (!sink_) return shown ? hot_content(path, size, data, host) : SG_NO_CONTENT;
         stored->hot = true;
-        Content content(path, size, data);
-        std::vector<uint8_t> bytes = content.all(host);
-        segment_hot_bytes_ += size;
-        if (segment_hot_bytes_ > 2 * most_hot_bytes) give_up_segment("it has more than 16 MiB of files that are kept as they are");
-        segment_hot_.push_back({number, std::move(bytes)});
-        Borrowed again(segment_hot_.back().bytes);
+        Content whole(path, size, data);
+        const std::vector<uint8_t> bytes = whole.all(host);
+        Borrowed once(bytes), again(bytes);
+        // Where the image will have it is not known yet.
+        pipeline_.route({false, sink(), true});
+        Content content(path, size, once);
+        take_all(size, content, host, [&](Open& open, const uint8_t* tail) {
+            return end_layer_file(open, tail, number, stored, false, host);
+        });
         return shown ? hot_content(path, size, again, host) : SG_NO_CONTENT;
     }
     enter(size, host);
     Content content(path, size, data);
-    pipeline_.route({shown, sink_works_ ? sink_.get() : nullptr, true});
-    return take_all(size, content, host, [&](Open& open, const uint8_t* tail) { return end_layer_file(open, tail, number, stored, shown, host); });
+    pipeline_.route({shown, sink(), true});
+    return take_all(size, content, host, [&](Open& open, const uint8_t* tail) {
+        return end_layer_file(open, tail, number, stored, shown, host);
+    });
 }
 
-uint64_t SquashfsWriter::Impl::end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored, bool shown, const Host& host) {
+uint64_t SquashfsWriter::Impl::end_layer_file(Open& open, const uint8_t* tail, uint32_t number, SegmentFile* stored,
+                                              bool shown, const Host& host) {
     if (shown) stats_.bytes_in += open.total;
     if (open.fill > 0 && (open.only_holes || all_zeros(tail, open.fill))) {
         ++open.blocks;
@@ -538,83 +547,86 @@ uint64_t SquashfsWriter::Impl::end_layer_file(Open& open, const uint8_t* tail, u
     if (open.blocks > 0) pipeline_.end_file(shown ? &files_[id] : nullptr, host, stored, number);
     if (open.fill == 0) return id;
 
-    bool new_in_segment = false;
-    if (stored && sink_works_) {
+    Place in_image{0, 0};
+    if (shown && !is_known) in_image = add_layer_tail(tail, open.fill);
+    if (stored) {
         const auto [at, fresh] = segment_tails_.try_emplace(key, Place{});
-        new_in_segment = fresh;
-        if (!fresh) stored->group = at->second.group, stored->offset = at->second.offset;
-    }
-    const auto [in_image, in_segment] = add_layer_tail(tail, open.fill, shown && !is_known, new_in_segment);
-    if (new_in_segment) {
-        segment_tails_[key] = in_segment;
-        stored->group = in_segment.group, stored->offset = in_segment.offset;
+        if (fresh)
+            at->second = shown ? Place{group_in_segment_, in_image.offset} : add_hidden_tail(tail, open.fill, host);
+        stored->group = at->second.group, stored->offset = at->second.offset;
     }
     if (!shown) return id;
-    Tail& place = is_known ? known->second : layer_tails_.emplace(key, Tail{in_image.group, in_image.offset, SG_NO_CONTENT}).first->second;
+    Tail& place = is_known
+                      ? known->second
+                      : layer_tails_.emplace(key, Tail{in_image.group, in_image.offset, SG_NO_CONTENT}).first->second;
     if (open.blocks == 0 && place.whole == SG_NO_CONTENT) place.whole = id;
     files_[id].fragment = place.fragment;
     files_[id].offset = place.offset;
     return id;
 }
 
-// One block serves image and segment as long as all that is in it is in both.
-std::pair<SquashfsWriter::Impl::Place, SquashfsWriter::Impl::Place> SquashfsWriter::Impl::add_layer_tail(const uint8_t* bytes, uint32_t size,
-                                                                                                       bool to_image, bool to_segment) {
-    if (sink_works_ && !split_ && to_image != to_segment) {
-        split_ = true;
-        if (group_.buffer) {
-            segment_group_.buffer = pipeline_.buffer();
-            segment_group_.fill = group_.fill;
-            std::memcpy(segment_group_.buffer, group_.buffer, group_.fill);
-        }
+// A tail that the image has lies in the image's block, for the segment too; others share blocks of the segment's own.
+SquashfsWriter::Impl::Place SquashfsWriter::Impl::add_layer_tail(const uint8_t* bytes, uint32_t size) {
+    const bool is_first = !group_.buffer;
+    Place place{is_first ? pipeline_.reserve_fragment() : group_.number, is_first ? 0 : group_.fill};
+    if (is_first) {
+        group_.number = place.group;
+        group_in_segment_ = new_group();
     }
-    const auto fill = [](const Packer& p) { return p.buffer ? p.fill : 0; };
-    Place in_image{0, 0}, in_segment{0, 0};
-    if (to_segment) {
-        in_segment.offset = fill(split_ ? segment_group_ : group_);
-        if (in_segment.offset == 0) {
-            segment_group_.number = static_cast<uint32_t>(unpacked_.size());
-            unpacked_.push_back(0);
-        }
-        in_segment.group = segment_group_.number;
+    append(group_, bytes, size);
+    return place;
+}
+
+SquashfsWriter::Impl::Place SquashfsWriter::Impl::add_hidden_tail(const uint8_t* bytes, uint32_t size,
+                                                                  const Host& host) {
+    if (hidden_.buffer && hidden_.fill + size > options_.block_size) end_hidden_group(host);
+    if (!hidden_.buffer) {
+        hidden_.number = new_group();
+        hidden_.fill = 0;
     }
-    if (to_image) {
-        in_image.offset = fill(group_);
-        if (in_image.offset == 0) group_.number = pipeline_.reserve_fragment();
-        in_image.group = group_.number;
-    }
-    if (split_ && to_segment) append(segment_group_, bytes, size);
-    if (to_image || (to_segment && !split_)) append(group_, bytes, size);
-    return {in_image, in_segment};
+    const Place place{hidden_.number, hidden_.fill};
+    append(hidden_, bytes, size);
+    return place;
+}
+
+uint32_t SquashfsWriter::Impl::new_group() {
+    unpacked_.push_back(0);
+    return static_cast<uint32_t>(unpacked_.size() - 1);
 }
 
 void SquashfsWriter::Impl::end_group(const Host& host) {
-    SegmentSink* const sink = sink_works_ ? sink_.get() : nullptr;
-    if (split_) {
-        split_ = false;
-        if (segment_group_.buffer && sink) {
-            unpacked_[segment_group_.number] = segment_group_.fill;
-            pipeline_.route({false, sink, true});
-            pipeline_.put_fragment(0, std::exchange(segment_group_.buffer, nullptr), segment_group_.fill, false, host, segment_group_.number);
-        }
-        pipeline_.give_back(std::exchange(segment_group_.buffer, nullptr));
-        pipeline_.route({true, nullptr, true});
-    } else {
-        if (group_.buffer && sink) unpacked_[segment_group_.number] = group_.fill;
-        pipeline_.route({true, sink, true});
-    }
-    if (group_.buffer) pipeline_.put_fragment(group_.number, std::exchange(group_.buffer, nullptr), group_.fill, false, host, segment_group_.number);
+    if (!group_.buffer) return;
+    unpacked_[group_in_segment_] = group_.fill;
+    pipeline_.route({true, sink(), true});
+    pipeline_.put_fragment(group_.number, std::exchange(group_.buffer, nullptr), group_.fill, false, host,
+                           group_in_segment_);
+}
+
+void SquashfsWriter::Impl::end_hidden_group(const Host& host) {
+    if (!hidden_.buffer) return;
+    if (!sink()) return pipeline_.give_back(std::exchange(hidden_.buffer, nullptr));
+    unpacked_[hidden_.number] = hidden_.fill;
+    pipeline_.route({false, sink(), true});
+    pipeline_.put_fragment(0, std::exchange(hidden_.buffer, nullptr), hidden_.fill, false, host, hidden_.number);
 }
 
 void SquashfsWriter::Impl::hidden(const char* path, uint64_t size, Stream* data, const Host& host) {
     if (!in_layer_ || stored_) throw Error(Code::internal, "no layer is open");
     begin_work();
-    if (data && sink_works_) {
+    if (data && sink_ && kept_bytes_ + size <= least_room + shown_bytes_ / part_of_shown) {
+        kept_bytes_ += size;
         layer_content(path, size, *data, false, host);
     } else {
-        give_up_segment("a file's bytes were not given");
+        const bool hot = is_hot(path, size);
+        if (sink_) {
+            SegmentFile& file = segment_files_.emplace_back();
+            file.size = size;
+            file.same = number_;
+            file.hot = hot;
+            file.missing = true;
+        }
         ++number_;
-        if (!is_hot(path, size)) enter(size, host);
+        if (!hot) enter(size, host);
     }
     broken_ = false;
 }
@@ -625,12 +637,13 @@ singularity::SegmentEnd SquashfsWriter::Impl::end_layer(const Host& host) {
     singularity::SegmentEnd out;
     if (stored_) {
         end_stored_group(host);
-        if (number_ != stored_->index().files.size()) throw Error(Code::corrupt, "a segment of the cache has more files than its layer");
+        if (number_ != stored_->index().files.size())
+            throw Error(Code::corrupt, "a segment of the cache has more files than its layer");
         stored_ = nullptr;
-        stored_source_.reset();
         stored_tails_.clear();
     } else {
         end_group(host);
+        end_hidden_group(host);
         if (sink_) out = end_segment(host);
     }
     in_layer_ = false;
@@ -645,42 +658,34 @@ singularity::SegmentEnd SquashfsWriter::Impl::end_segment(const Host& host) {
     const std::exception_ptr failure = pipeline_.wait_idle(host);
     try {
         if (failure) std::rethrow_exception(failure);
-        if (sink_works_) {
-            sink_->align();  // the padding that a copy of the last run may take
-            for (const HotFile& hot : segment_hot_) segment_files_[hot.number].start = sink_->append(hot.bytes.data(), hot.bytes.size());
-            SegmentIndex index;
-            index.data_size = out.data_size = sink_->position();
-            index.block_size = options_.block_size;
-            index.compressor = static_cast<uint16_t>(options_.compressor);
-            index.files.assign(segment_files_.begin(), segment_files_.end());
-            index.sizes = std::move(sink_->sizes());
-            index.groups = std::move(sink_->groups());
-            for (size_t i = 0; i < index.groups.size(); ++i) index.groups[i].unpacked = unpacked_[i];
-            const auto bytes = encode(index);
-            sink_->append(bytes.data(), bytes.size());
-            sink_->flush();
-            out.size = sink_->position();
-        }
+        SegmentIndex index;
+        index.data_size = out.data_size = sink_->position();
+        index.block_size = options_.block_size;
+        index.compressor = static_cast<uint16_t>(options_.compressor);
+        index.files.assign(segment_files_.begin(), segment_files_.end());
+        index.sizes = std::move(sink_->sizes());
+        index.groups = std::move(sink_->groups());
+        for (size_t i = 0; i < index.groups.size(); ++i) index.groups[i].unpacked = unpacked_[i];
+        const auto bytes = encode(index);
+        sink_->append(bytes.data(), bytes.size());
+        sink_->flush();
+        out.size = sink_->position();
     } catch (const Error& e) {
-        why_not_ = e.message();
         out = {};
+        out.why = e.message();
     }
-    out.why = why_not_;
     sink_.reset();
-    sink_works_ = false;
     segment_files_.clear();
-    segment_hot_.clear();
-    segment_hot_bytes_ = 0;
     segment_tails_.clear();
     unpacked_.clear();
     return out;
 }
 
 void SquashfsWriter::Impl::begin_stored(StoredSegment& segment) {
-    if (segment.index().block_size != options_.block_size || segment.index().compressor != static_cast<uint16_t>(options_.compressor))
+    if (segment.index().block_size != options_.block_size ||
+        segment.index().compressor != static_cast<uint16_t>(options_.compressor))
         throw Error(Code::corrupt, "a segment of the cache is of another kind than its name says");
     begin_layer(-1);
-    stored_source_ = std::make_shared<Source>(segment.fd());
     stored_ = &segment;
 }
 
@@ -689,9 +694,11 @@ uint64_t SquashfsWriter::Impl::stored(const char* path, bool hidden, const Host&
     begin_work();
     host.poll();
     const SegmentIndex& index = stored_->index();
-    if (number_ >= index.files.size()) throw Error(Code::corrupt, "a segment of the cache has fewer files than its layer");
+    if (number_ >= index.files.size())
+        throw Error(Code::corrupt, "a segment of the cache has fewer files than its layer");
     const SegmentFile& f = index.files[number_];
     if (f.hot != is_hot(path, f.size)) throw Error(Code::corrupt, "a segment of the cache is not of this layer");
+    if (f.missing && !hidden) throw Error(Code::corrupt, "a segment of the cache lacks a file");
     const uint32_t number = number_++;
     uint64_t id = SG_NO_CONTENT;
     if (f.hot) {
@@ -726,7 +733,7 @@ uint64_t SquashfsWriter::Impl::take_stored(const SegmentFile& f, const Host& hos
         std::vector<uint32_t> sizes(first, first + f.blocks);
         uint64_t bytes = 0;
         for (const uint32_t s : sizes) bytes += s & ~stored_raw;
-        pipeline_.take_file(files_[id], stored_source_, f.start, bytes, std::move(sizes), host, f.same);
+        pipeline_.take_file(files_[id], stored_->source(f.in_image), f.start, bytes, std::move(sizes), host, f.same);
     }
     if (!has_tail) return id;
     Tail place{0, 0, SG_NO_CONTENT};
@@ -760,7 +767,8 @@ void SquashfsWriter::Impl::end_stored_group(const Host& host) {
     });
     pipeline_.route({true, nullptr, true});
     if (whole && at == groups[first.group].unpacked) {
-        pipeline_.take_fragment(group_.number, stored_source_, groups[first.group].start, groups[first.group].size, host);
+        pipeline_.take_fragment(group_.number, stored_->source(groups[first.group].in_image), groups[first.group].start,
+                                groups[first.group].size, host);
         pieces_.clear();
         return;
     }
@@ -790,7 +798,8 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
     sg_stored_block shared{};
     const auto ask = [&] {
         singularity::check([&](sg_error* e) {
-            return stored->blocks(from.handle(), node, blocks_.data(), blocks_.size(), &count, &shared, &shared_offset, e);
+            return stored->blocks(from.handle(), node, blocks_.data(), blocks_.size(), &count, &shared, &shared_offset,
+                                  e);
         });
     };
     if (blocks_.empty()) blocks_.resize(64);
@@ -798,7 +807,8 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
     const bool has_tail = shared.size != 0;
     const uint64_t tail = attr.size % block;
     if (count != (has_tail ? attr.size / block : (attr.size + block - 1) / block)) return SG_NO_CONTENT;
-    if (has_tail && (tail == 0 || shared_offset > block || tail > block - shared_offset || shared.size > block)) return SG_NO_CONTENT;
+    if (has_tail && (tail == 0 || shared_offset > block || tail > block - shared_offset || shared.size > block))
+        return SG_NO_CONTENT;
     if (count > blocks_.size()) {
         blocks_.resize(static_cast<size_t>(count));
         ask();
@@ -832,7 +842,8 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
     const size_t facts = identity.size();
     identity.resize(facts + (sizes.size() + 1) / 2);
     if (!sizes.empty()) std::memcpy(identity.data() + facts, sizes.data(), sizes.size() * sizeof(uint32_t));
-    const ContentKey key = pipeline_.hash()({reinterpret_cast<const uint8_t*>(identity.data()), identity.size() * sizeof(uint64_t)});
+    const ContentKey key =
+        pipeline_.hash()({reinterpret_cast<const uint8_t*>(identity.data()), identity.size() * sizeof(uint64_t)});
     if (const auto known = source.contents.find(key); known != source.contents.end()) {
         ++stats_.files_shared;
         return known->second;
@@ -847,7 +858,8 @@ uint64_t SquashfsWriter::Impl::adopt(const ForeignRoot& from, uint64_t node) {
         const auto [at, is_new] = source.fragments.try_emplace(shared.offset, 0);
         if (is_new) {
             at->second = pipeline_.reserve_fragment();
-            pipeline_.adopt_fragment(at->second, source.source, shared.offset, shared.size | (shared.raw ? stored_raw : 0));
+            pipeline_.adopt_fragment(at->second, source.source, shared.offset,
+                                     shared.size | (shared.raw ? stored_raw : 0));
         }
         file.fragment = at->second;
         file.offset = static_cast<uint32_t>(shared_offset);
@@ -863,7 +875,8 @@ uint64_t SquashfsWriter::Impl::finish(const ForeignRoot& tree, const Host& host)
     store_held(host);
     pipeline_.finish(host);
     BackgroundCopy copying(file_.fd(), pipeline_.adopted());
-    const uint64_t used = write_tables(file_, *compressor_, {files_, pipeline_, options_, has_options_}, tree, host, stats_);
+    const uint64_t used =
+        write_tables(file_, *compressor_, {files_, pipeline_, options_, has_options_}, tree, host, stats_);
     const std::vector<uint8_t> padding(static_cast<size_t>((page - used % page) % page));
     file_.append(padding.data(), padding.size());
     copying.wait(host);
@@ -883,14 +896,18 @@ uint64_t SquashfsWriter::content(const char* hint, uint64_t size, Stream& data, 
 uint64_t SquashfsWriter::adopt(const ForeignRoot& from, uint64_t node) { return impl_->adopt(from, node); }
 const std::string& SquashfsWriter::family() const { return impl_->layer_family(); }
 void SquashfsWriter::begin_layer(int segment) { impl_->begin_layer(segment); }
-void SquashfsWriter::hidden(const char* path, uint64_t size, Stream* data, const Host& host) { impl_->hidden(path, size, data, host); }
+void SquashfsWriter::hidden(const char* path, uint64_t size, Stream* data, const Host& host) {
+    impl_->hidden(path, size, data, host);
+}
 singularity::SegmentEnd SquashfsWriter::end_layer(const Host& host) { return impl_->end_layer(host); }
 void SquashfsWriter::begin_stored(singularity::Segment& segment) {
     auto* stored = dynamic_cast<StoredSegment*>(&segment);
     if (!stored) throw Error(Code::internal, "this segment is another format's");
     impl_->begin_stored(*stored);
 }
-uint64_t SquashfsWriter::stored(const char* path, bool hidden, const Host& host) { return impl_->stored(path, hidden, host); }
+uint64_t SquashfsWriter::stored(const char* path, bool hidden, const Host& host) {
+    return impl_->stored(path, hidden, host);
+}
 uint64_t SquashfsWriter::finish(const ForeignRoot& tree, const Host& host) { return impl_->finish(tree, host); }
 WriterStats SquashfsWriter::stats() const { return impl_->stats(); }
 

@@ -12,10 +12,9 @@
  */
 #pragma once
 #include <family/compression.hpp>
+#include <memory>
 #include <singularity/format.hpp>
 #include <singularity/layers.hpp>
-
-#include <memory>
 
 namespace squashfs {
 
@@ -47,6 +46,7 @@ public:
     uint64_t adopt(const singularity::ForeignRoot& from, uint64_t node);
     // As sg_layers_v1, with the blocks of a layer's files as they stand in its segment (segment.hpp).
     const std::string& family() const;
+    // `segment`: filled with the layer's, which refers to this image.
     void begin_layer(int segment);
     void hidden(const char* path, uint64_t size, singularity::Stream* data, const singularity::Host& host);
     singularity::SegmentEnd end_layer(const singularity::Host& host);

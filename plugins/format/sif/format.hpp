@@ -37,6 +37,10 @@ struct SifSegments : singularity::SegmentsOf<SifSegments> {
     static std::unique_ptr<singularity::Segment> open_segment(int fd, uint64_t data_size, uint64_t size) {
         return std::make_unique<squashfs::StoredSegment>(fd, data_size, size);
     }
+    static std::unique_ptr<singularity::Segment> open_image_segment(int fd, int image, uint64_t data_size,
+                                                                    uint64_t size) {
+        return std::make_unique<squashfs::StoredSegment>(fd, data_size, size, image);
+    }
 };
 
 }  // namespace sif

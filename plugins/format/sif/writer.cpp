@@ -96,7 +96,9 @@ uint64_t SifWriter::adopt(const ForeignRoot& from, uint64_t node) { return parti
 
 const std::string& SifWriter::family() { return partition().family(); }
 
-void SifWriter::begin_layer(int segment) { partition().begin_layer(key_ ? -1 : segment); }
+void SifWriter::begin_layer(int) { partition().begin_layer(-1); }
+
+void SifWriter::begin_image_layer(int segment) { partition().begin_layer(key_ ? -1 : segment); }
 
 void SifWriter::hidden(const char* path, uint64_t size, singularity::Stream* data, const Host& host) {
     partition().hidden(path, size, data, host);
@@ -106,7 +108,9 @@ singularity::SegmentEnd SifWriter::end_layer(const Host& host) { return partitio
 
 void SifWriter::begin_stored(singularity::Segment& segment) { partition().begin_stored(segment); }
 
-uint64_t SifWriter::stored(const char* path, bool hidden, const Host& host) { return partition().stored(path, hidden, host); }
+uint64_t SifWriter::stored(const char* path, bool hidden, const Host& host) {
+    return partition().stored(path, hidden, host);
+}
 
 void SifWriter::finish(const ForeignRoot& tree, const Host& host) {
     uint64_t size = partition().finish(tree, host);

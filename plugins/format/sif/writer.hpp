@@ -14,8 +14,8 @@ namespace sif {
 
 class SifWriter final : public singularity::LayeredWriter {
 public:
-    // Throws Code::invalid for an unknown architecture or compression. With the option encrypt=true the squashfs is made in
-    // an unnamed temporary file and encrypted into its place at the end; throws what NewKey does.
+    // Throws Code::invalid for an unknown architecture or compression. With the option encrypt=true the squashfs is
+    // made in an unnamed temporary file and encrypted into its place at the end; throws what NewKey does.
     SifWriter(const singularity::CreateSpec& spec, const singularity::Host& host);
 
     void part(std::string_view type, std::string_view name, std::string_view bytes) override;
@@ -25,8 +25,9 @@ public:
     void finish(const singularity::ForeignRoot& tree, const singularity::Host& host) override;
 
     const std::string& family() override;
-    // An encrypted image makes no segment: that would be its content, readable.
+    // Segments refer to the image; an encrypted one makes none: that would be its content, readable.
     void begin_layer(int segment) override;
+    void begin_image_layer(int segment) override;
     void hidden(const char* path, uint64_t size, singularity::Stream* data, const singularity::Host& host) override;
     singularity::SegmentEnd end_layer(const singularity::Host& host) override;
     void begin_stored(singularity::Segment& segment) override;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // squashfs.cpp: the format "squashfs": a file that is a squashfs from its first byte on, or after the launch line
 // of Singularity 2 (31 bytes, "#!/usr/bin/env run-singularity" and a newline).
-#include <family/segment.hpp>
-#include <family/squashfs_reader.hpp>
-#include <family/squashfs_writer.hpp>
-#include <singularity/format.hpp>
-#include <singularity/plugin.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
+#include <family/segment.hpp>
+#include <family/squashfs_reader.hpp>
+#include <family/squashfs_writer.hpp>
 #include <mutex>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <singularity/format.hpp>
+#include <singularity/plugin.hpp>
 
 namespace squashfs_plugin {
 
@@ -43,7 +43,9 @@ Fd open_file(const std::string& path) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0) return Fd(fd);
     const int e = errno;
-    const Code code = e == ENOENT || e == ENOTDIR ? Code::not_found : e == EACCES || e == EPERM ? Code::permission : Code::io;
+    const Code code = e == ENOENT || e == ENOTDIR ? Code::not_found
+                      : e == EACCES || e == EPERM ? Code::permission
+                                                  : Code::io;
     throw Error(code, "cannot open " + path + ": " + std::strerror(e));
 }
 
@@ -126,11 +128,16 @@ public:
     void finish(const singularity::ForeignRoot& tree, const Host& host) override { writer_.finish(tree, host); }
 
     const std::string& family() override { return writer_.family(); }
-    void begin_layer(int segment) override { writer_.begin_layer(segment); }
-    void hidden(const char* path, uint64_t size, singularity::Stream* data, const Host& host) override { writer_.hidden(path, size, data, host); }
+    void begin_layer(int) override { writer_.begin_layer(-1); }
+    void begin_image_layer(int segment) override { writer_.begin_layer(segment); }
+    void hidden(const char* path, uint64_t size, singularity::Stream* data, const Host& host) override {
+        writer_.hidden(path, size, data, host);
+    }
     singularity::SegmentEnd end_layer(const Host& host) override { return writer_.end_layer(host); }
     void begin_stored(singularity::Segment& segment) override { writer_.begin_stored(segment); }
-    uint64_t stored(const char* path, bool hidden, const Host& host) override { return writer_.stored(path, hidden, host); }
+    uint64_t stored(const char* path, bool hidden, const Host& host) override {
+        return writer_.stored(path, hidden, host);
+    }
 
 private:
     squashfs::SquashfsWriter writer_;
@@ -144,7 +151,8 @@ public:
 
     std::unique_ptr<singularity::ImageFile> open(const std::string& path, bool writable) override {
         if (writable)
-            throw Error(Code::unsupported, path + ": a squashfs file can only be read", "unpack it with 'build --sandbox' to change it");
+            throw Error(Code::unsupported, path + ": a squashfs file can only be read",
+                        "unpack it with 'build --sandbox' to change it");
         return std::make_unique<Image>(path);
     }
 
@@ -158,6 +166,10 @@ public:
 struct Segments : singularity::SegmentsOf<Segments> {
     static std::unique_ptr<singularity::Segment> open_segment(int fd, uint64_t data_size, uint64_t size) {
         return std::make_unique<squashfs::StoredSegment>(fd, data_size, size);
+    }
+    static std::unique_ptr<singularity::Segment> open_image_segment(int fd, int image, uint64_t data_size,
+                                                                    uint64_t size) {
+        return std::make_unique<squashfs::StoredSegment>(fd, data_size, size, image);
     }
 };
 

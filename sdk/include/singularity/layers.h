@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * layers.h: images of layers that other images have too (table "layers" 1 of a format, optional).
+ * layers.h: images of layers that other images have too (tables "layers" 1 and "image_layers" 1 of a format, optional).
  *
  * A layer that was stored once is kept by the host as a *segment*: a file with the stored bytes of all of the layer's
  * regular files, which any writer of the same family takes without decompressing. The bytes of an image are the same
@@ -53,6 +53,22 @@ typedef struct sg_layers_v1 {
     int32_t (*stored)(sg_writer *self, const char *path, int32_t hidden, const sg_call *call, uint64_t *id,
                       sg_error *err);
 } sg_layers_v1;
+
+/*
+ * Beside "layers": segments that leave in the image what the image has. Such a segment holds what the image does not show,
+ * or as much of it as is worth the room, and says where in the image's file the rest lies; so a layer's bytes are stored
+ * once. The host uses these functions in place of those of the same name, and sees to it that the file is still the one
+ * that was written. Since 1.
+ */
+typedef struct sg_image_layers_v1 {
+    /* As sg_layers_v1.begin. `end` then gives a segment that can be opened once the image is finished. */
+    int32_t (*begin)(sg_writer *self, int32_t segment, sg_error *err);
+    /* As sg_layers_v1.open; `image` is the finished image's file and stays the caller's. */
+    int32_t (*open)(int32_t fd, int32_t image, uint64_t data_size, uint64_t size, sg_segment **out, sg_error *err);
+    /* Whether the bytes of file `number` were kept: not 0, or 0. An image that shows a file without must take the layer
+     * as a stream; `read` and `stored` answer SG_ECORRUPT for it. */
+    int32_t (*has)(sg_segment *segment, uint64_t number);
+} sg_image_layers_v1;
 
 #ifdef __cplusplus
 }

@@ -182,8 +182,8 @@ BOOST_AUTO_TEST_CASE(other_bytes_than_the_digest_says_are_refused_by_any_path) {
     // The config, too.
     const auto d = s.blob("config bytes");
     s.at["/v2/a/b/blobs/" + sha256("config bytes")].body = "config bytEs";
-    BOOST_TEST((error_of([&] { by_tag.read(d, 1000, s.host); }).code() == Code::corrupt));
-    BOOST_TEST((error_of([&] { by_tag.read(s.blob(std::string(2000, 'x')), 1000, s.host); }).code() == Code::limit));
+    BOOST_TEST((error_of([&] { by_tag.read_config(d, 1000, s.host); }).code() == Code::corrupt));
+    BOOST_TEST((error_of([&] { by_tag.read_config(s.blob(std::string(2000, 'x')), 1000, s.host); }).code() == Code::limit));
 }
 
 BOOST_AUTO_TEST_CASE(indexes_lead_to_the_platform_that_is_wanted) {

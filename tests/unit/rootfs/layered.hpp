@@ -7,23 +7,25 @@
 namespace rootfs_test {
 
 struct LayeredRecorder : Recorder {
-    static const sg_layers_v1& table();
-    sg::ImageWriter layered() {
+    // `sparse`: segments have no bytes of files that the image does not show.
+    static sg::LayerTables tables(bool sparse = false);
+    sg::ImageWriter layered(bool sparse = false) {
         sg::ImageWriter w = writer();
-        w.use_layers(&table());
+        w.use_layers(tables(sparse));
         return w;
     }
 
     using Files = std::vector<std::pair<std::string, std::string>>;  // path, bytes
     int segment = -1;
-    bool in_layer = false;
+    bool in_layer = false, sparse = false;
     size_t collected = 0;  // contents that are in `files`
     Files files;           // of the open layer
     const Files* from = nullptr;
     size_t next = 0;
 
     void collect() {
-        for (; collected < contents.size(); ++collected) files.emplace_back(contents[collected].hint, contents[collected].bytes);
+        for (; collected < contents.size(); ++collected)
+            files.emplace_back(contents[collected].hint, contents[collected].bytes);
     }
 };
 
