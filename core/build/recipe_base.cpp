@@ -1,9 +1,13 @@
 #include "build/recipe_base.hpp"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -16,6 +20,7 @@
 #include "metadata/inspect.hpp"
 #include "runtime/image_policy.hpp"
 #include "store/output.hpp"
+#include "store/owner.hpp"
 #include "store/sha256.hpp"
 
 namespace sg {
@@ -23,8 +28,46 @@ namespace sg {
 using definition::Stage;
 using definition::Text;
 
-TemporaryDirectory::TemporaryDirectory(const std::string& parent) : path_(parent + "/singularity-build-XXXXXX") {
+namespace {
+
+constexpr std::string_view mark = "singularity-build-";  // then the owner, '-', and six characters
+
+bool is_left_over(const std::string& name, const std::string& path) {
+    const auto end = name.rfind('-');
+    if (name.compare(0, mark.size(), mark) != 0 || end < mark.size() || name.size() != end + 7) return false;
+    const auto owner = Owner::parse(std::string_view(name).substr(mark.size(), end - mark.size()));
+    if (!owner || !owner->same_host()) return false;
+    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st;
+    if (!fd || fstat(fd.get(), &st) != 0 || st.st_uid != geteuid()) return false;
+    const Owner::State state = owner->state();
+    return state == Owner::State::dead || (state == Owner::State::unknown && flock(fd.get(), LOCK_EX | LOCK_NB) == 0);
+}
+
+void remove_leftovers(const std::string& parent) {
+    DIR* d = opendir(parent.c_str());
+    if (!d) return;
+    std::vector<std::string> names;
+    while (const dirent* e = readdir(d))
+        if (is_left_over(e->d_name, parent + "/" + e->d_name)) names.emplace_back(e->d_name);
+    closedir(d);
+    for (const auto& name : names) {
+        log::verbose("removing " + parent + "/" + name + ", left by a build that was killed");
+        try {
+            remove_tree(parent + "/" + name);
+        } catch (const Error& e) {
+            log::verbose(e.message());
+        }
+    }
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory(const std::string& parent) : path_(parent + "/" + std::string(mark) + Owner::self().short_text() + "-XXXXXX") {
+    remove_leftovers(parent);
     if (!mkdtemp(path_.data())) throw_errno("cannot write to", parent);
+    lock_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (lock_) (void)flock(lock_.get(), LOCK_EX | LOCK_NB);  // some file systems have none
 }
 
 TemporaryDirectory::~TemporaryDirectory() {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/unique_fd.hpp"
 #include "definition/definition.hpp"
 #include "fetch/opened_source.hpp"
 #include "fetch/spool.hpp"
@@ -15,7 +16,8 @@ namespace sg {
 // A directory for temporary files with everything in it, removed at the end.
 class TemporaryDirectory {
 public:
-    // Below `parent`, 0700. Throws permission, no_space.
+    // Below `parent`, 0700. Removes those there that killed builds of this account and machine have left. Throws
+    // permission, no_space.
     explicit TemporaryDirectory(const std::string& parent);
     TemporaryDirectory(const TemporaryDirectory&) = delete;
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
@@ -25,6 +27,7 @@ public:
 
 private:
     std::string path_;
+    UniqueFd lock_;  // of the directory, for who cannot see whether this process lives
     bool kept_ = false;
 };
 

@@ -384,7 +384,7 @@ static void check_layers(const LaunchOptions& options, const Settings& settings,
     const auto overlays = [&](bool writable) {
         return std::any_of(image.extra.begin(), image.extra.end(), [&](const ExtraFacts& e) { return e.role == "overlay" && (e.writable || !writable); });
     };
-    if (options.writable && image.plan.writable && !options.overlays.empty())
+    if (options.writable && !options.overlays.empty())
         throw Error(Code::usage, "--writable and --overlay exclude each other", "without --writable the overlay takes what is written");
     if (options.writable && !image.plan.writable && !overlays(true))
         throw Error(Code::unsupported, "--writable: " + image.path + " cannot be written to",

@@ -140,6 +140,9 @@ BOOST_FIXTURE_TEST_CASE(what_would_be_written_to_twice_is_refused, Fixture) {
     options.writable_tmpfs = false;
     options.writable = true;  // goes to the overlay
     BOOST_TEST(make()["root"]["readonly"].GetBool());
+    options.overlays.emplace_back();  // one that was asked for beside it
+    BOOST_CHECK_THROW(make(), Error);
+    options.overlays.clear();
     image.extra.clear();
     BOOST_CHECK_THROW(make(), Error);
 }
