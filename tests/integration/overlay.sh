@@ -237,6 +237,41 @@ inside() {
 }
 each_user inside
 
+without_kernel() {
+    command -v fuse-overlayfs >/dev/null && command -v gcc >/dev/null && user_namespaces && [ "$FUSE_FOR_USERS" = yes ] && [ "$(id -u)" = 0 ] ||
+        { note "no fuse-overlayfs, compiler or FUSE for users"; return; }
+    check "where the kernel has no overlay, fuse-overlayfs lays it, and --verbose says which and why"
+    cat >shim.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+int mount(const char *a, const char *b, const char *type, unsigned long f, const void *d) {
+    if (type && !strcmp(type, "overlay")) return errno = ENODEV, -1;
+    return ((int (*)(const char *, const char *, const char *, unsigned long, const void *))dlsym(RTLD_NEXT, "mount"))(a, b, type, f, d);
+}
+END
+    gcc -shared -fPIC -o "$T/shim.so" shim.c -ldl || fail "gcc"
+    grep -v overlay /proc/filesystems >"$T/filesystems"
+    chmod 755 "$T/shim.so" "$T/filesystems"
+    mount --bind "$T/filesystems" /proc/filesystems
+    WHO=user
+    me mkdir -p "$USER_HOME/kept"
+    local option
+    for option in "--overlay $USER_HOME/kept" --writable-tmpfs; do
+        # shellcheck disable=SC2086 # words
+        run me env "LD_PRELOAD=$T/shim.so" singularity --verbose exec $option "$I" sh -c 'echo x >/opt/x && cat /opt/x; grep " / .* fuse.fuse-overlayfs " /proc/self/mountinfo'
+        expect_rc 0
+        expect_out '^x$'
+        expect_out ' fuse.fuse-overlayfs '
+        expect_err '^VERBOSE: overlay by .*fuse-overlayfs: .*No such device'
+    done
+    expect_exists "$USER_HOME/kept/upper/opt/x"
+    umount /proc/filesystems
+    WHO=root
+}
+without_kernel
+
 SETTLE=20
 expect_nothing_left
 finish

@@ -37,6 +37,22 @@ bool before_user_overlays() {
     return ::uname(&u) == 0 && std::sscanf(u.release, "%d.%d", &major, &minor) == 2 && (major < 5 || (major == 5 && minor < 11));
 }
 
+// A kernel whose module 'overlay' is not loaded, and perhaps not there.
+bool lists_overlay() {
+    const std::string text = read_file(AT_FDCWD, "/proc/filesystems", 1 << 16);
+    return text.find("\toverlay\n") != std::string::npos;
+}
+
+// Whether the kernel may refuse a user an overlay, so that fuse-overlayfs must be at hand.
+bool overlay_is_doubtful() {
+    if (before_user_overlays()) return true;
+    try {
+        return !lists_overlay();
+    } catch (const Error&) {
+        return true;  // no /proc
+    }
+}
+
 bool is_fuse(const std::string& path) {
     struct statfs s;
     return ::statfs(path.c_str(), &s) == 0 && s.f_type == static_cast<decltype(s.f_type)>(FUSE_SUPER_MAGIC);
@@ -54,7 +70,7 @@ Layers::Layers(const Spec& spec, const sg_launch& launch) : spec_(spec) {
     for (const auto& m : spec.mounts) need_programs_ = need_programs_ || (m.type == "fuse" && !m.in_container);
     // The root is mounted by Rootfs, with a program of ours when nothing else can.
     need_programs_ = need_programs_ || ImageMount::needs_program(spec.images[0], spec, launch.images && launch.image_count > 0 && launch.images[0].table);
-    need_programs_ = need_programs_ || (spec.layer == "tmpfs" && spec.user && before_user_overlays());
+    need_programs_ = need_programs_ || (spec.layer == "tmpfs" && spec.user && overlay_is_doubtful());
 }
 
 void Layers::prepare() {
@@ -126,7 +142,9 @@ bool Layers::lay_by_kernel(const std::string& session, const std::string& lowers
 
 void Layers::lay_by_program(const std::string& session, const std::string& lowers, const std::string& why) {
     const std::string program = find_host_program("fuse-overlayfs");
-    if (program.empty() || !programs_)
+    if (!program.empty() && !programs_)
+        throw Error(Code::unsupported, "cannot lay the overlays over the image: " + why, machine_hint("'--overlay DIRECTORY' keeps what is written, by fuse-overlayfs"));
+    if (program.empty())
         throw Error(Code::unsupported, "cannot lay the overlays over the image: " + why + ", and there is no fuse-overlayfs",
                     machine_hint("an administrator can install it: apt-get install fuse-overlayfs (dnf install fuse-overlayfs)"));
     std::string options = "lowerdir=" + lowers;
