@@ -107,13 +107,20 @@ private:
             throw_errno("cannot create a mount namespace", "");
         server_ = server->attach(task_.rendezvous.path().c_str());
         user_namespace_ = UniqueFd(open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC));
-        const WarmUp warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
+        most_users_ = room_for_users();
         look_up_places();
+        welcome_first();
+        const WarmUp warm_up(UniqueFd(open(task_.rendezvous.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)).get());
         connection_ = connection_of(task_.rendezvous.path());
         DetachedServer::let_go(server_.get());
         warm_up.read_ahead();
-        most_users_ = room_for_users();
         used_ = Clock::now();
+    }
+
+    // Who started all this makes its mounts while the rest is warmed up.
+    void welcome_first() {
+        pollfd waiting{task_.socket.get(), POLLIN, 0};
+        if (poll(&waiting, 1, 0) == 1) welcome();
     }
 
     // Kernel fact (6.18): when many processes look a name up for the first time at once, a bind onto it can fail with
