@@ -89,7 +89,7 @@ private:
 };
 
 Server::Server(int transport, const View& view)
-    : transport_(transport), view_(view), neighbours_(transport, view) {}
+    : transport_(transport), view_(view), has_xattrs_(view.has_xattrs()), neighbours_(transport, view) {}
 
 Server::~Server() {
     std::vector<std::thread> threads;
@@ -367,6 +367,8 @@ void Server::xattr(Request& request) {
     const auto* in = request.body<fuse_getxattr_in>();
     if (!in) return request.fail(EINVAL);
     const bool one = request.header().opcode == FUSE_GETXATTR;
+    // Never asked again: an overlay asks for each file that it meets, and the kernel for each program that it starts.
+    if (one && !has_xattrs_) return request.fail(ENOSYS);
     struct Find {
         std::string_view name;
         uint8_t* out;

@@ -55,6 +55,7 @@ private:
 
     const int transport_;
     const View& view_;
+    const bool has_xattrs_;
     Neighbours neighbours_;
     std::atomic<bool> may_skip_open_{false}, may_skip_opendir_{false};  // what the kernel's INIT said
     unsigned limit_ = 1;                                                // of threads; set before there is a second

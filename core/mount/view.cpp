@@ -257,6 +257,11 @@ int View::xattrs(uint64_t id, sg_visit_xattr visit, void* arg) const noexcept {
     return table_->xattrs(root_, node, visit, arg, nullptr) == SG_OK ? 0 : EIO;
 }
 
+bool View::has_xattrs() const noexcept {
+    const auto none = [](void*, const char*, const void*, uint64_t) -> int32_t { return 1; };
+    return table_->xattrs(root_, SG_NO_NODE, none, nullptr, nullptr) != SG_OK;
+}
+
 void View::totals(fuse_kstatfs& out) const noexcept {
     uint64_t bytes = 0, inodes = 0;
     uint32_t block = 0;

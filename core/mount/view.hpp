@@ -46,6 +46,7 @@ public:
     // The same bytes, where they lie uncompressed: the number of pieces; 0: read() has them. See stored_bytes.hpp.
     size_t pieces(uint64_t id, uint64_t offset, uint64_t capacity, std::span<iovec, StoredBytes::most_pieces> out) const noexcept;
     int xattrs(uint64_t id, sg_visit_xattr visit, void* arg) const noexcept;
+    bool has_xattrs() const noexcept;  // false: no node of the image has any
     void totals(fuse_kstatfs& out) const noexcept;
 
     // Of a file of the image; false when it shares no block or cannot be read.

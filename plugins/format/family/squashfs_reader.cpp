@@ -82,6 +82,7 @@ public:
     void list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* arg) override;
     std::string link_target(uint64_t node) override;
     void xattrs(uint64_t node, sg_visit_xattr visit, void* arg) override;
+    bool has_xattrs() override { return super_.xattr_table != none; }
     uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override;
     Slice block(uint64_t node, uint64_t offset) override;
     sg_placement placement(uint64_t node) override;
@@ -576,6 +577,7 @@ public:
     }
     std::string link_target(uint64_t node) override { return reader_.link_target(node); }
     void xattrs(uint64_t node, sg_visit_xattr visit, void* arg) override { reader_.xattrs(node, visit, arg); }
+    bool has_xattrs() override { return reader_.has_xattrs(); }
     uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override {
         return reader_.read(node, offset, data, capacity);
     }

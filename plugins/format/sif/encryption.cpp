@@ -299,6 +299,7 @@ public:
     }
     std::string link_target(uint64_t node) override { return inner_->link_target(node); }
     void xattrs(uint64_t node, sg_visit_xattr visit, void* arg) override { inner_->xattrs(node, visit, arg); }
+    bool has_xattrs() override { return inner_->has_xattrs(); }
     uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override {
         return inner_->read(node, offset, data, capacity);
     }

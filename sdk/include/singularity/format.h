@@ -76,7 +76,8 @@ typedef struct sg_root_v1 {
     int32_t (*list)(sg_root *self, uint64_t dir, uint64_t cursor, sg_visit_entry visit, void *arg, sg_error *err);
     /* Copies the target without NUL; *length is its whole length. */
     int32_t (*link_target)(sg_root *self, uint64_t node, char *out, uint64_t capacity, uint64_t *length, sg_error *err);
-    /* Full names, as "security.capability", in a stable order. */
+    /* Full names, as "security.capability", in a stable order. Of SG_NO_NODE it may give SG_OK, having visited
+     * nothing: then no node of the image has any (host since 4.0.0; SG_ENOTFOUND: some may have). */
     int32_t (*xattrs)(sg_root *self, uint64_t node, sg_visit_xattr visit, void *arg, sg_error *err);
     /* Reads into `data`; *got less than `capacity` only at the file's end. */
     int32_t (*read)(sg_root *self, uint64_t node, uint64_t offset, void *data, uint64_t capacity, uint64_t *got,

@@ -20,6 +20,7 @@ public:
     virtual void list(uint64_t dir, uint64_t cursor, sg_visit_entry visit, void* arg) = 0;
     virtual std::string link_target(uint64_t node) = 0;
     virtual void xattrs(uint64_t node, sg_visit_xattr visit, void* arg) = 0;
+    virtual bool has_xattrs() { return true; }  // false: no node of the image has any
     virtual uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) = 0;
     virtual Slice block(uint64_t node, uint64_t offset) = 0;
     virtual sg_placement placement(uint64_t) { return {UINT64_MAX, 0, 0}; }
@@ -239,7 +240,11 @@ inline const sg_root_v1* root_table(bool stored) {
                 });
             },
             [](sg_root* self, uint64_t node, sg_visit_xattr visit, void* arg, sg_error* err) {
-                return guard(err, [&] { root_of(self).xattrs(node, visit, arg); });
+                return guard(err, [&]() -> int32_t {
+                    if (node == SG_NO_NODE) return root_of(self).has_xattrs() ? SG_ENOTFOUND : SG_OK;
+                    root_of(self).xattrs(node, visit, arg);
+                    return SG_OK;
+                });
             },
             [](sg_root* self, uint64_t node, uint64_t offset, void* data, uint64_t capacity, uint64_t* got, sg_error* err) {
                 return guard(err, [&] { *got = root_of(self).read(node, offset, data, capacity); });

@@ -96,6 +96,19 @@ BOOST_AUTO_TEST_CASE(what_is_no_squashfs_is_said_to_be_none) {
     BOOST_TEST(contains(of(image).second, "unknown compressor 9"));
 }
 
+BOOST_AUTO_TEST_CASE(a_reader_knows_whether_any_node_has_extended_attributes) {
+    const auto any = [](const std::string& image) {
+        const MemoryFile file(image);
+        const auto reader = squashfs::open_squashfs(file.fd(), 0, image.size());
+        singularity::detail::RootBox box{reader.get()};
+        const auto visit = [](void*, const char*, const void*, uint64_t) -> int32_t { return 0; };
+        return singularity::detail::root_table(false)->xattrs(reinterpret_cast<sg_root*>(&box), SG_NO_NODE, visit, nullptr, nullptr) != SG_OK;
+    };
+    BOOST_TEST(any(small_image("zstd")));
+    const auto none = written(parse_compression("zstd"), 1, [](auto& writer, MemoryTree& tree) { tree.file("f", 3, store(writer, "abc")); });
+    BOOST_TEST(!any(none.bytes()));
+}
+
 BOOST_AUTO_TEST_CASE(a_file_that_shrinks_is_an_error_and_no_signal) {
     const std::string image = small_image("gzip");
     for (size_t size = 0; size < image.size(); size += 97) {

@@ -73,6 +73,7 @@ public:
         for (const auto& [name, value] : at(node).xattrs)
             if (visit(arg, name.c_str(), value.data(), value.size())) return;
     }
+    bool has_xattrs() override { return some_xattrs; }
     uint64_t read(uint64_t node, uint64_t offset, void* data, uint64_t capacity) override {
         ++reads;
         const auto& d = at(node).data;
@@ -104,6 +105,7 @@ public:
     std::vector<Node> nodes;
     std::set<uint64_t> broken;  // give SG_ECORRUPT
     uint64_t cursor_step = 1;   // cursors are multiples of it
+    bool some_xattrs = true;
     std::atomic<uint64_t> reads{0};
 
 private:

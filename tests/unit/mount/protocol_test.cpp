@@ -245,6 +245,16 @@ BOOST_AUTO_TEST_CASE(extended_attributes_are_the_images) {
     BOOST_TEST(c.ask_with(FUSE_LISTXATTR, id, in).as<fuse_getxattr_out>().size == 27u);
 }
 
+BOOST_AUTO_TEST_CASE(of_an_image_without_extended_attributes_the_kernel_does_not_ask_again) {
+    Root root;
+    root.some_xattrs = false;
+    Client c(root);
+    fuse_getxattr_in in{};
+    in.size = 100;
+    BOOST_TEST(c.ask_with(FUSE_GETXATTR, 1, in, std::string("security.capability\0", 20)).error == -ENOSYS);
+    BOOST_TEST(c.ask_with(FUSE_LISTXATTR, 1, in).body.empty());
+}
+
 BOOST_AUTO_TEST_CASE(open_is_done_without_where_the_kernel_can_and_answered_where_not) {
     Root root;
     Client c(root);
