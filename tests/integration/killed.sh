@@ -94,6 +94,19 @@ builds() {
     cd "by.$WHO" || return
     each_killed "a build" me singularity build post.sif "$T/w/post.def"
     expect_equal "$(ls -A)" "" "files of builds that were killed"
+    check "a build leaves those alone that still run, also where it cannot see their processes"
+    baseline
+    start "$T/up" me singularity build post.sif "$T/w/post.def"
+    until_says "$T/up" up
+    local runs
+    runs=$(ls -d "$T"/tmp/singularity-build-*)
+    ok me singularity build --force next.sif "$T/w/next.def"
+    [ "$WHO" = user ] || ok unshare --pid --fork --mount-proc singularity build --force next.sif "$T/w/next.def"
+    expect_equal "$(ls -d "$T"/tmp/singularity-build-*)" "$runs"
+    kill -TERM "$PID"
+    ended
+    rm -f next.sif
+    expect_nothing_left
 }
 each_user builds
 finish
