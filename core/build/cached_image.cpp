@@ -10,10 +10,10 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "build/announce_file.hpp"
 #include "build/convert.hpp"
 #include "fetch/download.hpp"
 #include "fetch/waiting.hpp"
-#include "lookup/announce.hpp"
 #include "lookup/image_lookup.hpp"
 #include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
@@ -167,11 +167,12 @@ private:
         log::info("Downloading " + lookup_.shown());
         OutputFile file(place);
         download(source, file.fd(), place.substr(0, place.rfind('/')));
-        announce(plugins_, "fetched", request_, id.key, place);
+        const std::string written = "/proc/self/fd/" + std::to_string(file.fd());
+        announce_file(plugins_, request_, id.key, place, written, call_);
         bool runnable = false;
         std::string why;
         try {
-            OpenedImage image = plugins_.open_image("/proc/self/fd/" + std::to_string(file.fd()));
+            OpenedImage image = plugins_.open_image(written);
             runnable = image.info().runnable != 0;
         } catch (const Error& e) {
             if (e.code() == Code::cancelled) throw;

@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "build/announce_file.hpp"
 #include "build/identity.hpp"
 #include "build/space.hpp"
 #include "build/target.hpp"
@@ -165,7 +166,7 @@ std::optional<std::string> cached_file(const Making& m) {
 void write_blob(const Making& m, OpenedSource& source, const std::string& key, const std::string& target_path,
                 Target& target) {
     const auto write = [&](const std::string& path) {
-        announce(m.plugins, "fetched", m.request, key, target_path);
+        announce_file(m.plugins, m.request, key, target_path, path, m.call);
         runtime::permit_image(m.plugins, {path, without_secret(m.request.scheme + ":" + m.request.reference), false},
                               m.call);
         write_copy(m, path, target);

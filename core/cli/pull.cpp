@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "build/announce_file.hpp"
 #include "build/cached_image.hpp"
 #include "build/convert.hpp"
 #include "lookup/announce.hpp"
@@ -47,7 +48,7 @@ std::string directory_of(const std::string& path) {
 
 // A file is kept as it is, whatever it holds (seed-behaviour, row R13). One that was run lies in the cache.
 void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const SourceIdentity& id, const std::string& shown,
-          const std::string& target) {
+          const std::string& target, const sg_call* call) {
     OutputFile file(target);
     const auto cached = ImageLookup(plugins, request, shown).find(id);
     if (cached) {
@@ -56,7 +57,7 @@ void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& reques
         log::info("Downloading " + shown);
         download(source, file.fd(), directory_of(target));
     }
-    announce(plugins, "fetched", request, id.key, target);
+    announce_file(plugins, request, id.key, target, "/proc/self/fd/" + std::to_string(file.fd()), call);
     const mode_t mask = umask(0);
     umask(mask);
     fchmod(file.fd(), 0777 & ~mask);
@@ -90,7 +91,7 @@ std::string fetch(const Options& o, Session& session, const sg_call& call) {
     refuse_existing(o, target);
     OpenedSource opened(source, request, &call);
     if (opened.kind() == SG_BLOB) {
-        save(session.plugins, opened, request, id, shown_uri(o.words.back()), target);
+        save(session.plugins, opened, request, id, shown_uri(o.words.back()), target, &call);
         return target;
     }
     if (opened.kind() == SG_LAYERS) log::info("Converting OCI blobs to " + shown_name(session.plugins.default_format()) + " format");

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <optional>
 
 #include "base/error.hpp"
@@ -23,6 +25,19 @@ bool one_line(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20; });
 }
 
+bool is_variable(const std::string& name) {
+    return name.size() > 1 && name[0] == '$' && std::all_of(name.begin() + 1, name.end(), [](unsigned char c) {
+               return c == '_' || (c < 0x80 && std::isalnum(c));
+           });
+}
+
+// How a file or an environment variable (`$NAME`) is now.
+std::string state_of(const std::string& thing) {
+    if (thing[0] != '$') return stamp_of(thing);
+    const char* value = std::getenv(thing.c_str() + 1);
+    return value ? " " + hash_text(value) : " unset";
+}
+
 Answer ask(PluginHost& plugins, const CapabilityView& hook, const std::string& path, const sg_call* call) {
     const auto* table = static_cast<const sg_signers_v1*>(plugins.find_table(hook, "signers", 1));
     if (!table)
@@ -34,10 +49,10 @@ Answer ask(PluginHost& plugins, const CapabilityView& hook, const std::string& p
                                    static_cast<Answer*>(arg)->signers.emplace_back(print);
                                    return SG_OK;
                                },
-                               [](void* arg, const char* file) -> int32_t {
+                               [](void* arg, const char* thing) -> int32_t {
                                    Answer& a = *static_cast<Answer*>(arg);
-                                   a.depends.emplace_back(file);
-                                   if (file[0] != '/' || !one_line(file)) a.whole = false;
+                                   a.depends.emplace_back(thing);
+                                   if (!is_variable(thing) && (thing[0] != '/' || !one_line(thing))) a.whole = false;
                                    return SG_OK;
                                }};
     singularity::check([&](sg_error* e) { return table->signers(path.c_str(), call, &sink, e); });
@@ -73,10 +88,10 @@ std::optional<std::vector<std::string>> signers_in(std::string_view record, cons
         if (line.starts_with(signer_word)) {
             out.emplace_back(line.substr(signer_word.size()));
         } else if (line.starts_with(depends_word)) {
-            const size_t slash = line.find('/');
-            if (slash == std::string_view::npos) return std::nullopt;
-            const std::string file(line.substr(slash));
-            if (line.substr(0, slash) != std::string(depends_word) + stamp_of(file) + " ") return std::nullopt;
+            const size_t begin = line.find_first_of("/$");
+            if (begin == std::string_view::npos) return std::nullopt;
+            const std::string thing(line.substr(begin));
+            if (line.substr(0, begin) != std::string(depends_word) + state_of(thing) + " ") return std::nullopt;
         } else {
             return std::nullopt;
         }
@@ -105,7 +120,7 @@ std::vector<std::string> image_signers(PluginHost& plugins, const std::string& p
     log::verbose("Verifying the signatures of " + path);
     const Answer answer = ask(plugins, *hook, path, call);
     std::string record = head;
-    for (const auto& file : answer.depends) record += std::string(depends_word) + stamp_of(file) + " " + file + "\n";
+    for (const auto& thing : answer.depends) record += std::string(depends_word) + state_of(thing) + " " + thing + "\n";
     for (const auto& print : answer.signers) record += std::string(signer_word) + print + "\n";
     record += std::string(end_word) + "\n";
     struct stat after {};

@@ -57,7 +57,8 @@ int32_t ask(Probe& probe, const sg_signers_v1& table, const std::string& path, c
                                           [](unsigned char c) { return std::isdigit(c) || (c >= 'A' && c <= 'F'); }),
             "gives '" + shown(s) + "' as a fingerprint " + where);
     for (const auto& d : told.depends)
-        probe.expect(d.starts_with("/"), "depends on '" + shown(d) + "', which is no absolute path, " + where);
+        probe.expect(d.starts_with("/") || (d.starts_with("$") && d.find_first_of("/= ") == std::string::npos),
+                     "depends on '" + shown(d) + "', which is no absolute path and no $VARIABLE, " + where);
     return rc;
 }
 

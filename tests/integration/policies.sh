@@ -259,7 +259,26 @@ signers() {
     expect_equal "$(cut -d '|' -f 2,6- told | grep -v both)" "signed.sif|$TRUSTED
 tiny.sif"
     expect_equal "$(grep both told | cut -d '|' -f 6- | tr '|' '\n' | sort)" "$(printf '%s\n' "$TRUSTED" "$OTHER" | sort)"
-    rm "$PREFIX/etc/singularity/plugins.d/50-hook.yaml" told
+    rm told
+
+    check "and so at every other event that has an image file: fetched, ended, before_push"
+    sed -i 's/events: .*/events: [fetched, ended, before_push]/' hook.yaml
+    for image in signed tiny; do
+        FAR=oras://$REGISTRY/signers-$WHO/told-$image:1
+        case $image in signed) who=$TRUSTED ;; *) who='' ;; esac
+        last() { tail -n 1 told | cut -d '|' -f 1,6-; }
+        ok me singularity push $image.sif "$FAR"
+        expect_equal "$(last)" "before_push${who:+|$who}" "$image"
+        ok me singularity pull --force far.sif "$FAR"
+        expect_equal "$(last)" "fetched${who:+|$who}" "$image"
+        ok me singularity build --force far.sif "$FAR"
+        expect_equal "$(last)" "fetched${who:+|$who}" "$image"
+        ok me singularity exec "$FAR" true
+        expect_equal "$(grep -c "^fetched|" told) $(grep "^fetched|" told | cut -d '|' -f 6- | sort -u)" "3 $who" "$image"
+        expect_equal "$(last)" "ended${who:+|$who}" "$image"
+        rm told
+    done
+    rm "$PREFIX/etc/singularity/plugins.d/50-hook.yaml"
 
     check "only images signed by an allowed key run"
     policy <<YAML
@@ -363,6 +382,22 @@ YAML
         run me strace -f -e trace=openat -o trace.txt singularity exec signed.sif true
         grep -q '/signing\.so"' trace.txt || fail "a file that changed was not looked at"
     fi
+    check "what is known by one key ring is not believed of another, which a variable or another home may name"
+    mkdir -p empty-ring other-home && chmod 700 empty-ring other-home
+    [ "$WHO" = root ] || chown $USER_ID empty-ring other-home
+    for variable in SINGULARITY_SYPGPDIR APPTAINER_KEYSDIR; do
+        run me singularity exec signed.sif true
+        expect_rc 0
+        run me env $variable="$PWD/empty-ring" singularity exec signed.sif true
+        expect_failure
+        expect_err 'signed by nobody known here'
+    done
+    run me env SINGULARITY_CACHEDIR="$PWD/other-home" singularity exec signed.sif true
+    expect_rc 0
+    run me env SINGULARITY_CACHEDIR="$PWD/other-home" HOME="$PWD/other-home" singularity exec signed.sif true
+    expect_failure
+    expect_err 'signed by nobody known here'
+    check "an image whose bytes changed is signed by nobody, whatever its times say"
     me cp signed.sif damaged.sif
     run me singularity exec damaged.sif true
     expect_rc 0

@@ -96,7 +96,7 @@ private:
 };
 
 KeyRing KeyRing::of_user() {
-    for (const char* name : {"SINGULARITY_SYPGPDIR", "SINGULARITY_KEYSDIR", "APPTAINER_KEYSDIR", "APPTAINER_SYPGPDIR"})
+    for (const char* name : directory_variables)
         if (const char* set = std::getenv(name); set && *set) return KeyRing(set);
     return KeyRing(home() + "/.singularity/sypgp");
 }

@@ -7,10 +7,13 @@
 
 namespace signing {
 
+// Each may name the directory of the user's rings; the first that is set does.
+inline constexpr const char* directory_variables[] = {"SINGULARITY_SYPGPDIR", "SINGULARITY_KEYSDIR",
+                                                      "APPTAINER_KEYSDIR", "APPTAINER_SYPGPDIR"};
+
 class KeyRing {
 public:
-    // $SINGULARITY_SYPGPDIR, $SINGULARITY_KEYSDIR or $APPTAINER_KEYSDIR, else ~/.singularity/sypgp. Throws when a ring
-    // is there and cannot be read.
+    // The directory that a variable names, else ~/.singularity/sypgp. Throws when a ring is there and cannot be read.
     static KeyRing of_user();
     // The site's ring; empty when there is none. `file` "" = none.
     static KeyRing of_site(const std::string& file);

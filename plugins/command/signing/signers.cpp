@@ -14,6 +14,8 @@ singularity::ImageSigners Signers::signers(const std::string& path, const Host& 
     KeyRing ring = KeyRing::of_user();
     const std::string site_file = host.text("signing.global_ring").value_or("");
     KeyRing site = KeyRing::of_site(site_file);
+    for (const char* name : directory_variables) out.depends.push_back(std::string("$") + name);
+    out.depends.push_back("$HOME");
     out.depends.push_back(ring.directory() + "/pgp-public");
     out.depends.push_back(ring.directory() + "/pgp-secret");
     if (!site_file.empty()) out.depends.push_back(site_file);

@@ -27,7 +27,8 @@ typedef struct sg_signers_sink {
     void* arg;
     /* A key whose signature is right and covers all of the image: its fingerprint, upper-case hexadecimal digits. */
     int32_t (*signer)(void* arg, const char* fingerprint);
-    /* A file that the answer depends on besides the image, as a key ring; absolute, it need not be there. */
+    /* What the answer depends on besides the image: a file, as a key ring (absolute; it need not be there), or an
+     * environment variable, as "$NAME", that chooses one. */
     int32_t (*depends)(void* arg, const char* path);
 } sg_signers_sink;
 
@@ -35,7 +36,7 @@ typedef struct sg_signers_sink {
 typedef struct sg_signers_v1 {
     /* Verifies the image file at `path`, by keys of this machine alone. An image that nobody signed, or whose
      * signatures are broken or by unknown keys, has no signers and is no failure. The host keeps the answer while the
-     * image, the files that it depends on and the plugin's configuration stay as they are. */
+     * image, all that it depends on and the plugin's configuration stay as they are. */
     int32_t (*signers)(const char* path, const sg_call* call, const sg_signers_sink* sink, sg_error* err);
 } sg_signers_v1;
 

@@ -16,7 +16,7 @@ public:
 
 struct ImageSigners {
     std::vector<std::string> fingerprints;
-    std::vector<std::string> depends;  // files that the answer depends on besides the image
+    std::vector<std::string> depends;  // files, and variables as "$NAME", that the answer depends on besides the image
 };
 
 class SignerSource {
