@@ -207,8 +207,14 @@ struct CommandNode {
     std::vector<std::string> words;
 };
 
+// Authors write the whole line, with or without the program's name, or what follows the verb.
+std::string usage_line(const CommandView& view) {
+    const std::string usage(view.usage), verb(view.verb);
+    return usage == verb || usage.starts_with(verb + " ") ? "singularity " + usage : usage;
+}
+
 void describe(Arguments& arguments, const CommandView& view) {
-    arguments.usage(std::string(view.usage));
+    arguments.usage(usage_line(view));
     std::vector<std::string> examples;
     for (size_t at = 0; at < view.example.size();) {
         const size_t end = std::min(view.example.find('\n', at), view.example.size());

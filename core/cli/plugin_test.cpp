@@ -66,19 +66,23 @@ void describe(const model::Capability& c, std::vector<std::string>& words) {
         if (!has_sub_verbs(c, command.verb)) words.push_back("--verb=" + command.verb);
 }
 
-// The transports of other plugins, with what the configuration says to them: the subject may use them or stand in front
-// of one.
+// The transports and formats of other plugins, with what the configuration says to them: the subject may use them or
+// stand in front of one.
 void add_neighbours(const std::string& subject, const Session& session, std::vector<std::string>& words) {
     const Index& index = session.plugins.index();
-    std::vector<std::string_view> taken;
+    std::vector<std::string> taken, described;
     for (uint32_t n = index.capability_count(); n-- > 0;) {  // the last one registered comes first
         const CapabilityView c = index.capability(n);
         const PluginView plugin = index.plugin(c.plugin);
-        if (c.kind != CapabilityKind::transport || !plugin.active || plugin.name == subject ||
-            std::find(taken.begin(), taken.end(), c.name) != taken.end())
+        if ((c.kind != CapabilityKind::transport && c.kind != CapabilityKind::format) || !plugin.active ||
+            plugin.name == subject)
             continue;
-        taken.push_back(c.name);
-        words.push_back("--neighbour=" + std::string(c.name) + ":" + std::string(plugin.object));
+        std::string served = std::string(kind_name(c.kind)) + ":" + std::string(c.name);
+        if (std::find(taken.begin(), taken.end(), served) != taken.end()) continue;
+        words.push_back("--neighbour=" + served + ":" + std::string(plugin.object));
+        taken.push_back(std::move(served));
+        if (std::find(described.begin(), described.end(), plugin.name) != described.end()) continue;
+        described.emplace_back(plugin.name);
         for (uint32_t i = 0; i < index.key_count(); ++i) {
             const KeyView key = index.key(i);
             if (key.plugin != plugin.name) continue;
@@ -88,10 +92,14 @@ void add_neighbours(const std::string& subject, const Session& session, std::vec
     }
 }
 
-// A sample that is a file is one of this directory, not of the kit's.
+// A sample that is a file, or an argument of one that is a command line, means a file of this directory, not of the
+// kit's.
 std::string found_from_here(const std::string& sample) {
     std::error_code none;
-    return std::filesystem::exists(sample, none) ? std::filesystem::absolute(sample).string() : sample;
+    if (std::filesystem::exists(sample, none)) return std::filesystem::absolute(sample).string();
+    const size_t blank = sample.find(' ');  // what stands before it is the verb
+    return blank == std::string::npos ? sample
+                                      : sample.substr(0, blank + 1) + found_from_here(sample.substr(blank + 1));
 }
 
 }  // namespace

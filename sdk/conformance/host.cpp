@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "definition.hpp"
+#include "images.hpp"
 
 sg_call::sg_call() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 sg_call::~sg_call() { close(fd); }
@@ -200,25 +201,28 @@ const sg_host_credentials_v1 credentials_table1 = {credentials_find1, credential
 const sg_host_credentials_v2 credentials_table2 = {credentials_find, credentials_ask, credentials_store,
                                                    credentials_erase, credentials_list};
 
-// The other plugin that serves `scheme`, loaded at the first question; nullptr when there is none.
-const sg_plugin* neighbour_for(const char* scheme, std::string& why) {
+// Another plugin, loaded at the first question; nullptr when it cannot be.
+const sg_plugin* load_neighbour(const Neighbour& n) {
     static std::mutex mutex;
     static std::map<std::string, const sg_plugin*> known;  // by object
     const std::lock_guard lock(mutex);
+    if (const auto at = known.find(n.object); at != known.end()) return at->second;
+    void* object = dlopen(n.object.c_str(), RTLD_NOW | RTLD_LOCAL);
+    const auto entry = object ? reinterpret_cast<const sg_plugin* (*)()>(dlsym(object, "singularity_plugin")) : nullptr;
+    const sg_plugin* plugin = entry ? entry() : nullptr;
+    sg_error err{};
+    if (plugin && plugin->start && plugin->start(&host, &err) != SG_OK) plugin = nullptr;
+    return known[n.object] = plugin;
+}
+
+// The other plugin that serves `scheme`; nullptr when there is none.
+const sg_plugin* neighbour_for(const char* scheme, std::string& why) {
     if (subject)
         for (const auto& n : subject->neighbours) {
-            if (n.scheme != scheme) continue;
-            if (const auto at = known.find(n.object); at != known.end()) return at->second;
-            void* object = dlopen(n.object.c_str(), RTLD_NOW | RTLD_LOCAL);
-            const auto entry =
-                object ? reinterpret_cast<const sg_plugin* (*)()>(dlsym(object, "singularity_plugin")) : nullptr;
-            const sg_plugin* plugin = entry ? entry() : nullptr;
-            sg_error err{};
-            if (!plugin || (plugin->start && plugin->start(&host, &err) != SG_OK)) {
-                why = ": " + n.object + " cannot be loaded";
-                return nullptr;
-            }
-            return known[n.object] = plugin;
+            if (n.kind != "transport" || n.name != scheme) continue;
+            const sg_plugin* plugin = load_neighbour(n);
+            if (!plugin) why = ": " + n.object + " cannot be loaded";
+            return plugin;
         }
     return nullptr;
 }
@@ -252,16 +256,6 @@ int32_t transport_find1(const char* scheme, const sg_transport_v1** out, sg_erro
 }
 const sg_host_transport_v1 transport_table1 = {transport_find1};
 const sg_host_transport_v2 transport_table2 = {transport_find, transport_below};
-
-int32_t image_open1(const char* path, const sg_format_v1**, sg_image_file**, sg_error* err) {
-    return fail(err, singularity::Code::invalid, (std::string(path) + " is no image that the kit knows").c_str());
-}
-int32_t image_open2(const char* path, int32_t, const sg_format_v1**, const sg_parts_v1**, sg_image_file**,
-                    sg_error* err) {
-    return fail(err, singularity::Code::invalid, (std::string(path) + " is no image that the kit knows").c_str());
-}
-const sg_host_image_v1 image_table1 = {image_open1};
-const sg_host_image_v2 image_table2 = {image_open2};
 
 struct Entry {
     const char* name;
@@ -298,5 +292,16 @@ const sg_host* host_for(const Subject& s, bool lame) {
 }
 
 void host_serves(const sg_plugin& plugin) { loaded = &plugin; }
+
+std::vector<FormatPlugin> formats_here() {
+    std::vector<FormatPlugin> out;
+    if (!subject) return out;
+    for (const auto& c : subject->capabilities)
+        if (c.kind == "format" && loaded) out.push_back({c.name, loaded});
+    for (const auto& n : subject->neighbours)
+        if (n.kind == "format")
+            if (const sg_plugin* plugin = load_neighbour(n)) out.push_back({n.name, plugin});
+    return out;
+}
 
 }  // namespace conformance

@@ -6,6 +6,7 @@
 #include <list>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "child.hpp"
 #include "subject.hpp"
@@ -40,7 +41,15 @@ namespace conformance {
 // `lame`: it has no table at all, as a host of another age might.
 const sg_host* host_for(const Subject& subject, bool lame = false);
 
-// From now on the transports of this plugin are those of the host.
+// From now on the transports and formats of this plugin are those of the host.
 void host_serves(const sg_plugin& plugin);
+
+// The plugins here that serve a format, the subject first; `name`: the format's. Others are loaded at the first
+// question, and those that cannot be loaded are left out.
+struct FormatPlugin {
+    std::string name;
+    const sg_plugin* plugin;
+};
+std::vector<FormatPlugin> formats_here();
 
 }  // namespace conformance

@@ -68,8 +68,8 @@ Subject Subject::of(int argc, char** argv) {
             if (s.keys.empty()) throw std::runtime_error("no --key yet");
             s.keys.back().values.push_back(value);
         } else if (option == "--neighbour") {
-            const auto parts = split(value, 1);
-            s.neighbours.push_back({parts[0], parts[1]});
+            const auto parts = split(value, 2);
+            s.neighbours.push_back({parts[0], parts[1], parts[2]});
         } else if (option == "--with")
             s.samples.push_back(value);
         else if (option == "--json")

@@ -34,9 +34,9 @@ struct Key {
     std::vector<std::string> values;
 };
 
-// A transport of another registered plugin, for subjects that use one or stand in front of one.
+// A transport or a format of another registered plugin, for subjects that use one or stand in front of one.
 struct Neighbour {
-    std::string scheme, object;
+    std::string kind, name, object;
 };
 
 struct Subject {

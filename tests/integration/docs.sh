@@ -45,6 +45,10 @@ check "every kind of error is explained, and no other"
 expect_equal "$(grep -o '`SG_E[A-Z]*`' "$SG_SOURCE/docs/user/errors.md" | tr -d '\`' | sort -u)" \
     "$(grep -o '^    SG_E[A-Z]*' "$SG_SOURCE/sdk/include/singularity/plugin.h" | tr -d ' ' | sort -u)"
 expect_equal "$(grep -c '^## ' "$SG_SOURCE/docs/user/errors.md")" "$(grep -c '^    SG_E' "$SG_SOURCE/sdk/include/singularity/plugin.h")"
+# Each chapter: the code, its meaning, cause and cure, in this order.
+incomplete=$(awk '/^## / {kind = $2; words = ""} kind {words = words " " $0} /^$/ && kind && words ~ /SG_E/ {
+    if (words !~ /`SG_E[A-Z]*`.*\*\*Meaning\*\*.*\*\*Cause\*\*.*\*\*Cure\*\*/) print kind; kind = ""}' "$SG_SOURCE/docs/user/errors.md")
+expect_equal "$incomplete" "" "kinds without meaning, cause or cure"
 
 check "the site is made, and each of its links leads to a page and a heading"
 need_tool cmark-gfm

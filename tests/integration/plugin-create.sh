@@ -21,6 +21,11 @@ for compiler in "${compilers[@]}"; do
             tail -n 30 log
         fi
         expect_equal "$(nm -D --defined-only "$name/build/$name.so" | awk '{print $3}')" singularity_plugin
+        [ $kind = command ] || continue
+        ok singularity plugin install --user "$name/build"
+        ok singularity help "$name"
+        expect_equal "$(head -n 1 "$T/out")" "Usage: singularity $name [options] [NAME...]"
+        ok singularity plugin remove --user "$name"
     done
 done
 

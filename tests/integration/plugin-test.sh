@@ -105,6 +105,39 @@ run singularity plugin test tar/build
 expect_rc 255
 expect_out "^FAILED.* files that a writer takes of a reader keep their bytes"
 
+check "a command that opens images gets them by the formats that are registered here"
+singularity build tiny.sif "oci:$IMAGES/tiny.oci" >/dev/null 2>&1 || fail "no image to test with"
+ok singularity plugin create lister --kind command
+cat >lister/plugin.cpp <<'CPP'
+#include <cstdio>
+#include <singularity/command.hpp>
+#include <singularity/image.hpp>
+
+struct Lister : singularity::Command {
+    int run(const singularity::Invocation& i, const singularity::Host&) override {
+        const singularity::ForeignImage image(i.arguments.at(0), false);
+        std::printf("%s\n", image.info().format);
+        image.root().list(image.root().root(), [](std::string_view name, uint64_t, uint32_t) {
+            std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+            return true;
+        });
+        std::fflush(stdout);
+        return 0;
+    }
+};
+SINGULARITY_PLUGIN(lister, Lister)
+CPP
+{ cmake -S lister -B lister/build -G Ninja -DCMAKE_PREFIX_PATH="$PREFIX" "${launcher[@]}" && cmake --build lister/build; } >log 2>&1 || { fail "it does not build"; tail -20 log; }
+ok singularity plugin test lister/build --with "lister tiny.sif"
+run singularity plugin test lister/build --with "lister lister/plugin.yaml"
+expect_rc 255
+expect_out "fails with what was given by --with: 'lister .*/lister/plugin\.yaml': .*plugin\.yaml is no image"
+ok singularity plugin install --user lister/build
+ok singularity lister tiny.sif
+expect_out '^sif$'
+expect_out '^bin$'
+ok singularity plugin remove --user lister
+
 # ---- Ours ----------------------------------------------------------------------------------------
 
 singularity build x.sif "oci:$IMAGES/full.oci" >/dev/null 2>&1 || fail "no image to test with"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// image.hpp: an image file that the host opens for a plugin, and its parts (contracts: host.h "image" 2, format.h).
+// image.hpp: an image that the host opens for a plugin: the files in it, and its parts (contracts: host.h "image" 2,
+// format.h).
 #pragma once
 #include <singularity/format.hpp>
 
@@ -17,6 +18,18 @@ public:
     ~ForeignImage() { format_->close(file_); }
 
     const std::string& path() const { return path_; }
+    sg_image_info info() const {
+        sg_image_info out{};
+        check([&](sg_error* e) { return format_->info(file_, &out, e); });
+        return out;
+    }
+    // The root file system; lives as long as this.
+    ForeignRoot root() const {
+        const sg_root_v1* table = nullptr;
+        sg_root* root = nullptr;
+        check([&](sg_error* e) { return format_->root(file_, &table, &root, e); });
+        return ForeignRoot(table, root);
+    }
     bool has_parts() const { return parts_ != nullptr; }
 
     struct Part {
