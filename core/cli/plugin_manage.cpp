@@ -404,6 +404,11 @@ void remove_plugin(const std::string& name, bool for_user, Session& session) {
     place.tidy();
     rebuild_index(session, place);
     if (!session.quiet) print("Removed plugin " + name + " from " + place.plugins + "\n");
+    try {
+        compiled_now(session);
+    } catch (const Error& e) {  // mostly a file that still sets a key of the plugin
+        log::warning("the configuration is wrong without the plugin, and commands will refuse it: " + e.message());
+    }
 }
 
 void switch_plugin(const std::string& name, bool enabled, bool for_user, Session& session) {

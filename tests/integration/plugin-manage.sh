@@ -45,6 +45,21 @@ run singularity build --sandbox d3 memory://image
 expect_failure
 rm -rf d d2
 
+check "a file that still sets a key of a plugin that goes is named at once"
+ok singularity plugin create keyed --kind hook
+mkdir -p keyed/built "$HOME/.singularity" && cp keyed/plugin.yaml keyed/README.md keyed/built/
+cp "$(dirname "$BUILT")/veto-hook/veto-hook.so" keyed/built/
+sed -i 's/^name: .*/name: veto-hook/; s/^object: .*/object: veto-hook.so/' keyed/built/plugin.yaml
+ok singularity plugin install keyed/built
+printf '\nkeyed.word: bad\n' >"$HOME/.singularity/config.yaml"
+ok singularity plugin list
+refuse_err WARNING
+ok singularity plugin remove veto-hook
+expect_err "^WARNING: the configuration is wrong without the plugin.*config\.yaml:2: unknown configuration key 'keyed\.word'"
+rm -r "$HOME/.singularity" keyed
+listing >after
+diff before after || fail "something is left"
+
 check "the index is compiled by install: the next command writes none"
 ok singularity plugin install "$MINE"
 stamp=$(stat -c %y "$PREFIX/lib/singularity/index")
