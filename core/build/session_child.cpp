@@ -15,7 +15,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <singularity/text.hpp>
+#include <sstream>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -69,7 +71,7 @@ public:
         try {
             enter_user_namespace();
             prepare_base();
-            if (root_only_) answer_for_owners();
+            if (!machine_root_) answer_for_owners();
             if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0) throw_errno("cannot create the namespaces of the build", "");
             inner = fork();
             if (inner < 0) throw_errno("cannot start the first process of the build", "");
@@ -142,15 +144,17 @@ private:
         }
     }
 
-    // A user namespace of one id knows no owners: they are recorded by a process that stays outside of what follows.
+    // A user namespace of one id knows no owners, and none makes device nodes: they are recorded by a process that stays outside of what follows.
     void answer_for_owners() {
         if (const std::string why = no_seccomp_notification(); !why.empty()) {
-            send_event(session_event::no_owners, why);
+            if (root_only_) send_event(session_event::no_owners, why);
             return;
         }
-        if (plan_.base.image) base_owners_ = owners_of(plan_.base.image->root());
-        owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); }, rootfs_);
+        if (root_only_ && plan_.base.image) base_owners_ = owners_of(plan_.base.image->root());
+        owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); }, rootfs_, scope());
     }
+
+    ownership::Scope scope() const { return root_only_ ? ownership::Scope::owners : ownership::Scope::devices; }
 
     static ownership::BaseOwners owners_of(const singularity::ForeignRoot& root) {
         return [root](std::string_view path) -> std::optional<ownership::Owner> {
@@ -253,7 +257,7 @@ private:
         ImageWriter writer = ImageWriter::create(*format.table, what, call_);
         Tree tree = copy_root(plan_.base.image->root(), writer, MergeLimits{}, call_);
         writer.finish(tree);
-        if (owners_) know_owners();
+        if (owners_ && root_only_) know_owners();
     }
 
     // A process of its own where owners are recorded: who asks the supervisor does so to the end.
@@ -264,7 +268,7 @@ private:
         if (child == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
             try {
-                ownership::ask_supervisor(plan_.work);
+                ownership::ask_supervisor(plan_.work, scope());
                 plan_.base.source->fill(rootfs_);
                 _exit(0);
             } catch (const Error& e) {
@@ -349,7 +353,7 @@ private:
             }
             if (chdir(plan_.directory.c_str()) != 0) _exit(127);
             if (owners_) try {
-                    ownership::ask_supervisor(plan_.work);
+                    ownership::ask_supervisor(plan_.work, scope());
                 } catch (const Error& e) {
                     log::error(e.message());
                     _exit(127);
@@ -484,7 +488,21 @@ private:
         if (const auto environment = text_of(environment_path); environment && plan_.post) send_event(session_event::environment, *environment);
     }
 
+    // What a package manager or a script left mounted is not of the image.
+    void unmount_below() const {
+        std::vector<std::string> points;
+        std::ifstream table("/proc/self/mountinfo");
+        for (std::string line; std::getline(table, line);) {
+            std::istringstream words(line);
+            std::string skipped, point;
+            words >> skipped >> skipped >> skipped >> skipped >> point;
+            if (point.starts_with(rootfs_ + "/")) points.push_back(std::move(point));
+        }
+        for (auto point = points.rbegin(); point != points.rend(); ++point) (void)umount2(point->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    }
+
     void changes() {
+        if (!overlaid_) unmount_below();
         const std::string from = overlaid_ ? below("upper") : rootfs_;
         const UniqueFd directory(open(from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (!directory) throw_errno("cannot open", from);
@@ -494,6 +512,7 @@ private:
         if (owners_) {
             record = owners_->record();
             rules.record = &record;
+            rules.recorded_owners = root_only_;
             if (base_owners_)
                 rules.base_owner = [this](std::string_view path) -> std::optional<std::pair<uint32_t, uint32_t>> {
                     const auto owner = base_owners_(path);

@@ -51,12 +51,13 @@ bool is_recorded_xattr(const std::string& name) {
 // One call being answered.
 class One {
 public:
-    One(const seccomp_notif& asked, const KnownCall& call, Target& target, Files& files, CredentialTable& credentials)
+    One(const seccomp_notif& asked, const KnownCall& call, Target& target, Files& files, CredentialTable& credentials, Scope scope)
         : asked_(asked),
           call_(call),
           target_(target),
           files_(files),
           table_(credentials),
+          scope_(scope),
           who_(credentials.of(static_cast<pid_t>(asked.pid))) {}
 
     Answer run() {
@@ -134,6 +135,9 @@ private:
     }
     // An id that 16 bits do not hold is shown as the kernel shows it (overflowuid).
     uint32_t shown(uint32_t id) const { return call_.short_ids && id > 0xffff ? 65534 : id; }
+
+    // Who has ids of the kernel's has its capabilities as well.
+    bool may(int capability) const { return scope_ == Scope::devices ? target_.has_capability(capability) : who_.has(capability); }
 
     // ---- Owners -------------------------------------------------------------------------------
 
@@ -387,13 +391,14 @@ private:
         Owner owner;
         Answer out;
         if (type != S_IFCHR && type != S_IFBLK) {
+            if (scope_ == Scope::devices) return kernels();
             if (!new_place(directory, path_at, false, place, owner, out)) return out;
             if (mknodat(place.parent.get(), place.name.c_str(), type | (mode & 07777 & ~target_.mask()), 0) != 0)
                 return failed(errno);
             made(place.parent.get(), place.name, owner);
             return out;
         }
-        if (!who_.has(CAP_MKNOD)) return failed(EPERM);
+        if (!may(CAP_MKNOD)) return failed(EPERM);
         const auto path = target_.text(arg(path_at), PATH_MAX);
         if (!path) return kernels();
         if (const int error = target_.place(directory, *path, false, place); error != 0) return failed(error);
@@ -438,7 +443,7 @@ private:
     }
 
     Answer set_xattr(int object, const std::string& name) {
-        if (!who_.has(CAP_SYS_ADMIN)) return failed(EPERM);
+        if (!may(CAP_SYS_ADMIN)) return failed(EPERM);
         if (arg(3) > most_value) return failed(E2BIG);
         std::string value(static_cast<size_t>(arg(3)), '\0');
         if (!value.empty() && !target_.read(arg(2), value.data(), value.size())) return failed(EFAULT);
@@ -463,7 +468,7 @@ private:
     }
 
     Answer remove_xattr(int object, const std::string& name) {
-        if (!who_.has(CAP_SYS_ADMIN)) return failed(EPERM);
+        if (!may(CAP_SYS_ADMIN)) return failed(EPERM);
         const RecordedFile* record = files_.look(object).record;
         if (!record || !record->xattrs.count(name)) return failed(ENODATA);
         if (RecordedFile* entry = files_.entry(object)) entry->xattrs.erase(name);
@@ -604,6 +609,7 @@ private:
     Target& target_;
     Files& files_;
     CredentialTable& table_;
+    const Scope scope_;
     const Credentials who_;
 };
 
@@ -614,7 +620,7 @@ Answer Answers::answer(const seccomp_notif& asked, const std::function<bool()>& 
     if (!call) return failed(ENOSYS);
     Target target(static_cast<pid_t>(asked.pid));
     if (!target || !waits()) return failed(ESRCH);  // nobody hears it
-    return One(asked, *call, target, files_, credentials_).run();
+    return One(asked, *call, target, files_, credentials_, scope_).run();
 }
 
 }  // namespace sg::ownership

@@ -22,13 +22,14 @@ struct Answer {
 
 class Answers {
 public:
-    explicit Answers(Files& files) : files_(files) {}
+    Answers(Files& files, Scope scope) : files_(files), scope_(scope) {}
 
     // `waits` says whether the call still waits for an answer; it is asked before anything is read or done.
     Answer answer(const seccomp_notif& asked, const std::function<bool()>& waits);
 
 private:
     Files& files_;
+    const Scope scope_;
     CredentialTable credentials_;
 };
 

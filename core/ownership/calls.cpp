@@ -134,9 +134,32 @@ std::optional<KnownCall> known_call(uint32_t arch, uint32_t number) {
     return std::nullopt;
 }
 
-std::string profile(const std::string& listener_path) {
+bool is_answered(Call call, Scope scope) {
+    if (scope == Scope::owners) return true;
+    switch (call) {
+        case Call::mknod:
+        case Call::mknodat:
+        case Call::set_xattr:
+        case Call::set_link_xattr:
+        case Call::set_fd_xattr:
+        case Call::get_xattr:
+        case Call::get_link_xattr:
+        case Call::get_fd_xattr:
+        case Call::list_xattr:
+        case Call::list_link_xattr:
+        case Call::list_fd_xattr:
+        case Call::remove_xattr:
+        case Call::remove_link_xattr:
+        case Call::remove_fd_xattr:
+        case Call::io_uring_setup: return true;
+        default: return false;
+    }
+}
+
+std::string profile(const std::string& listener_path, Scope scope) {
     std::string names;
     for (const Entry& e : entries) {
+        if (!is_answered(e.call, scope)) continue;
         if (e.call == Call::open || e.call == Call::openat || e.call == Call::prctl) continue;  // below
         names += (names.empty() ? "" : ",") + quoted(e.name);
     }
@@ -150,11 +173,12 @@ std::string profile(const std::string& listener_path) {
 #if defined(__x86_64__)
     architectures = R"("SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32")";
 #endif
+    std::string some;
+    if (scope == Scope::owners)
+        some = where("open", 1, "SCMP_CMP_MASKED_EQ", O_CREAT) + where("openat", 2, "SCMP_CMP_MASKED_EQ", O_CREAT) +
+               where("prctl", 0, "SCMP_CMP_EQ", PR_SET_KEEPCAPS) + where("prctl", 0, "SCMP_CMP_EQ", PR_SET_SECUREBITS);
     return R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":[)" + architectures + R"(],"listenerPath":)" +
-           quoted(listener_path) + R"(,"syscalls":[{"names":[)" + names + R"(],"action":"SCMP_ACT_NOTIFY"})" +
-           where("open", 1, "SCMP_CMP_MASKED_EQ", O_CREAT) + where("openat", 2, "SCMP_CMP_MASKED_EQ", O_CREAT) +
-           where("prctl", 0, "SCMP_CMP_EQ", PR_SET_KEEPCAPS) + where("prctl", 0, "SCMP_CMP_EQ", PR_SET_SECUREBITS) +
-           "]}";
+           quoted(listener_path) + R"(,"syscalls":[{"names":[)" + names + R"(],"action":"SCMP_ACT_NOTIFY"})" + some + "]}";
 }
 
 }  // namespace sg::ownership

@@ -60,6 +60,12 @@ enum class Call {
     io_uring_setup,
 };
 
+// What is answered: all of it, or, in a namespace that has other ids of its own, what the kernel refuses there too: device nodes
+// and attributes of root's.
+enum class Scope { owners, devices };
+
+bool is_answered(Call call, Scope scope);
+
 struct KnownCall {
     Call call;
     bool short_ids = false;  // of i386's first days: ids have 16 bits, 0xffff is "as it is"
@@ -73,6 +79,6 @@ std::optional<KnownCall> known_call(uint32_t arch, uint32_t number);
 // An OCI seccomp profile (runtime-spec, config-linux.md "Seccomp") that allows all and asks the listener at
 // `listener_path` about these calls; those that open a file only where they may make it, and of prctl what decides
 // about capabilities.
-std::string profile(const std::string& listener_path);
+std::string profile(const std::string& listener_path, Scope scope = Scope::owners);
 
 }  // namespace sg::ownership

@@ -51,7 +51,7 @@ private:
 
 }  // namespace
 
-std::vector<sock_filter> filter_program() {
+std::vector<sock_filter> filter_program(Scope scope) {
     Program program;
 #if defined(__x86_64__)
     const std::pair<uint32_t, uint32_t> kinds[] = {
@@ -62,7 +62,7 @@ std::vector<sock_filter> filter_program() {
     for (const auto& [arch, bit] : kinds)
         for (uint32_t number = 0; number < most_calls; ++number) {
             const auto known = known_call(arch, number | bit);
-            if (!known) continue;
+            if (!known || !is_answered(known->call, scope)) continue;
             switch (known->call) {
                 case Call::open: program.ask(arch, number | bit, 1, BPF_JSET, O_CREAT); break;
                 case Call::openat: program.ask(arch, number | bit, 2, BPF_JSET, O_CREAT); break;
@@ -76,7 +76,7 @@ std::vector<sock_filter> filter_program() {
     return program.take();
 }
 
-void ask_supervisor(const std::string& work) {
+void ask_supervisor(const std::string& work, Scope scope) {
     const UniqueFd directory(open(work.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const UniqueFd to(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -85,7 +85,7 @@ void ask_supervisor(const std::string& work) {
     std::memcpy(address.sun_path, place.c_str(), place.size());
     if (!directory || !to || connect(to.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         throw_errno("cannot reach the process that answers for owners in", work);
-    auto program = filter_program();
+    auto program = filter_program(scope);
     const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
     const UniqueFd listener(
         static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter)));

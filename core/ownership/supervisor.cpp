@@ -95,8 +95,8 @@ OwnerRecord read_record(int file) {
 // The process itself.
 class Server {
 public:
-    Server(UniqueFd socket, UniqueFd control, Files& files)
-        : socket_(std::move(socket)), control_(std::move(control)), files_(files), answers_(files) {
+    Server(UniqueFd socket, UniqueFd control, Files& files, Scope scope)
+        : socket_(std::move(socket)), control_(std::move(control)), files_(files), answers_(files, scope) {
         seccomp_notif_sizes sizes{};
         if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) return;
         // A newer kernel may say more than these headers know of.
@@ -215,8 +215,8 @@ UniqueFd listening_socket(const std::string& work) {
 }  // namespace
 
 Supervisor::Supervisor(const std::string& work, std::string layer, BaseOwners base,
-                       const std::function<void()>& close_in_child, std::string place)
-    : socket_(work + "/" + socket_name), maker_(getpid()) {
+                       const std::function<void()>& close_in_child, std::string place, Scope scope)
+    : socket_(work + "/" + socket_name), scope_(scope), maker_(getpid()) {
     UniqueFd socket = listening_socket(work);
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) throw_errno("cannot make a socket pair", "");
@@ -234,7 +234,7 @@ Supervisor::Supervisor(const std::string& work, std::string layer, BaseOwners ba
     umask(0);
     Files files(std::move(layer), std::move(base), std::move(place));
     try {
-        Server(std::move(socket), std::move(theirs), files).run();
+        Server(std::move(socket), std::move(theirs), files, scope).run();
     } catch (const std::exception&) {  // no memory: whoever asks hears nothing
     }
     _exit(0);
@@ -250,7 +250,7 @@ Supervisor::~Supervisor() {
     }
 }
 
-std::string Supervisor::profile() const { return ownership::profile(socket_); }
+std::string Supervisor::profile() const { return ownership::profile(socket_, scope_); }
 
 void Supervisor::know(const OwnerRecord& record) {
     if (!send_record(control_.get(), knows_record, record)) gone();

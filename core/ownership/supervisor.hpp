@@ -14,6 +14,9 @@
 // makes the copy root's, apart from two habits that answers.cpp knows. A set-user-id program does not become another
 // user.
 //
+// With Scope::devices it does so for a namespace that has other ids: those calls alone that the kernel refuses there too, device nodes
+// and attributes of root's. Owners in the record mean nothing then.
+//
 // Needs what base/seccomp_notification.hpp asks for. When it is gone the calls fail with ENOSYS.
 #pragma once
 #include <sys/types.h>
@@ -21,6 +24,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "ownership/calls.hpp"
 #include "ownership/files.hpp"
 #include "rootfs/owner_record.hpp"
 
@@ -34,7 +38,7 @@ public:
     // `close_in_child` is called in it. It ends with this object and with the calling process. Throws when it cannot be
     // started.
     Supervisor(const std::string& work, std::string layer, BaseOwners base,
-               const std::function<void()>& close_in_child, std::string place = {});
+               const std::function<void()>& close_in_child, std::string place = {}, Scope scope = Scope::owners);
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();
@@ -47,6 +51,7 @@ public:
 
 private:
     std::string socket_;
+    const Scope scope_;
     UniqueFd control_;
     pid_t process_ = -1, maker_ = -1;
 };

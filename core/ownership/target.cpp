@@ -77,6 +77,10 @@ mode_t Target::mask() const {
     return static_cast<mode_t>(std::strtoul(status_line("Umask").c_str(), nullptr, 8) & 0777);
 }
 
+bool Target::has_capability(int capability) const {
+    return (std::strtoull(status_line("CapEff").c_str(), nullptr, 16) >> capability & 1) != 0;
+}
+
 bool Target::is_own_number(int32_t pid) const {
     for (const char* line : {"NSpid", "NStgid"}) {  // of each PID namespace, the innermost last
         const std::string numbers = status_line(line);

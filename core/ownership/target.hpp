@@ -31,6 +31,7 @@ public:
     int place(int32_t directory, const std::string& path, bool follow, Place& out) const;
     int object(int32_t directory, const std::string& path, bool follow, UniqueFd& out) const;
     mode_t mask() const;
+    bool has_capability(int capability) const;  // among its effective ones
     // Whether it knows itself by this number, as thread or as process.
     bool is_own_number(int32_t pid) const;
 

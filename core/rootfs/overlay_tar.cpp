@@ -96,7 +96,7 @@ private:
         entry_.reset(archive_entry_new());
         archive_entry* e = entry_.get();
         const RecordedFile* recorded = recorded_of(parent, name, path);
-        if (recorded) st.st_uid = recorded->uid, st.st_gid = recorded->gid;
+        if (recorded && rules_.recorded_owners) st.st_uid = recorded->uid, st.st_gid = recorded->gid;
         const bool device = recorded && recorded->device_type != 0 && S_ISREG(st.st_mode);
         archive_entry_set_pathname(e, path.c_str());
         archive_entry_set_mode(e, device ? (st.st_mode & 07777) | recorded->device_type : st.st_mode);

@@ -17,6 +17,7 @@ struct OverlayTarRules {
     bool is_overlay = true;  // false: a plain directory; character devices 0:0 and overlay's attributes mean nothing
     // Owners, devices and attributes that stand in no file system; null: the kernel's are the right ones.
     const OwnerRecord* record = nullptr;
+    bool recorded_owners = true;  // false: the kernel's owners are the right ones all the same
     // With a record: user and group of a file of the base. Asked for what the overlay copied up and nobody gave an
     // owner.
     std::function<std::optional<std::pair<uint32_t, uint32_t>>(std::string_view path)> base_owner;

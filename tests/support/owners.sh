@@ -6,7 +6,11 @@ grep -v "^$USER_NAME:" "$T/subuid" >"$T/none"
 { cat "$T/none"; echo "$USER_NAME:700000:65536"; } >"$T/subuid"
 chmod 644 "$T/subuid" "$T/none"
 touch /etc/subuid /etc/subgid
+ALL_USER_WORDS=("${USER_WORDS[@]}")
 subordinate() { # FILE: is /etc/subuid and /etc/subgid from now on ($T/subuid or $T/none)
+    # newuidmap is set-user-id root, and maps nothing where root has no capabilities.
+    USER_WORDS=()
+    for word in "${ALL_USER_WORDS[@]}"; do [ "$1/$word" = "$T/subuid/--bounding-set=-all" ] || USER_WORDS+=("$word"); done
     umount /etc/subuid /etc/subgid 2>/dev/null
     mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid
 }

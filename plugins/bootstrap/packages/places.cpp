@@ -10,13 +10,14 @@
 
 namespace packages {
 
-Places::Places(const std::string& rootfs) {
+Places::Places(const std::string& rootfs, bool with_proc) {
     (void)::mkdir((rootfs + "/dev").c_str(), 0755);  // both stay: every image has them
     device(rootfs + "/dev/null", 3);
     device(rootfs + "/dev/zero", 5);
     device(rootfs + "/dev/full", 7);
     device(rootfs + "/dev/random", 8);
     device(rootfs + "/dev/urandom", 9);
+    if (!with_proc) return;
     const std::string proc = rootfs + "/proc";
     (void)::mkdir(proc.c_str(), 0755);
     // That of the build's PID namespace; where it may not be had, the one that is there.

@@ -9,7 +9,7 @@ namespace packages {
 // same whoever made it. Only in a mount namespace of one's own, as a recipe runs in. What cannot be made is left out.
 class Places {
 public:
-    explicit Places(const std::string& rootfs);
+    explicit Places(const std::string& rootfs, bool with_proc = true);
     Places(const Places&) = delete;
     Places& operator=(const Places&) = delete;
     ~Places();

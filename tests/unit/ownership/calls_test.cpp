@@ -62,4 +62,15 @@ BOOST_AUTO_TEST_CASE(the_profile_is_json_that_asks_about_these_calls_and_no_othe
     BOOST_TEST((sometimes == std::set<std::string>{"open", "openat", "prctl"}));
 }
 
+BOOST_AUTO_TEST_CASE(where_the_kernel_knows_owners_only_devices_and_attributes_are_asked_about) {
+    rapidjson::Document d;
+    d.Parse(sg::ownership::profile("/owners", sg::ownership::Scope::devices).c_str());
+    BOOST_REQUIRE(!d.HasParseError());
+    std::set<std::string> names;
+    for (const auto& rule : d["syscalls"].GetArray())
+        for (const auto& name : rule["names"].GetArray()) names.insert(name.GetString());
+    for (const char* name : {"mknod", "mknodat", "setxattr", "lsetxattr", "fgetxattr", "listxattr", "removexattr"}) BOOST_TEST(names.count(name) == 1u);
+    for (const char* name : {"chown", "fchownat", "open", "openat", "mkdir", "setresuid", "getuid", "setgroups", "capset", "prctl"}) BOOST_TEST(names.count(name) == 0u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
