@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "build/descriptor_stream.hpp"
 #include "base/log.hpp"
+#include "base/whole_io.hpp"
 
 namespace sg {
 
@@ -17,18 +18,6 @@ namespace {
 
 constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '1', '\n'};
 constexpr uint64_t most_text = 8u << 20;
-
-bool write_all(int fd, const void* data, size_t size) {
-    const auto* at = static_cast<const char*>(data);
-    while (size > 0) {
-        const ssize_t n = write(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= static_cast<size_t>(n);
-    }
-    return true;
-}
 
 class Tee final : public singularity::Stream {
 public:
@@ -55,18 +44,6 @@ std::string header_of(const ScriptResults& r) {
         out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
     }
     return out;
-}
-
-bool read_exactly(int fd, void* to, size_t size) {
-    auto* at = static_cast<char*>(to);
-    while (size > 0) {
-        const ssize_t n = read(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= static_cast<size_t>(n);
-    }
-    return true;
 }
 
 bool read_header(int fd, ScriptResults& r) {

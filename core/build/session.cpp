@@ -15,6 +15,7 @@
 #include "base/error.hpp"
 #include "build/descriptor_stream.hpp"
 #include "base/log.hpp"
+#include "base/whole_io.hpp"
 #include "build/id_maps.hpp"
 #include "build/session_child.hpp"
 
@@ -60,18 +61,6 @@ void stop(pid_t child) {
     kill(child, SIGKILL);
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
-}
-
-bool read_exactly(int fd, void* to, size_t size) {
-    auto* at = static_cast<char*>(to);
-    while (size > 0) {
-        const ssize_t n = read(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= static_cast<size_t>(n);
-    }
-    return true;
 }
 
 std::string printable(std::string_view text) {

@@ -16,6 +16,7 @@
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "base/whole_io.hpp"
 #include "cli/module.h"
 
 namespace sg {
@@ -73,18 +74,6 @@ struct Answer {
 std::atomic<pid_t> child{0};
 void pass_on(int number) {
     if (const pid_t pid = child.load(); pid > 0) kill(pid, number);
-}
-
-bool read_all(int fd, void* to, size_t size) {
-    auto* at = static_cast<char*>(to);
-    while (size > 0) {
-        const ssize_t n = ::read(fd, at, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n;
-        size -= static_cast<size_t>(n);
-    }
-    return true;
 }
 
 // An image that nothing keeps lives as long as this process holds it open: whatever ends us, it is gone. The
@@ -175,7 +164,7 @@ std::string ask_in_child(const Context& context, const Request& request, const s
     action.sa_handler = pass_on;
     for (int i = 0; i < 4; ++i) sigaction(passed[i], &action, &before[i]);
     Answer answer{};
-    const bool whole = read_all(reading.get(), &answer, sizeof answer);
+    const bool whole = read_exactly(reading.get(), &answer, sizeof answer);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }

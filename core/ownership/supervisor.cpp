@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/whole_io.hpp"
 #include "ownership/answers.hpp"
 #include "ownership/calls.hpp"
 
@@ -67,19 +68,10 @@ bool send_descriptor(int to, char byte, int fd) {
     return sendmsg(to, &message, MSG_NOSIGNAL) == 1;
 }
 
-bool write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t n = write(fd, text.data(), text.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        text.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-}
-
 bool send_record(int to, char byte, const OwnerRecord& record) {
     const UniqueFd file(memfd_create("owners", MFD_CLOEXEC));
-    return file && write_all(file.get(), record.text()) && send_descriptor(to, byte, file.get());
+    const std::string text = record.text();
+    return file && write_all(file.get(), text.data(), text.size()) && send_descriptor(to, byte, file.get());
 }
 
 // Throws Code::corrupt.

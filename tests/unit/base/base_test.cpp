@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <thread>
 
 #include "base/call.hpp"
 #include "base/cores.hpp"
@@ -10,6 +11,7 @@
 #include "base/log.hpp"
 #include "base/nearest.hpp"
 #include "base/unique_fd.hpp"
+#include "base/whole_io.hpp"
 
 using namespace sg;
 
@@ -100,3 +102,22 @@ BOOST_AUTO_TEST_CASE(errno_becomes_a_code_and_a_sentence) {
 }
 
 BOOST_AUTO_TEST_CASE(there_is_at_least_one_core) { BOOST_TEST(usable_cores() >= 1u); }
+
+BOOST_AUTO_TEST_CASE(what_a_pipe_takes_in_pieces_arrives_whole_and_an_early_end_is_told) {
+    int ends[2];
+    BOOST_REQUIRE_EQUAL(pipe(ends), 0);
+    std::string sent(300000, 'x');  // more than a pipe holds
+    for (size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 7);
+    std::string got(sent.size(), '\0');
+    std::thread writer([&] {
+        BOOST_TEST(sg::write_all(ends[1], sent.data(), sent.size()));
+        close(ends[1]);
+    });
+    BOOST_TEST(sg::read_exactly(ends[0], got.data(), got.size()));
+    BOOST_TEST((got == sent));
+    writer.join();
+    char more;
+    BOOST_TEST(!sg::read_exactly(ends[0], &more, 1));
+    close(ends[0]);
+    BOOST_TEST(!sg::write_all(-1, "x", 1));
+}
