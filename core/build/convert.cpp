@@ -108,7 +108,7 @@ void write_layers(const Making& m, OpenedSource& source, Target& target, Segment
         facts.arch = facts.config->architecture.empty() ? m.request.arch : facts.config->architecture;
         facts.time = result_time(facts.config->created);
         digest = sha256_hex(layers.manifest.empty() ? layers.config : layers.manifest);
-        expect_space_for_image(target.path(), m.format, layers.inputs);
+        expect_space_for_image(target.name(), m.format, layers.inputs);
         writer.emplace(open_writer(m, target, digest, facts.arch, facts.time));
         add_parts(Metadata::for_image(facts), m.format, *writer);
         segments.prepare(layers.inputs, *writer);
@@ -141,7 +141,7 @@ void write_copy(const Making& m, const std::string& path, Target& target) {
     facts.time = result_time("");
     facts.kept_config = read_part(image, "json", "oci-config.json", m.call).value_or("");
     const Metadata metadata = Metadata::for_base(facts, root);
-    expect_space_for_image(target.path(), m.format, image, root);
+    expect_space_for_image(target.name(), m.format, image, root);
     ImageWriter writer = open_writer(m, target, identity_of(path), facts.arch, facts.time);
     say_creating(m.format);
     add_parts(metadata, m.format, writer);

@@ -32,7 +32,11 @@ bool is_image_directory(const std::string& path) {
 bool ask() {
     std::fputs("Build target already exists. Do you want to overwrite? [N/y] ", stderr);
     std::string answer;
-    return std::getline(std::cin, answer) && (answer == "y" || answer == "Y" || answer == "yes");
+    if (!std::getline(std::cin, answer)) {
+        std::fputc('\n', stderr);  // nobody typed the end of the line
+        return false;
+    }
+    return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 }  // namespace

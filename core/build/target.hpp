@@ -18,6 +18,7 @@ public:
     Target(std::string path, bool directory);
     void restart();  // drops what was written
     int fd() const { return file_ ? file_->fd() : -1; }  // -1: a directory
+    const std::string& name() const { return target_; }  // what the user called it
     std::string path() const { return file_ ? file_->target() : directory_->path(); }
     void commit() { file_ ? file_->commit() : directory_->commit(); }
 

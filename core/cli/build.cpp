@@ -1,11 +1,14 @@
 // singularity build TARGET SOURCE
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
+#include <cstring>
 #include <memory>
 
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
 #include "lookup/cache_places.hpp"
 #include "build/convert.hpp"
 #include "build/grammar.hpp"
@@ -31,9 +34,30 @@ struct Options {
     bool force = false, tolerant = false, fix_permissions = false, no_test = false, keep = false, update = false, no_cache = false, explain = false, encrypt = false;
 };
 
+bool registered_scheme(std::string_view scheme, Session& session) {
+    return session.plugins.index().find(CapabilityKind::bootstrap, scheme).has_value();
+}
+
+// The order is that of cp turned round, and so is often typed the wrong way.
+void check_target(const std::string& target, Session& session) {
+    if (target.empty()) throw Error(Code::usage, "the name of the target is empty");
+    if (registered_scheme(split_uri(target).scheme, session))
+        throw Error(Code::usage, "the target " + target + " is no file name", "The target comes first: singularity build TARGET SOURCE. A file of that name is ./" + target + ".");
+}
+
+// Nobody writes NUL bytes into a definition: this is rather an archive whose scheme was left away.
+void refuse_what_is_no_text(const std::string& source) {
+    char head[4096];
+    const UniqueFd fd(::open(source.c_str(), O_RDONLY | O_CLOEXEC));
+    const ssize_t n = fd ? ::read(fd.get(), head, sizeof head) : 0;
+    if (n > 0 && std::memchr(head, '\0', static_cast<size_t>(n)))
+        throw Error(Code::invalid, source + " is neither an image nor a definition file",
+                    "An archive or a layout is named with its scheme: SCHEME:" + source + " ('singularity help' lists the schemes).");
+}
+
 // A regular file that no format takes for an image is a definition.
 bool is_definition(const std::string& source, Session& session) {
-    const auto registered = [&](std::string_view s) { return session.plugins.index().find(CapabilityKind::bootstrap, s).has_value(); };
+    const auto registered = [&](std::string_view s) { return registered_scheme(s, session); };
     struct stat st;
     if (!read_uri(source, registered).scheme.empty() || stat(source.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
     try {
@@ -41,6 +65,7 @@ bool is_definition(const std::string& source, Session& session) {
         return false;
     } catch (const Error& e) {
         if (e.code() != Code::invalid) throw;
+        refuse_what_is_no_text(source);
         return true;
     }
 }
@@ -114,6 +139,7 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
 Error in_the_guides_words(const Error& e) { return e.message().starts_with("conveyor failed to get") ? e.within("While performing build") : e; }
 
 int run(const Options& o, Session& session) try {
+    check_target(o.target, session);
     EventProgress events;
     const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
     const FormatEntry format =

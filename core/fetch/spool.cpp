@@ -33,15 +33,21 @@ private:
     std::vector<uint8_t> buffer_;
 };
 
+// Only temporary files lie here: the user may name another directory for them.
+[[noreturn]] void fail(std::string_view what, const std::string& directory) {
+    const Error e = system_error(errno, what, directory);
+    throw Error(e.code(), e.message(), "Another directory for temporary files: --tmpdir, or export SINGULARITY_TMPDIR=DIRECTORY.");
+}
+
 }  // namespace
 
 Spool::Spool(const std::string& directory) : directory_(directory) {
     fd_.reset(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (fd_) return;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) throw_errno("cannot write to", directory);
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) fail("cannot write to", directory);
     std::string name = directory + "/singularity-spool-XXXXXX";
     fd_.reset(mkostemp(name.data(), O_CLOEXEC));
-    if (!fd_) throw_errno("cannot write to", directory);
+    if (!fd_) fail("cannot write to", directory);
     unlink(name.c_str());
 }
 
@@ -52,7 +58,7 @@ uint64_t Spool::add(singularity::Stream& stream) {
         if (slice.size() == 0) break;
         if (slice.is_hole()) {
             end_ += slice.size();
-            if (ftruncate(fd_.get(), static_cast<off_t>(end_)) != 0) throw_errno("cannot write a temporary file in", directory_);
+            if (ftruncate(fd_.get(), static_cast<off_t>(end_)) != 0) fail("cannot write a temporary file in", directory_);
             continue;
         }
         const uint8_t* data = slice.data();
@@ -60,7 +66,7 @@ uint64_t Spool::add(singularity::Stream& stream) {
         while (left > 0) {
             const ssize_t n = pwrite(fd_.get(), data, left, static_cast<off_t>(end_));
             if (n < 0 && errno == EINTR) continue;
-            if (n < 0) throw_errno("cannot write a temporary file in", directory_);
+            if (n < 0) fail("cannot write a temporary file in", directory_);
             data += n;
             left -= static_cast<uint64_t>(n);
             end_ += static_cast<uint64_t>(n);

@@ -25,6 +25,7 @@ namespace {
 constexpr size_t head_size = 4096;
 
 std::string absolute(const std::string& path) {
+    if (path.empty()) throw Error(Code::usage, "the name of the image is empty");
     char buffer[PATH_MAX];
     // An open descriptor may lead to a file that has no name (any more).
     if (path.starts_with("/proc/self/fd/") && access(path.c_str(), R_OK) == 0) return path;
@@ -191,7 +192,7 @@ struct PluginHost::Impl {
         }
         if (best.score > 0) return best.entry;
         if (head.empty() && !directory) throw Error(Code::invalid, path + " is empty: no image");
-        throw Error(Code::invalid, path + " is no image that any registered format knows", "Formats: " + joined(names) + ".");
+        throw Error(Code::invalid, path + " is no image that any registered format knows", "Formats: " + joined(names) + ". An archive or a layout is named with its scheme: SCHEME:" + path + " ('singularity help' lists the schemes).");
     }
 
     FormatEntry open(const std::string& path, bool writable, sg_image_file** file) {

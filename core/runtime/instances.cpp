@@ -109,7 +109,7 @@ void Instances::check_name(const std::string& name) {
                       std::all_of(name.begin(), name.end(), [](char c) {
                           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
                       });
-    if (!fits) throw Error(Code::usage, "'" + name + "' is no name for an instance", "a name is made of letters, digits, '.', '_' and '-'");
+    if (!fits) throw Error(Code::usage, "'" + name + "' is no name for an instance", "a name is made of letters, digits, '.', '_' and '-', at most 200 of them");
 }
 
 std::string Instances::log_path(const std::string& name, const char* ending) const { return logs_ + "/" + name + ending; }

@@ -53,6 +53,25 @@ layouts() {
     refused 'manifest\.json' me singularity build x.sif "docker-archive:$IMAGES/save-no-manifest.tar"
     check "an unknown scheme, or a source that is not one"
     refused 'dcoker-archive|docker-archive' me singularity build x.sif dcoker-archive:x.tar
+    check "an archive without its scheme is told how it is named"
+    refused 'save-new\.tar is neither an image nor a definition' me singularity build x.sif "$IMAGES/save-new.tar"
+    expect_err 'SCHEME:.*save-new\.tar'
+    run me singularity exec "$IMAGES/save-new.tar" true
+    expect_failure
+    expect_err 'SCHEME:.*save-new\.tar'
+    check "source and target in the wrong order, and names that are empty"
+    run me singularity build "oci:$IMAGES/tiny.oci" x.sif
+    expect_rc 1
+    expect_err 'The target comes first'
+    run me singularity build img:v1.sif "oci:$IMAGES/tiny.oci"
+    expect_rc 0
+    me rm -f img:v1.sif
+    run me singularity build "" "oci:$IMAGES/tiny.oci"
+    expect_rc 1
+    expect_err 'the name of the target is empty'
+    run me singularity exec "" true
+    expect_rc 1
+    expect_err 'the name of the image is empty'
     check "a target in a directory that is not there, or that is one"
     run me singularity build no/such/dir/x.sif "oci:$IMAGES/tiny.oci"
     expect_failure
@@ -145,7 +164,15 @@ if [ "$(id -u)" = 0 ]; then
     expect_equal "$(find small -mindepth 1)" "" "files on the full disk"
     run singularity build --sandbox small/d "oci:$IMAGES/full.oci"
     expect_failure
+    refuse_err 'needs about.*partial'
     expect_err '[Nn]o space left'
+    expect_equal "$(find small -mindepth 1)" "" "files on the full disk"
+    # A compressed archive is kept on the way.
+    SINGULARITY_TMPDIR=$PWD/small run singularity build --disable-cache x.sif "oci-archive:$IMAGES/full.oci.tar.gz"
+    expect_failure
+    expect_err '[Nn]o space left'
+    expect_err 'SINGULARITY_TMPDIR'
+    expect_absent x.sif
     expect_equal "$(find small -mindepth 1)" "" "files on the full disk"
     # The cache is full: it runs all the same, or says so.
     SINGULARITY_CACHEDIR=$PWD/small run singularity exec "oci:$IMAGES/full.oci" true
