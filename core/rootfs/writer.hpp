@@ -65,6 +65,7 @@ private:
     sg_writer* writer_ = nullptr;
     LayerTables layers_;
     const sg_call* call_ = nullptr;
+    std::string name_;  // of the image, for messages; may be empty
 };
 
 }  // namespace sg

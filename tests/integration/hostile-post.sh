@@ -293,7 +293,11 @@ if [ "$(id -u)" = 0 ]; then
         command -v newuidmap >/dev/null || [ $way = none ] || continue
         mount --bind "$T/$way" /etc/subuid && mount --bind "$T/$way" /etc/subgid
         WAY=$way
+        words=("${USER_WORDS[@]}")
+        # newuidmap is set-user-id root, and maps nothing where root has no capabilities.
+        [ $way = none ] || USER_WORDS=(setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --inh-caps=-all env "HOME=$USER_HOME" USER=$USER_NAME)
         each_user epochs
+        USER_WORDS=("${words[@]}")
         rm -rf "$T"/w/epochs.*
         umount /etc/subuid /etc/subgid
     done

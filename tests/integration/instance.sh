@@ -11,6 +11,7 @@ echo "err of $SINGULARITY_INSTANCE" >&2
 [ "$1" != fail ] || exit 7
 [ "$1" != exit ] || exit 0
 if [ "$1" = background ]; then sleep 1000 & exit 0; fi
+if [ "$1" = many ]; then for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4 5 6 7 8 9 10; do sleep 1000 & done; done; wait; fi
 trap 'echo got INT; exit 3' INT
 echo ready
 while :; do sleep 0.1; done
@@ -207,6 +208,13 @@ kinds() {
     ok me singularity instance stop shared
     ok me singularity instance start --no-pid "$I/service.sif" shared background
     ok me singularity instance stop -F shared
+    check "--no-pid: stop -F ends all of a script that starts processes meanwhile"
+    local i
+    for i in 1 2 3; do
+        ok me singularity instance start --no-pid "$I/service.sif" shared many
+        ok me singularity instance stop -F shared
+    done
+    expect_nothing_left
 
     check "stop kills what does not hear"
     ok me singularity instance start "$I/service.sif" deaf

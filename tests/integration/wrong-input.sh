@@ -160,7 +160,8 @@ if [ "$(id -u)" = 0 ]; then
     mount -t tmpfs -o size=1m tmpfs small
     run singularity build small/x.sif "oci:$IMAGES/full.oci"
     expect_failure
-    expect_err '[Nn]o space left'
+    expect_err 'cannot write .*small/x\.sif: No space left on device'
+    expect_err 'Make room'
     expect_equal "$(find small -mindepth 1)" "" "files on the full disk"
     run singularity build --sandbox small/d "oci:$IMAGES/full.oci"
     expect_failure

@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <map>
+#include <set>
 
 #include "family/cgroup.hpp"
 #include "family/first_process.hpp"
@@ -48,9 +51,15 @@ void send(const Fd& held, pid_t pid, int signal) {
     if (done != 0 && errno != ESRCH) fail("cannot send a signal to the instance's process", std::to_string(pid));
 }
 
-// All processes below `top`, by the parents that /proc tells of.
-std::vector<pid_t> descendants(pid_t top) {
-    std::multimap<pid_t, pid_t> by_parent;
+struct Process {
+    pid_t pid;
+    char state;  // of proc(5)
+};
+
+// `top` and all processes below it, by the parents that /proc tells of.
+std::vector<Process> tree_of(pid_t top) {
+    std::multimap<pid_t, Process> by_parent;
+    std::vector<Process> out{{top, 'R'}};
     if (DIR* dir = ::opendir("/proc")) {
         while (const dirent* e = ::readdir(dir)) {
             const pid_t pid = static_cast<pid_t>(std::strtol(e->d_name, nullptr, 10));
@@ -58,20 +67,46 @@ std::vector<pid_t> descendants(pid_t top) {
             try {
                 const std::string text = read_file(AT_FDCWD, std::string("/proc/") + e->d_name + "/stat", 8192);
                 int parent = 0;
+                char state = 0;
                 const size_t end = text.rfind(')');
-                if (end != std::string::npos && std::sscanf(text.c_str() + end + 1, " %*c %d", &parent) == 1) by_parent.emplace(parent, pid);
+                if (end == std::string::npos || std::sscanf(text.c_str() + end + 1, " %c %d", &state, &parent) != 2) continue;
+                if (pid == top) out[0].state = state;
+                by_parent.emplace(parent, Process{pid, state});
             } catch (const Error&) {  // it has ended
             }
         }
         ::closedir(dir);
     }
-    std::vector<pid_t> out{top};
     for (size_t i = 0; i < out.size(); ++i) {
-        const auto [from, to] = by_parent.equal_range(out[i]);
+        const auto [from, to] = by_parent.equal_range(out[i].pid);
         for (auto it = from; it != to; ++it) out.push_back(it->second);
     }
-    out.erase(out.begin());
     return out;
+}
+
+// Stops them all first: one that is killed while another still forks would leave that one's child behind. The processes below `top`.
+std::vector<pid_t> stopped_below(pid_t top) {
+    constexpr int most_looks = 1000;
+    constexpr timespec pause{0, 1000000};
+    std::set<pid_t> told;
+    for (int look = 0;; ++look) {
+        const std::vector<Process> all = tree_of(top);
+        bool still = false;
+        for (const Process& p : all) {
+            if (std::strchr("TtZXx", p.state)) continue;
+            if (told.insert(p.pid).second)
+                ::kill(p.pid, SIGSTOP);
+            else if (p.state == 'D')
+                continue;  // it stops before it does anything else
+            still = true;
+        }
+        if (!still || look == most_looks) {
+            std::vector<pid_t> below;
+            for (size_t i = 1; i < all.size(); ++i) below.push_back(all[i].pid);
+            return below;
+        }
+        ::nanosleep(&pause, nullptr);
+    }
 }
 
 struct Namespace {
@@ -202,7 +237,7 @@ void signal_instance(const std::string& directory, int signal) {
     const Identity who = need_running(directory);
     const Fd held = hold(directory, who);
     // Without a PID namespace nobody ends the others when the first process cannot any more.
-    const std::vector<pid_t> others = signal == SIGKILL && !who.own_processes ? descendants(who.pid) : std::vector<pid_t>();
+    const std::vector<pid_t> others = signal == SIGKILL && !who.own_processes ? stopped_below(who.pid) : std::vector<pid_t>();
     send(held, who.pid, signal);
     for (const pid_t pid : others) ::kill(pid, signal);
 }

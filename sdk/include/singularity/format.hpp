@@ -241,7 +241,8 @@ inline const sg_root_v1* root_table(bool stored) {
             },
             [](sg_root* self, uint64_t node, sg_visit_xattr visit, void* arg, sg_error* err) {
                 return guard(err, [&]() -> int32_t {
-                    if (node == SG_NO_NODE) return root_of(self).has_xattrs() ? SG_ENOTFOUND : SG_OK;
+                    if (node == SG_NO_NODE && !root_of(self).has_xattrs()) return SG_OK;
+                    if (node == SG_NO_NODE) return fill(err, Code::not_found, "the image has no such node");
                     root_of(self).xattrs(node, visit, arg);
                     return SG_OK;
                 });
