@@ -71,7 +71,6 @@ TemporaryDirectory::TemporaryDirectory(const std::string& parent) : path_(parent
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
-    if (kept_) return;
     try {
         remove_tree(path_);
     } catch (const Error& e) {

@@ -23,12 +23,10 @@ public:
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
     ~TemporaryDirectory();
     const std::string& path() const { return path_; }
-    void keep() { kept_ = true; }
 
 private:
     std::string path_;
     UniqueFd lock_;  // of the directory, for who cannot see whether this process lives
-    bool kept_ = false;
 };
 
 // Exactly one of `layers`, `image`, `recipe`, `empty` and `absent` counts.

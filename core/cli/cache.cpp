@@ -11,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "lookup/cache_places.hpp"
+#include "cli/comma_list.hpp"
 #include "cli/json_writer.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
@@ -65,13 +66,8 @@ std::vector<Area> all_areas(const Index& index, const std::string& root) {
 
 // `types` of the command line, "all" or none for everything. A type is an area's name, with or without its "-tmp".
 std::vector<Area> chosen_areas(const std::vector<Area>& all, const std::vector<std::string>& types) {
-    std::set<std::string> words;
-    for (const auto& text : types)
-        for (size_t at = 0; at <= text.size();) {
-            const size_t comma = std::min(text.find(',', at), text.size());
-            if (comma > at) words.insert(text.substr(at, comma - at));
-            at = comma + 1;
-        }
+    const auto given = comma_list(types);
+    const std::set<std::string> words(given.begin(), given.end());
     if (words.empty() || words.count("all") != 0) return all;
     std::vector<Area> out;
     for (const auto& w : words) {

@@ -16,6 +16,7 @@
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "cli/comma_list.hpp"
 #include "cli/gpu_options.hpp"
 #include "cli/instance_access.hpp"
 #include "cli/instance_join.hpp"
@@ -79,17 +80,6 @@ std::vector<std::pair<std::string, std::string>> origins_of(const Arguments& arg
     for (const auto& [name, value] : set_variables({"BIND", "BINDPATH"})) add("--bind", name);
     for (const auto& [name, value] : set_variables({"MOUNT"})) add("--mount", name);
     for (const auto& [name, value] : set_variables({"FUSESPEC"})) add("--fusemount", name);
-    return out;
-}
-
-std::vector<std::string> comma_list(const std::vector<std::string>& texts) {
-    std::vector<std::string> out;
-    for (const auto& text : texts)
-        for (size_t at = 0; at <= text.size();) {
-            const size_t end = std::min(text.find(',', at), text.size());
-            if (end > at) out.push_back(text.substr(at, end - at));
-            at = end + 1;
-        }
     return out;
 }
 

@@ -1,5 +1,6 @@
 // --device and its kin, of which files in YAML tell: only where containers are started.
 #include "base/error.hpp"
+#include "cli/comma_list.hpp"
 #include "cli/gpu_options.hpp"
 #include "runtime/cdi.hpp"
 
@@ -8,17 +9,6 @@ namespace sg {
 namespace {
 
 constexpr std::string_view group = "Devices";
-
-std::vector<std::string> words(const std::vector<std::string>& texts) {
-    std::vector<std::string> out;
-    for (const auto& text : texts)
-        for (size_t at = 0; at <= text.size();) {
-            const size_t end = std::min(text.find(',', at), text.size());
-            if (end > at) out.push_back(text.substr(at, end - at));
-            at = end + 1;
-        }
-    return out;
-}
 
 }  // namespace
 
@@ -48,13 +38,13 @@ void GpuOptions::declare(Arguments& arguments) {
 void GpuOptions::settle(runtime::LaunchOptions& launch, Session& session) const {
     find_gpus(launch, session);
     runtime::HostFiles& files = launch.host_files;
-    for (const auto& path : words(libraries_)) {
+    for (const auto& path : comma_list(libraries_)) {
         if (path[0] != '/') throw Error(Code::usage, "--containlibs " + path + ": the path must be absolute");
         files.libraries.push_back(path);
     }
-    const auto directories = words(directories_);
+    const auto directories = comma_list(directories_);
     if (!devices_.empty())
-        runtime::find_cdi_devices(words(devices_), directories.empty() ? runtime::cdi_directories : directories, files);
+        runtime::find_cdi_devices(comma_list(devices_), directories.empty() ? runtime::cdi_directories : directories, files);
     tell(launch);
 }
 
