@@ -23,6 +23,7 @@
 #include "cli/instance_start.hpp"
 #include "cli/resource_options.hpp"
 #include "cli/spec_text.hpp"
+#include "mount/shared.hpp"
 #include "runtime/extra_images.hpp"
 #include "runtime/image_policy.hpp"
 #include "runtime/launch_spec.hpp"
@@ -233,6 +234,25 @@ int launch(Given& g, const std::string& image_name, Session& session) {
     for (auto& e : runtime::open_data(g.launch.binds, session.plugins, &call)) extra.push_back(std::move(e));
     for (const auto& e : extra) facts.extra.push_back({e.role, e.plan, e.writable});
     const runtime::Machine machine = runtime::this_machine(session.installation.prefix, session.installation.plugin_dir, session.installation.conf_dir);
+    const bool kernel_mounts = machine.root && !g.launch.user_namespace && !g.launch.fakeroot;
+    std::vector<sg_launch_image> images = {{nullptr, nullptr}};
+    const bool directory = image.format().directory;
+    runtime::LazyRoot reader([&image] {
+        const singularity::ForeignRoot r = image.root();
+        return runtime::LazyRoot::Reader{r.table(), r.handle()};
+    });
+    if (!directory && mountable && kernel_mounts) {
+        images.front() = {runtime::LazyRoot::table(), reader.handle()};
+    } else if (!directory && !g.dry_run) {
+        // Who cannot have the kernel mount it reads at once, by the reader itself; without one the launcher may know a way.
+        try {
+            images.front() = {reader.reader().table, reader.reader().root};
+        } catch (const Error& e) {
+            if (e.code() != Code::unsupported || !mountable) throw;
+        }
+        if (images.front().table && ::geteuid() != 0 && !g.launch.fakeroot && session.settings.integer("mount.linger") > 0)
+            expect_shared_mount(images.front().table, images.front().root, facts.plan.offset);
+    }
     const runtime::LaunchSpec spec = runtime::make_launch_spec(g.launch, session.settings, facts, machine, g.dry_run);
     if (g.dry_run) {
         const std::string text = g.format == "text" ? spec_text(spec.json) : spec.json + "\n";
@@ -243,23 +263,6 @@ int launch(Given& g, const std::string& image_name, Session& session) {
 
     const std::string launcher_used = launcher_name(session);
     const sg_launcher_v1& launcher = session.plugins.launcher(launcher_used);
-    const bool kernel_mounts = machine.root && !g.launch.user_namespace && !g.launch.fakeroot;
-    std::vector<sg_launch_image> images = {{nullptr, nullptr}};
-    const bool directory = image.format().directory;
-    runtime::LazyRoot reader([&image] {
-        const singularity::ForeignRoot r = image.root();
-        return runtime::LazyRoot::Reader{r.table(), r.handle()};
-    });
-    if (!directory && mountable && kernel_mounts) {
-        images.front() = {runtime::LazyRoot::table(), reader.handle()};
-    } else if (!directory) {
-        // Who cannot have the kernel mount it reads at once, by the reader itself; without one the launcher may know a way.
-        try {
-            images.front() = {reader.reader().table, reader.reader().root};
-        } catch (const Error& e) {
-            if (e.code() != Code::unsupported || !mountable) throw;
-        }
-    }
     for (const auto& e : extra) images.push_back(e.for_launch(kernel_mounts));
     const std::string shown_path = facts.path;  // also where it runs from what it was unpacked to
     runtime::ToldImage told{image_name, shown_path, {}, policy.signers};

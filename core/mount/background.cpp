@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/error.hpp"
+
 namespace sg {
 
 namespace {
@@ -82,6 +84,13 @@ int start_in_background(const std::function<void()>& life) noexcept {
     while (waitpid(middle, &status, 0) < 0 && errno == EINTR) {
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+UniqueFd above_standard(UniqueFd fd) {
+    if (fd.get() > 2) return fd;
+    UniqueFd higher(fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+    if (!higher) throw_errno("cannot move a descriptor", "");
+    return higher;
 }
 
 void enter_background(std::initializer_list<int> keep) noexcept {

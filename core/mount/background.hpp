@@ -3,11 +3,17 @@
 #include <functional>
 #include <initializer_list>
 
+#include "base/unique_fd.hpp"
+
 namespace sg {
 
 // Runs `life` in a new process that is no child of the caller's and ends with it (status 0). Every signal is blocked
 // there. Returns 0, or the errno of why no process could be made. For a process of one thread.
 int start_in_background(const std::function<void()>& life) noexcept;
+
+// The same open file under a number that enter_background() leaves alone (a caller may have been started with its
+// standard descriptors closed). Throws Error.
+UniqueFd above_standard(UniqueFd fd);
 
 // Own session, working directory "/", default signal handlers with everything blocked but what a fault of its
 // own raises (so only SIGKILL ends it from outside: a batch system's SIGTERM must not take the container's

@@ -12,7 +12,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "mount/background.hpp"
@@ -45,15 +47,6 @@ constexpr const char* device_path = "/dev/fuse";
     throw system_error(error, "cannot open", path);
 }
 
-// The same open file under a number that /dev/null will not take in the server (a caller may have been
-// started with its standard descriptors closed).
-UniqueFd above_standard(UniqueFd fd) {
-    if (fd.get() > 2) return fd;
-    UniqueFd higher(fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-    if (!higher) throw_errno("cannot move a descriptor of", device_path);
-    return higher;
-}
-
 [[noreturn]] void mount_error(int error, const char* target) {
     const std::string what = std::string("cannot mount the image on ") + target + ": " + std::strerror(error);
     if (error == EPERM)
@@ -62,29 +55,60 @@ UniqueFd above_standard(UniqueFd fd) {
     throw Error(system_error(error, "", "").code(), what);
 }
 
+// The places that serve() names, each with a NUL behind it, behind their size.
+std::string joined(const char* const* places) {
+    std::string out;
+    for (; places && *places; ++places) out.append(*places).push_back('\0');
+    return out;
+}
+
+bool receive_all(int socket, void* out, size_t size) {
+    return size == 0 || recv(socket, out, size, MSG_WAITALL) == static_cast<ssize_t>(size);
+}
+
+bool send_all(int socket, const void* data, size_t size) {
+    for (size_t done = 0; done < size;) {
+        const ssize_t n = send(socket, static_cast<const char*>(data) + done, size - done, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR) return false;
+        if (n > 0) done += static_cast<size_t>(n);
+    }
+    return true;
+}
+
+// False: whom it was made for has gone.
+bool wait_for_places(int leash, std::string& text) {
+    uint32_t size;
+    if (!receive_all(leash, &size, sizeof size)) return false;
+    text.resize(size);
+    return receive_all(leash, text.data(), size);
+}
+
 // The life of the server's process.
-void live(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, int device, int leash, OneCpu* together) {
+void live(const sg_root_v1* table, sg_root* root, sg_mount_view view, int device, int leash, OneCpu* together) {
     try {
         enter_background({device, leash});
         // Blocks of images come and go: keep their memory instead of mapping it anew each time.
         mallopt(M_ARENA_MAX, 1);  // requests allocate next to nothing, and each arena costs a start its system calls
         mallopt(M_MMAP_THRESHOLD, 64 << 20);
         mallopt(M_TRIM_THRESHOLD, 256 << 20);
-        const View shown(table, root, view);
-        Server server(device, shown);
-        char go;
-        ssize_t n;
-        do n = read(leash, &go, 1);
-        while (n < 0 && errno == EINTR);
-        if (n == 1) {
-            // The leash stays open: its end tells who holds the other side that this process has ended.
-            if (together) {
-                server.serve_until(leash);
-                together->release();
-            }
-            server.serve(leash);
-            _exit(0);  // at once: nobody waits for threads, caches and their memory to be taken down in order
+        std::optional<View> shown(std::in_place, table, root, view);
+        std::string text;
+        if (!wait_for_places(leash, text)) return;
+        if (!text.empty()) {
+            std::vector<const char*> places;
+            for (size_t at = 0; at < text.size(); at = text.find('\0', at) + 1) places.push_back(text.data() + at);
+            places.push_back(nullptr);
+            view.places = places.data();
+            shown.emplace(table, root, view);
         }
+        Server server(device, *shown);
+        // The leash stays open: its end tells who holds the other side that this process has ended.
+        if (together) {
+            server.serve_until(leash);
+            together->release();
+        }
+        server.serve(leash);
+        _exit(0);  // at once: nobody waits for threads, caches and their memory to be taken down in order
     } catch (...) {
         // Nobody listens any more; the mount answers ENOTCONN.
     }
@@ -107,25 +131,28 @@ std::unique_ptr<DetachedServer> DetachedServer::prepare(const sg_root_v1* table,
     return std::unique_ptr<DetachedServer>(new DetachedServer(std::move(device), std::move(ours)));
 }
 
-UniqueFd DetachedServer::attach(const char* target) {
+void DetachedServer::mount(const char* target) {
     char options[192];
     std::snprintf(options, sizeof options,
                   "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions,max_read=%zu",
                   device_.get(), static_cast<unsigned>(geteuid()), static_cast<unsigned>(getegid()),
                   Buffer::payload_size);
-    if (mount("singularity", target, "fuse.singularity", MS_RDONLY | MS_NODEV | MS_NOSUID, options) != 0)
+    if (::mount("singularity", target, "fuse.singularity", MS_RDONLY | MS_NODEV | MS_NOSUID, options) != 0)
         mount_error(errno, target);
-    const ssize_t sent = send(leash_.get(), "m", 1, MSG_NOSIGNAL);
-    const int error = errno;
     // Only the server may hold the device now: when it is killed, the kernel must see the last one close.
     device_.reset();
-    if (sent != 1) {
-        umount2(target, MNT_DETACH);
-        throw system_error(error, "the file system server ended before the mount on", target);
-    }
+}
+
+UniqueFd DetachedServer::serve(const char* const* places) {
+    const std::string text = joined(places);
+    const auto size = static_cast<uint32_t>(text.size());
+    if (!send_all(leash_.get(), &size, sizeof size) || !send_all(leash_.get(), text.data(), text.size()))
+        throw_errno("the file system server ended before its mount", "");
     return std::move(leash_);
 }
 
-void DetachedServer::let_go(int leash) noexcept { [[maybe_unused]] const ssize_t sent = send(leash, "g", 1, MSG_NOSIGNAL); }
+void DetachedServer::let_go(int leash) noexcept {
+    [[maybe_unused]] const ssize_t sent = send(leash, "g", 1, MSG_NOSIGNAL);
+}
 
 }  // namespace sg

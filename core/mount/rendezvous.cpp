@@ -17,9 +17,9 @@ namespace sg {
 namespace {
 
 constexpr const char* lock_name = "lock";
-constexpr int backlog = 4096;          // ranks that start at once
+constexpr int backlog = 4096;  // ranks that start at once
 constexpr size_t most_descriptors = 4;
-constexpr timeval patience{20, 0};     // for the other side's answer
+constexpr timeval patience{20, 0};  // for the other side's answer
 constexpr int most_swept = 256;
 
 bool users_alone(int directory) {
@@ -41,7 +41,8 @@ UniqueFd new_socket() { return UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CL
 
 std::optional<Rendezvous> Rendezvous::open() {
     std::string candidates[2];
-    if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && runtime[0] == '/') candidates[0] = std::string(runtime) + "/singularity";
+    if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && runtime[0] == '/')
+        candidates[0] = std::string(runtime) + "/singularity";
     candidates[1] = "/tmp/.singularity-" + std::to_string(geteuid());
     for (auto& path : candidates) {
         if (path.empty() || (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) continue;
@@ -90,15 +91,34 @@ void Rendezvous::sweep() const {
         sockaddr_un to;
         if (entry->d_type != DT_SOCK || !address(directory_.get(), entry->d_name, to)) continue;
         const UniqueFd socket = new_socket();
-        if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 && errno == ECONNREFUSED)
+        if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 &&
+            errno == ECONNREFUSED)
             remove(entry->d_name);
     }
     closedir(all);
 }
 
-bool send_descriptors(int socket, std::initializer_list<int> descriptors) noexcept {
-    char byte = 'm';
-    iovec piece{&byte, 1};
+bool Rendezvous::has(std::string_view beginning) const {
+    DIR* all = fdopendir(openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!all) return false;
+    bool found = false;
+    while (const dirent* entry = found ? nullptr : readdir(all))
+        found = std::string_view(entry->d_name).substr(0, beginning.size()) == beginning;
+    closedir(all);
+    return found;
+}
+
+// The lock of the directory itself: no other file is needed for it.
+UniqueFd Rendezvous::right_to_begin() const {
+    UniqueFd right(openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (right && flock(right.get(), LOCK_EX | LOCK_NB) != 0) right.reset();
+    return right;
+}
+
+void Rendezvous::release(int right) noexcept { flock(right, LOCK_UN); }
+
+bool send_descriptors(int socket, std::initializer_list<int> descriptors, std::string_view text) noexcept {
+    iovec piece{const_cast<char*>(text.data()), text.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))] = {};
     msghdr message{};
     message.msg_iov = &piece;
@@ -110,12 +130,13 @@ bool send_descriptors(int socket, std::initializer_list<int> descriptors) noexce
     head->cmsg_type = SCM_RIGHTS;
     head->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
     std::memcpy(CMSG_DATA(head), descriptors.begin(), descriptors.size() * sizeof(int));
-    return sendmsg(socket, &message, MSG_NOSIGNAL) == 1;
+    return sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
-bool receive_descriptors(int socket, UniqueFd* descriptors, size_t count) noexcept {
+bool receive_descriptors(int socket, UniqueFd* descriptors, size_t count, std::span<char>* text) noexcept {
     char byte;
     iovec piece{&byte, 1};
+    if (text) piece = {text->data(), text->size()};
     alignas(cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))];
     msghdr message{};
     message.msg_iov = &piece;
@@ -136,7 +157,8 @@ bool receive_descriptors(int socket, UniqueFd* descriptors, size_t count) noexce
             ++got;
         }
     }
-    return n == 1 && got == count && !(message.msg_flags & MSG_CTRUNC);
+    if (text && n > 0) *text = text->first(static_cast<size_t>(n));
+    return n > 0 && got == count && !(message.msg_flags & (MSG_CTRUNC | MSG_TRUNC));
 }
 
 }  // namespace sg

@@ -6,7 +6,9 @@
 // has stopped listening.
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.hpp"
 
@@ -28,6 +30,13 @@ public:
     UniqueFd listen(const std::string& name) const;
     void remove(const std::string& name) const;  // under the lock
 
+    // Whether there is a server's socket, or what a killed one left of it, whose name begins so.
+    bool has(std::string_view beginning) const;
+    // The right to begin before it is known whether anybody else wants the same: one process of the user has it, until
+    // it releases it or no copy of the descriptor is left. Empty: another one has it.
+    UniqueFd right_to_begin() const;
+    static void release(int right) noexcept;  // whoever has copies
+
 private:
     Rendezvous(std::string path, UniqueFd directory) : path_(std::move(path)), directory_(std::move(directory)) {}
     void sweep() const;
@@ -37,8 +46,9 @@ private:
 };
 
 // Messages of one piece with descriptors along. Both false when that could not be done within the socket's time.
-bool send_descriptors(int socket, std::initializer_list<int> descriptors) noexcept;
-// Exactly `count` of them, close-on-exec.
-bool receive_descriptors(int socket, UniqueFd* descriptors, size_t count) noexcept;
+bool send_descriptors(int socket, std::initializer_list<int> descriptors, std::string_view text = "m") noexcept;
+// Exactly `count` of them, close-on-exec. What comes along goes to `text`, which then ends with it; more than it has room
+// for is refused.
+bool receive_descriptors(int socket, UniqueFd* descriptors, size_t count, std::span<char>* text = nullptr) noexcept;
 
 }  // namespace sg

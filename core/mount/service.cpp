@@ -1,5 +1,7 @@
 #include "mount/service.hpp"
 
+#include <sys/mount.h>
+
 #include "base/error.hpp"
 #include "mount/detached.hpp"
 #include "mount/shared.hpp"
@@ -14,11 +16,19 @@ int32_t prepare(const sg_root_v1* root_table, sg_root* root, const sg_mount_view
 
 int32_t attach(void* server, const char* target, sg_error* err) {
     const std::unique_ptr<DetachedServer> owned(static_cast<DetachedServer*>(server));
-    return singularity::guard(err, [&] { owned->attach(target); });
+    return singularity::guard(err, [&] {
+        owned->mount(target);
+        try {
+            owned->serve();
+        } catch (...) {
+            umount2(target, MNT_DETACH);
+            throw;
+        }
+    });
 }
 
-int32_t join(const sg_root_v1* root_table, sg_root* root, const sg_mount_view* view, const sg_mount_share* share, int32_t* mount,
-             sg_error* err) {
+int32_t join(const sg_root_v1* root_table, sg_root* root, const sg_mount_view* view, const sg_mount_share* share,
+             int32_t* mount, sg_error* err) {
     return singularity::guard(err, [&] { *mount = join_shared_mount(root_table, root, *view, *share).release(); });
 }
 

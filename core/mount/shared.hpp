@@ -12,8 +12,14 @@
 
 namespace sg {
 
+// Begins with what an ordinary container of this user needs from a server of its own, where none lives: the process of
+// the server gets ready while the caller prepares its launch, and join_shared_mount finds it. What was begun for
+// nothing ends with the caller, or its next exec. For a process of one thread.
+void expect_shared_mount(const sg_root_v1* table, sg_root* root, uint64_t offset) noexcept;
+
 // Contract: sg_host_mount_v2.join. Returns the detached mount; throws Error with Code::unsupported when it cannot be
 // shared, nothing having changed for the calling process.
-UniqueFd join_shared_mount(const sg_root_v1* table, sg_root* root, const sg_mount_view& view, const sg_mount_share& share);
+UniqueFd join_shared_mount(const sg_root_v1* table, sg_root* root, const sg_mount_view& view,
+                           const sg_mount_share& share);
 
 }  // namespace sg

@@ -94,16 +94,22 @@ WarmUp::WarmUp(int root) noexcept {
     const ssize_t n = readlink(("/proc/self/fd/" + std::to_string(loader_.get())).c_str(), where, sizeof where);
     const std::string_view path(where, n > 0 ? static_cast<size_t>(n) : 0);
     if (const size_t slash = path.rfind('/'); slash != path.npos)
-        library_ = UniqueFd(open((std::string(path.substr(0, slash)) + "/libc.so.6").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+        library_ = UniqueFd(open((std::string(path.substr(0, slash)) + "/libc.so.6").c_str(),
+                                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
 }
 
 void WarmUp::read_ahead() const noexcept {
-    // Of one call the kernel takes no more than the read-ahead of the file system.
+    // Of one call the kernel takes no more than the read-ahead of the file system. One piece after the other: what the
+    // container's program asks for meanwhile does not wait behind all of them.
     constexpr off_t step = 128 << 10, most = 4 << 20;
     for (const UniqueFd* file : {&loader_, &library_}) {
         struct stat s;
         if (!*file || fstat(file->get(), &s) != 0) continue;
-        for (off_t at = 0; at < std::min(s.st_size, most); at += step) posix_fadvise(file->get(), at, step, POSIX_FADV_WILLNEED);
+        for (off_t at = 0; at < std::min(s.st_size, most); at += step) {
+            char last;
+            posix_fadvise(file->get(), at, step, POSIX_FADV_WILLNEED);
+            [[maybe_unused]] const ssize_t n = pread(file->get(), &last, 1, std::min(at + step, s.st_size) - 1);
+        }
     }
 }
 

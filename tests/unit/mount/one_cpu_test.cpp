@@ -44,11 +44,23 @@ BOOST_AUTO_TEST_CASE(who_is_kept_to_one_processor_has_all_of_them_afterwards) {
         const cpu_set_t now = processors();
         BOOST_TEST(CPU_EQUAL(&now, &before));
     }
-    {
-        const sg::OneCpu one;
-    }
+    { const sg::OneCpu one; }
     const cpu_set_t after = processors();
     BOOST_TEST(CPU_EQUAL(&after, &before));
+}
+
+BOOST_AUTO_TEST_CASE(another_processor_is_taken_than_the_busy_one_where_there_is_one) {
+    cpu_set_t all;
+    std::memset(&all, 0xff, sizeof all);
+    BOOST_REQUIRE(sched_setaffinity(0, sizeof all, &all) == 0);
+    all = processors();
+    for (int busy = 0; busy < CPU_SETSIZE; ++busy) {
+        if (!CPU_ISSET(busy, &all)) continue;
+        const sg::OneCpu one(busy);
+        const cpu_set_t now = processors();
+        BOOST_TEST(CPU_COUNT(&now) == 1);
+        BOOST_TEST((CPU_ISSET(busy, &now) != 0) == (CPU_COUNT(&all) == 1));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_server_answers_alone_until_it_is_told_to_go_on) {

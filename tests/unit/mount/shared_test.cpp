@@ -1,4 +1,6 @@
 // One server for all containers that a user runs from one image, with the kernel.
+#include "mount/shared.hpp"
+
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -16,6 +18,7 @@
 #include <stdexcept>
 
 #include "fake_root.hpp"
+#include "mount/rendezvous.hpp"
 #include "mount/service.hpp"
 #include "user.hpp"
 
@@ -38,7 +41,8 @@ struct Image : fake::Root {
         file = mkstemp(name);
         unlink(name);
         add(root(), "hello", S_IFREG | 0644, "from the image");
-        static const sg_stored_v1 stored{[](sg_root*) { return "test"; }, [](sg_root*) -> int32_t { return file; }, nullptr};
+        static const sg_stored_v1 stored{[](sg_root*) { return "test"; }, [](sg_root*) -> int32_t { return file; },
+                                         nullptr};
         with_file = *table();
         with_file.stored = &stored;
     }
@@ -50,7 +54,8 @@ struct Image : fake::Root {
     }
     uint64_t endless = 0;  // a node that no read of ever ends
     // Such a read has begun: the server's process tells all others.
-    std::atomic<bool>* const reached = new (mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>(false);
+    std::atomic<bool>* const reached =
+        new (mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<bool>(false);
     static inline int file = -1;
     sg_root_v1 with_file;
 };
@@ -78,7 +83,8 @@ sg_mount_view mapped() {
     return view;
 }
 
-int join(Image& image, const Place& place, uint32_t linger, sg_error& err, const char* const* places = nullptr, uint64_t offset = 0) {
+int join(Image& image, const Place& place, uint32_t linger, sg_error& err, const char* const* places = nullptr,
+         uint64_t offset = 0) {
     setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
     sg_mount_view view = mapped();
     view.places = places;
@@ -89,7 +95,8 @@ int join(Image& image, const Place& place, uint32_t linger, sg_error& err, const
 }
 
 // As a launcher does: from then on the image is at PLACE/root.
-void enter(Image& image, const Place& place, uint32_t linger, const char* const* places = nullptr, uint64_t offset = 0) {
+void enter(Image& image, const Place& place, uint32_t linger, const char* const* places = nullptr,
+           uint64_t offset = 0) {
     sg_error err{};
     const int tree = join(image, place, linger, err, places, offset);
     need(tree >= 0, std::string("join: ") + err.message);
@@ -146,12 +153,14 @@ BOOST_AUTO_TEST_CASE(containers_of_one_image_see_one_mount_and_nothing_is_left_a
     Image image;
     const Place place;
     Scenario s([&](const auto& side) {
-        dev_t* devices = static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        dev_t* devices =
+            static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
         for (int i = 0; i < 3; ++i)
             need(in_child([&] {
                      enter(image, place, 1);
                      need(slurp(place.path + "/root/hello") == "from the image", "contents");
-                     need(open((place.path + "/root/new").c_str(), O_WRONLY | O_CREAT, 0644) < 0 && errno == EROFS, "read-only");
+                     need(open((place.path + "/root/new").c_str(), O_WRONLY | O_CREAT, 0644) < 0 && errno == EROFS,
+                          "read-only");
                      devices[i] = device(place.path + "/root");
                  }) == 0,
                  "a container");
@@ -170,7 +179,8 @@ BOOST_AUTO_TEST_CASE(other_mount_points_or_another_part_of_the_file_are_not_shar
     Image image;
     const Place place;
     Scenario s([&](const auto&) {
-        dev_t* devices = static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        dev_t* devices =
+            static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
         const char* places[] = {"/data/", nullptr};
         need(in_child([&] { enter(image, place, 1), devices[0] = device(place.path + "/root"); }) == 0, "plain");
         need(in_child([&] {
@@ -179,7 +189,8 @@ BOOST_AUTO_TEST_CASE(other_mount_points_or_another_part_of_the_file_are_not_shar
                  need(access((place.path + "/root/data").c_str(), F_OK) == 0, "the place");
              }) == 0,
              "with a place");
-        need(in_child([&] { enter(image, place, 1, nullptr, 4096), devices[2] = device(place.path + "/root"); }) == 0, "another part");
+        need(in_child([&] { enter(image, place, 1, nullptr, 4096), devices[2] = device(place.path + "/root"); }) == 0,
+             "another part");
         need(devices[0] != devices[1] && devices[1] != devices[2] && devices[0] != devices[2], "three file systems");
     });
     BOOST_TEST(s.end_of() == 0);
@@ -191,7 +202,8 @@ BOOST_AUTO_TEST_CASE(many_that_start_at_once_get_one_server) {
     const Place place;
     const char* places[] = {"/a/b/", "/c", nullptr};
     Scenario s([&](const auto& side) {
-        dev_t* devices = static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        dev_t* devices =
+            static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
         constexpr int ranks = 32;
         std::vector<pid_t> pids;
         for (int i = 0; i < ranks; ++i) {
@@ -199,7 +211,8 @@ BOOST_AUTO_TEST_CASE(many_that_start_at_once_get_one_server) {
             if (pids.back() != 0) continue;
             try {
                 enter(image, place, 1, places);
-                need(mount("/proc", (place.path + "/root/a/b").c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0, "bind");
+                need(mount("/proc", (place.path + "/root/a/b").c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0,
+                     "bind");
                 devices[i] = device(place.path + "/root");
                 need(slurp(place.path + "/root/hello") == "from the image", "contents");
                 _exit(0);
@@ -219,6 +232,101 @@ BOOST_AUTO_TEST_CASE(many_that_start_at_once_get_one_server) {
         side.say('d');
     });
     BOOST_TEST(s.side().wait() == 'd');
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_was_begun_early_shows_the_mount_points_that_are_named_later) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto&) {
+        need(in_child([&] {
+                 setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
+                 sg::expect_shared_mount(&image.with_file, image.handle(), 0);
+                 const char* places[] = {"/data/", "/a/file", nullptr};
+                 enter(image, place, 1, places);
+                 struct stat st;
+                 need(stat((place.path + "/root/data").c_str(), &st) == 0 && S_ISDIR(st.st_mode), "the directory");
+                 need(stat((place.path + "/root/a/file").c_str(), &st) == 0 && S_ISREG(st.st_mode), "the file");
+                 need(slurp(place.path + "/root/hello") == "from the image", "contents");
+             }) == 0,
+             "a container");
+    });
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 2);  // no second keeper was made
+    BOOST_TEST(sockets(place) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_begun_early_ends_with_its_starter_and_leaves_the_right_to_others) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto&) {
+        setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
+        const auto rendezvous = sg::Rendezvous::open();
+        need(in_child([&] {
+                 sg::expect_shared_mount(&image.with_file, image.handle(), 0);
+                 need(!rendezvous->right_to_begin(), "one at a time");
+             }) == 0,
+             "the one who begins");
+        need(user::comes_true([&] { return static_cast<bool>(rendezvous->right_to_begin()); }), "the right");
+    });
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 2);
+    BOOST_TEST(sockets(place) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_begun_early_for_another_image_is_not_used) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto&) {
+        need(in_child([&] {
+                 setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
+                 sg::expect_shared_mount(&image.with_file, image.handle(), 4096);
+                 enter(image, place, 1);
+                 need(slurp(place.path + "/root/hello") == "from the image", "contents");
+             }) == 0,
+             "a container");
+    });
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 4);
+    BOOST_TEST(sockets(place) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(where_a_server_lives_nothing_is_begun_early) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto&) {
+        for (int i = 0; i < 2; ++i)
+            need(in_child([&] {
+                     setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
+                     sg::expect_shared_mount(&image.with_file, image.handle(), 0);
+                     enter(image, place, 1);
+                     need(slurp(place.path + "/root/hello") == "from the image", "contents");
+                 }) == 0,
+                 "a container");
+    });
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(when_what_was_begun_early_has_died_the_start_makes_it_anew) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto& side) {
+        setenv("XDG_RUNTIME_DIR", (place.path + "/run").c_str(), 1);
+        sg::expect_shared_mount(&image.with_file, image.handle(), 0);
+        side.say('b');
+        side.wait();
+        enter(image, place, 1);
+        need(slurp(place.path + "/root/hello") == "from the image", "contents");
+    });
+    BOOST_REQUIRE(s.side().wait() == 'b');
+    BOOST_REQUIRE(user::comes_true([&] { return s.servers().size() == 2; }));
+    const auto begun = s.servers();
+    kill(std::min(begun[0], begun[1]), SIGKILL);
+    BOOST_TEST(WIFSIGNALED(s.end_of(std::min(begun[0], begun[1]))));
+    s.end_of(std::max(begun[0], begun[1]));  // its server ends by itself
+    s.side().say('g');
     BOOST_TEST(s.end_of() == 0);
     BOOST_TEST(s.end_of_all() == 2);
 }
@@ -284,8 +392,8 @@ BOOST_AUTO_TEST_CASE(a_killed_server_is_told_to_its_users_and_the_next_start_mak
     BOOST_TEST(s.end_of_all() == 2);
 }
 
-// A thread that hands over a file waits for the page that a read of the same file holds, and no signal ends that: the server lives on
-// until somebody ends its connection.
+// A thread that hands over a file waits for the page that a read of the same file holds, and no signal ends that: the
+// server lives on until somebody ends its connection.
 BOOST_AUTO_TEST_CASE(a_server_that_is_killed_while_it_waits_for_a_page_ends_and_so_do_its_readers,
                      *boost::unit_test::precondition(user::can_end_connections)) {
     Image image;
