@@ -16,4 +16,13 @@ void announce_file(PluginHost& plugins, const SourceRequest& request, const std:
     runtime::tell_hooks(plugins, "fetched", told);
 }
 
+void announce_built(PluginHost& plugins, const std::string& reference, const std::string& digest,
+                    const std::string& path, const sg_call* call) {
+    if (!plugins.listens("built")) return;
+    runtime::ToldImage told{reference, path, digest};
+    runtime::find_out_for_hooks(
+        plugins, {"built"}, told, [&](const std::string& f) { return file_digest(f, call); }, call);
+    runtime::tell_hooks(plugins, "built", told);
+}
+
 }  // namespace sg

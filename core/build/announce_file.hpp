@@ -1,4 +1,5 @@
-// Tells hooks that a source's single file has come over the network.
+// Tells hooks of a file that is there now: of a source's single file that has come over the network, of an image that
+// was built.
 #pragma once
 #include <string>
 
@@ -13,5 +14,10 @@ namespace sg {
 // hook forbids what would come next.
 void announce_file(PluginHost& plugins, const SourceRequest& request, const std::string& key, const std::string& path,
                    const std::string& file, const sg_call* call);
+
+// `built`, of the image that has its name now. `digest`: of the manifest that it was made from, or "". Who signed it,
+// and the file's own digest where there is no other, is found out where a hook wants it. Forbids nothing.
+void announce_built(PluginHost& plugins, const std::string& reference, const std::string& digest,
+                    const std::string& path, const sg_call* call);
 
 }  // namespace sg

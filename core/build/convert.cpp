@@ -254,7 +254,7 @@ void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& req
     if (call) call->cancel.poll();
     target.commit();
     segments.keep(target_path);
-    announce(plugins, "built", request, key, target_path);
+    announce_built(plugins, told_reference(request), told_digest(key), target_path, call);
 }
 
 namespace {

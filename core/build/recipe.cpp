@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/seccomp_notification.hpp"
+#include "build/announce_file.hpp"
 #include "build/changes_cache.hpp"
 #include "build/files_copy.hpp"
 #include "build/identity.hpp"
@@ -45,7 +46,7 @@ public:
         log::info("Starting build...");
         // All of them before anything is run or fetched for the first.
         permit_bases(plugins_, definition_, wish_of(false), options_.update, call_);
-        notify("before_build");
+        plugins_.notify({"before_build", definition_.source.name.c_str(), "", target_.c_str(), nullptr, 0});
         TemporaryDirectory place(options_.convert.temporary);
         const Pairs of_target = std::exchange(options_.convert.format_options, {});
         for (const Stage& stage : definition_.stages) {
@@ -57,7 +58,7 @@ public:
             else if (!stage.name.empty())
                 files_.finished(stage.name, finished(stage, place.path() + "/" + std::to_string(&stage - definition_.stages.data()) + ".image"));
         }
-        notify("built");
+        announce_built(plugins_, definition_.source.name, "", target_, call_);
     }
 
 private:
@@ -297,11 +298,6 @@ private:
             if (S_ISDIR(inode.mode)) inode.mode |= S_IRWXU;
             if (S_ISREG(inode.mode)) inode.mode |= S_IRUSR | S_IWUSR;
         }
-    }
-
-    void notify(const char* name) {
-        const sg_event event{name, definition_.source.name.c_str(), "", target_.c_str(), nullptr, 0};
-        plugins_.notify(event);
     }
 
     PluginHost& plugins_;

@@ -14,6 +14,7 @@
 #include <iterator>
 #include <memory>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "cli/comma_list.hpp"
@@ -286,7 +287,13 @@ int launch(Given& g, const std::string& image_name, Session& session) {
         throw Error(Code::internal, "the launcher returned without an error");
     }
     int32_t status = 0;
-    singularity::check([&](sg_error* e) { return launcher.run(&what, &status, e); });
+    try {
+        singularity::check([&](sg_error* e) { return launcher.run(&what, &status, e); });
+    } catch (const Error& e) {
+        // Whoever heard that it is about to run hears that it is over.
+        if (awaited) runtime::tell_hooks(session.plugins, "ended", told, exit_code(e.code()));
+        throw;
+    }
     const int exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     if (awaited) runtime::tell_hooks(session.plugins, "ended", told, exit_status);
     return exit_status;

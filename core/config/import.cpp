@@ -1,6 +1,7 @@
 #include "config/import.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <map>
 #include <set>
@@ -15,7 +16,7 @@ namespace sg {
 
 namespace {
 
-constexpr size_t largest_file = 1 << 20;
+constexpr size_t largest_file = 1 << 20, longest_name = 64;
 
 std::string trimmed(std::string_view text) {
     const size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
@@ -192,12 +193,20 @@ private:
             std::string body = trimmed(line);
             if (body.empty() || body[0] == '#') continue;
             const size_t equals = body.find('=');
-            if (equals == std::string::npos)
-                throw Error(Code::invalid, at(number) + ": '" + body + "' is not of the form 'key = value'",
+            const std::string name = trimmed(std::string_view(body).substr(0, equals));
+            // The line is not shown: in the wrong file, as a registry's logins, it may hold a secret.
+            if (equals == std::string::npos || !is_name(name))
+                throw Error(Code::invalid, at(number) + ": the line is not of the form 'key = value'",
                             "Files that can be imported are singularity.conf, apptainer.conf and ecl.toml.");
-            const std::string name = trimmed(std::string_view(body).substr(0, equals)), value = trimmed(std::string_view(body).substr(equals + 1));
+            const std::string value = trimmed(std::string_view(body).substr(equals + 1));
             directive(name, value, at(number));
         }
+    }
+
+    static bool is_name(std::string_view text) {
+        return !text.empty() && text.size() <= longest_name && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+            return std::isalnum(c) || c == ' ' || c == '-' || c == '_';
+        });
     }
 
     void directive(const std::string& name, const std::string& value, const std::string& where) {
@@ -207,7 +216,7 @@ private:
             std::vector<std::string_view> names;
             for (const auto& x : directives) names.emplace_back(x.name);
             const std::string hint = did_you_mean(name, names);
-            leave(where, shown, "no such directive is known" + (hint.empty() ? "" : ". " + hint), true);
+            leave(where, name, "no such directive is known" + (hint.empty() ? "" : ". " + hint), true);
             return;
         }
         if (!d->key) {

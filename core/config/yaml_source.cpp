@@ -143,6 +143,7 @@ std::vector<std::string> texts_of(const std::string& file, const YAML::Node& nod
 }
 
 bool boolean_of(const std::string& file, const YAML::Node& node, const char* what) {
+    if (!node.IsScalar()) wrong(file, node, std::string(what) + " must be yes or no");
     try {
         return canonical(text_of(file, node, what), ValueType::boolean, {}) == "true";
     } catch (const Error& e) {
@@ -152,6 +153,7 @@ bool boolean_of(const std::string& file, const YAML::Node& node, const char* wha
 }
 
 int64_t integer_of(const std::string& file, const YAML::Node& node, const char* what) {
+    if (!node.IsScalar()) wrong(file, node, std::string(what) + " must be a number");
     try {
         return std::stoll(canonical(text_of(file, node, what), ValueType::integer, {}));
     } catch (const Error& e) {

@@ -27,7 +27,7 @@ some new thing = 1
 CONF
 ok singularity config import singularity.conf
 expect_err "^WARNING: singularity.conf:4: allow pid ns = no is not taken over"
-expect_err "^WARNING: singularity.conf:17: some new thing = 1 is not taken over: no such directive"
+expect_err "^WARNING: singularity.conf:17: some new thing is not taken over: no such directive"
 expect_out '^# singularity.conf:5: mount home = no$'
 expect_out '^mount.home: no$'
 expect_out "^bind.paths: \[/etc/localtime, /etc/hosts, '/scratch:/data'\]$"

@@ -41,6 +41,24 @@ sys.exit(wrong)
 P
 [ "$RC" = 0 ] || { fail "links that lead nowhere"; told; }
 
+check "the Chinese chapter has the sections, commands, table rows and items of the English one, in its order"
+run python3 - "$SG_SOURCE/docs/user/docker-and-oci.md" "$SG_SOURCE/docs/user/docker-and-oci.zh.md" <<'P'
+import difflib, re, sys
+def shape(path):
+    out = []
+    for line in open(path, encoding="utf-8").read().splitlines():
+        if line.startswith("    "): out.append(re.sub("<[^>]*>", "<>", line))  # what the reader fills in is translated
+        elif line.startswith("<!--"): out.append(line)
+        elif line.startswith("#"): out.append(line.split(" ")[0])
+        elif line.startswith("|"): out.append("| " + " ".join(sorted(re.findall("`[^`]*`", line))))
+        elif re.match(r"- |[0-9]+\. ", line): out.append("-")
+    return out
+different = list(difflib.unified_diff(shape(sys.argv[1]), shape(sys.argv[2]), "English", "Chinese", lineterm="", n=1))
+print("\n".join(different))
+sys.exit(bool(different))
+P
+[ "$RC" = 0 ] || { fail "the two differ"; told; }
+
 check "every kind of error is explained, and no other"
 expect_equal "$(grep -o '`SG_E[A-Z]*`' "$SG_SOURCE/docs/user/errors.md" | tr -d '\`' | sort -u)" \
     "$(grep -o '^    SG_E[A-Z]*' "$SG_SOURCE/sdk/include/singularity/plugin.h" | tr -d ' ' | sort -u)"

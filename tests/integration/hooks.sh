@@ -78,6 +78,14 @@ ends() {
     ended
     expect_rc 5
     heard ended '.*/p\.sif' '/.*p\.sif' '' 5
+    check "who heard that it is about to run hears the end, though it cannot start"
+    run me singularity exec "$T/w/p.sif" no-such-program
+    expect_failure
+    expect_equal "$(tail -n 2 "$T/w/events" | cut -d '|' -f 1,5)" "before_run|0
+ended|$RC"
+    run me singularity exec --pwd /no/such/place "$T/w/p.sif" true
+    expect_failure
+    expect_equal "$(tail -n 1 "$T/w/events" | cut -d '|' -f 1,5)" "ended|$RC"
     run me sh -c "echo from outside | singularity exec '$T/w/p.sif' cat"
     expect_equal "$OUT" "from outside"
 }

@@ -257,7 +257,7 @@ signers() {
     printf 'plugins: [{manifest: %s, config: {veto.log: %s/told}}]\n' "$PWD/hook.yaml" "$PWD" >"$PREFIX/etc/singularity/plugins.d/50-hook.yaml"
     for image in signed both tiny; do run me singularity exec $image.sif true; expect_rc 0; done
     expect_equal "$(cut -d '|' -f 2,6- told | grep -v both)" "signed.sif|$TRUSTED
-tiny.sif"
+tiny.sif|nobody"
     expect_equal "$(grep both told | cut -d '|' -f 6- | tr '|' '\n' | sort)" "$(printf '%s\n' "$TRUSTED" "$OTHER" | sort)"
     rm told
 
@@ -265,19 +265,27 @@ tiny.sif"
     sed -i 's/events: .*/events: [fetched, ended, before_push]/' hook.yaml
     for image in signed tiny; do
         FAR=oras://$REGISTRY/signers-$WHO/told-$image:1
-        case $image in signed) who=$TRUSTED ;; *) who='' ;; esac
+        case $image in signed) who=$TRUSTED ;; *) who=nobody ;; esac
         last() { tail -n 1 told | cut -d '|' -f 1,6-; }
         ok me singularity push $image.sif "$FAR"
-        expect_equal "$(last)" "before_push${who:+|$who}" "$image"
+        expect_equal "$(last)" "before_push|$who" "$image"
         ok me singularity pull --force far.sif "$FAR"
-        expect_equal "$(last)" "fetched${who:+|$who}" "$image"
+        expect_equal "$(last)" "fetched|$who" "$image"
         ok me singularity build --force far.sif "$FAR"
-        expect_equal "$(last)" "fetched${who:+|$who}" "$image"
+        expect_equal "$(last)" "fetched|$who" "$image"
         ok me singularity exec "$FAR" true
         expect_equal "$(grep -c "^fetched|" told) $(grep "^fetched|" told | cut -d '|' -f 6- | sort -u)" "3 $who" "$image"
-        expect_equal "$(last)" "ended${who:+|$who}" "$image"
+        expect_equal "$(last)" "ended|$who" "$image"
         rm told
     done
+
+    check "and of an image that was built, with the digest of the file where it was made from no manifest"
+    sed -i 's/events: .*/events: [built]/; s/wants: .*/wants: [digest, signers]/' hook.yaml
+    printf 'bootstrap: localimage\nfrom: %s/signed.sif\n' "$PWD" >of-signed.def
+    ok me singularity build --force built.sif of-signed.def
+    expect_equal "$(cut -d '|' -f 1,4,6- told)" "built|sha256:$(sha256sum built.sif | cut -d ' ' -f 1)|nobody"
+    ok me singularity build --force --sandbox built signed.sif
+    expect_equal "$(tail -n 1 told | cut -d '|' -f 1,4,6-)" "built||nobody"
     rm "$PREFIX/etc/singularity/plugins.d/50-hook.yaml"
 
     check "only images signed by an allowed key run"

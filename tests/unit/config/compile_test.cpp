@@ -319,7 +319,7 @@ BOOST_FIXTURE_TEST_CASE(a_wrong_registration_file_registers_nothing_and_harms_no
              {"plugins: {}\n", ":1: 'plugins' must be a list: nothing in this file is registered"},
              {"plugin: []\n", ":1: unknown member 'plugin': nothing in this file is registered. Did you mean 'plugins'?"},
              {"plugins: [{name: a, enabled: perhaps}]\n", ":1"},
-             {"plugins:\n  - name: a\n    enabled: [no]\n", ":3"},
+             {"plugins:\n  - name: a\n    enabled: [no]\n", ":3: enabled must be yes or no: nothing in this file is registered"},
              {"{", ":"},
              {std::string(9 << 20, '#'), ": is larger than 8 MiB: nothing in this file is registered"}}) {
         const std::string f = site("plugins.d/50.yaml", text);

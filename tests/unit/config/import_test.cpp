@@ -63,6 +63,13 @@ BOOST_FIXTURE_TEST_CASE(what_is_not_needed_has_a_reason_and_what_is_missed_wants
     }
 }
 
+BOOST_FIXTURE_TEST_CASE(the_value_of_an_unknown_directive_is_not_repeated, World) {
+    const Imported i = import("API_TOKEN = secret\nmount hme = no\n");
+    BOOST_REQUIRE(i.left.size() == 2);
+    BOOST_TEST(imported_yaml(i, "file").find("secret") == std::string::npos);
+    BOOST_TEST(i.left[1].reason.find("mount home") != std::string::npos);
+}
+
 BOOST_FIXTURE_TEST_CASE(an_execution_control_list_becomes_rules, World) {
     const std::string a(40, 'A'), b(40, 'B');
     const auto group = [](const std::string& mode, const std::string& keys, const std::string& directory) {
@@ -85,6 +92,11 @@ BOOST_FIXTURE_TEST_CASE(an_execution_control_list_becomes_rules, World) {
 
 BOOST_FIXTURE_TEST_CASE(a_wrong_file_is_refused_with_its_line, World) {
     BOOST_TEST(failure("mount home = yes\nmount tmp\n").starts_with("file:2: "));
+    const std::string form = "file:1: the line is not of the form 'key = value'";
+    BOOST_TEST(failure("{\"auths\": {\"a.org\": {\"auth\": \"c2VjcmV0\"}}}") == form);
+    BOOST_TEST(failure("{\"auths\": {\"a.org\": {\"auth\": \"c2VjcmV0Cg==\"}}}") == form);
+    BOOST_TEST(failure("= yes\n") == form);
+    BOOST_TEST(failure(std::string(100000, 'a') + "= yes\n") == form);
     BOOST_TEST(failure("mount home = perhaps\n").starts_with("file:1: mount home = perhaps"));
     BOOST_TEST(failure("limit container paths = here\n").starts_with("file:1: "));
     BOOST_TEST(failure("activated = 1\n").starts_with("file:1: 'activated'"));
@@ -102,7 +114,7 @@ BOOST_FIXTURE_TEST_CASE(the_result_is_a_configuration_file_that_means_the_same, 
         "mount tmp = no\nbind path = /a:/it's, odd\nlimit container paths = /x*\nroot default capabilities = no\nmount "
         "home = \x01no\n";
     BOOST_TEST(failure(text).starts_with("file:5: "));
-    const Imported i = import(text.substr(0, text.rfind("mount home")) + "odd \x1b[31m = 1\n");
+    const Imported i = import(text.substr(0, text.rfind("mount home")) + "max loop devices = \x1b[31m\n");
     const std::string yaml = imported_yaml(i, "file");
     BOOST_TEST(yaml.find('\x1b') == std::string::npos);
     BOOST_TEST(yaml.find("mount.tmp: no\n") != std::string::npos);
