@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "cli/config_actions.hpp"
 #include "cli/dispatch.hpp"
@@ -13,6 +15,7 @@
 #include "config/home.hpp"
 #include "config/policy.hpp"
 #include "lookup/source_uri.hpp"
+#include "plugin/object_file.hpp"
 #include "runtime/binds.hpp"
 
 namespace sg {
@@ -35,6 +38,7 @@ public:
         directories();
         launcher();
         signers();
+        objects();
         return std::move(out_);
     }
 
@@ -87,6 +91,17 @@ private:
             if (std::find(c.words.begin(), c.words.end(), "signers") != c.words.end()) return;
         const char* key = settings_.list("policy.signers.allow").empty() ? "policy.signers.deny" : "policy.signers.allow";
         add(true, settings_.origin(key).where, "'" + std::string(key) + "': no registered plugin tells who signed an image, so none may be run");
+    }
+
+    // What is wrong with an object that can be seen without running any of it.
+    void objects() {
+        for (uint32_t i = 0; i < index_.plugin_count(); ++i) {
+            const PluginView p = index_.plugin(i);
+            if (!p.active) continue;
+            const std::string path(p.object), said = "plugin " + std::string(p.name) + ": its object " + path + " ";
+            const std::string defect = ::access(path.c_str(), R_OK) != 0 ? "cannot be read: " + std::generic_category().message(errno) : object_defect(path);
+            if (!defect.empty()) add(true, std::string(p.registered_in) + ":" + std::to_string(p.registered_line), said + defect, "Install the plugin again, or remove its registration.");
+        }
     }
 
     const Settings& settings_;

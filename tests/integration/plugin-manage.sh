@@ -190,11 +190,18 @@ if [ "$(uname -m)" != aarch64 ]; then
     run singularity build x.sif memory://image
     expect_failure
     expect_err "plugin memory-source .*its object cannot be loaded: .* is built for another machine \(aarch64"
+    run singularity config check
+    expect_rc 255
+    expect_out "^error: .*70-bad\.yaml:1: plugin memory-source: its object .*/memory-source\.so is built for another machine \(aarch64"
 fi
 run singularity build x.sif broken-crash-entry://x
 expect_failure
 expect_err "plugin broken-crash-entry crashed: [a-z ]+ in .*broken-crash-entry\.so"
 others_work
+rm "$MINE/memory-source.so"
+run singularity config check
+expect_rc 255
+expect_out "^error: .*70-bad\.yaml:1: plugin memory-source: its object .*/memory-source\.so cannot be read: No such file"
 rm "$ETC/plugins.d/70-bad.yaml"
 fresh
 
