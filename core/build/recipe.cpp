@@ -184,7 +184,21 @@ private:
     void write_with_scripts(const Stage& stage, RecipeBase& base, BuildFacts& facts, const std::optional<definition::Section>& post, Target& target,
                             const FormatEntry& format) {
         TemporaryDirectory work(options_.convert.temporary);
-        SessionPlan plan{plugins_, definition_.source, stage, base, options_.prefix, options_.plugin_directory, options_.directory, work.path(), {}, post, facts.sections->apps, options_.share, {}, {}};
+        SessionPlan plan{plugins_,
+                         definition_.source,
+                         stage,
+                         base,
+                         options_.prefix,
+                         options_.plugin_directory,
+                         options_.directory,
+                         work.path(),
+                         {},
+                         post,
+                         facts.sections->apps,
+                         options_.share,
+                         options_.emulate_stat,
+                         {},
+                         {}};
         if (runs(stage, "setup")) plan.setup = *stage.section("setup");
         const bool latest = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
         const std::optional<int64_t> clamp = latest ? facts.time : std::nullopt;

@@ -22,6 +22,7 @@ struct RecipeOptions {
     bool fix_permissions = false;  // --fix-perms
     bool run_tests = true;         // not with --notest
     bool keep_on_failure = false;  // what %post made until it failed is kept as a directory
+    bool emulate_stat = false;     // of ordinary users: stat tells scripts what is recorded
     bool update = false;           // the base of the last stage is the directory `target`
     std::string reuse_root;        // the cache in which results of stages are kept; "" = none
     int64_t reuse_days = 7;        // older ones are not used

@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "build/base_signers.hpp"
 #include "build/cached_image.hpp"
+#include "build/id_maps.hpp"
 #include "build/identity.hpp"
 #include "image/arch.hpp"
 #include "lookup/source_request.hpp"
@@ -44,6 +45,27 @@ bool is_left_over(const std::string& name, const std::string& path) {
     return state == Owner::State::dead || (state == Owner::State::unknown && flock(fd.get(), LOCK_EX | LOCK_NB) == 0);
 }
 
+void remove_left_over(const std::string& path) {
+    try {
+        return remove_tree(path);
+    } catch (const Error& e) {
+        log::verbose(e.message());
+    }
+    // Files of subordinate ids can be removed where those are mapped.
+    run_as_build_root([&] {
+        try {
+            remove_tree(path);
+        } catch (const Error& e) {
+            if (e.code() != Code::permission) throw;
+            throw Error(
+                e.code(),
+                e.message() +
+                    " (left by a build that was killed, and of an id that cannot be mapped here: root can remove " +
+                    path + ")");
+        }
+    });
+}
+
 void remove_leftovers(const std::string& parent) {
     DIR* d = opendir(parent.c_str());
     if (!d) return;
@@ -53,11 +75,7 @@ void remove_leftovers(const std::string& parent) {
     closedir(d);
     for (const auto& name : names) {
         log::verbose("removing " + parent + "/" + name + ", left by a build that was killed");
-        try {
-            remove_tree(parent + "/" + name);
-        } catch (const Error& e) {
-            log::verbose(e.message());
-        }
+        remove_left_over(parent + "/" + name);
     }
 }
 

@@ -34,6 +34,7 @@ struct SessionPlan {
     std::optional<definition::Section> setup, post;
     std::vector<AppSections> apps;
     HostShare share;
+    bool emulate_stat = false;  // an ordinary user's scripts are told recorded owners and devices by stat
     // Copies files into the open directory of the root file system: those of stages, then those of the host.
     std::function<void(int root)> files_of_stages, files_of_host;
 };

@@ -154,7 +154,7 @@ private:
         owners_.emplace(plan_.work, below("upper"), base_owners_, [this] { close(ends_.events), close(ends_.out), close(ends_.err), close(ends_.tar); }, rootfs_, scope());
     }
 
-    ownership::Scope scope() const { return root_only_ ? ownership::Scope::owners : ownership::Scope::devices; }
+    ownership::Scope scope() const { return {.owners = root_only_, .stat = plan_.emulate_stat}; }
 
     static ownership::BaseOwners owners_of(const singularity::ForeignRoot& root) {
         return [root](std::string_view path) -> std::optional<ownership::Owner> {

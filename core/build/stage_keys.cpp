@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "build/id_maps.hpp"
+
 namespace sg {
 
 using definition::Section;
@@ -35,6 +37,7 @@ void add_common(StageInputs& inputs, const StageContext& c, const RecipeBase& ba
     inputs.add("the base", identity_of_base(base));
     inputs.add("the version of this program", c.options.convert.version);
     inputs.add("the user", std::to_string(geteuid()));
+    if (c.options.emulate_stat && !is_machine_root()) inputs.add("build.emulate_stat", "");
     if (post) {
         std::string script;
         for (const auto& word : script_command(c.definition.source, *post, "script")) script += word + '\0';

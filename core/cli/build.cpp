@@ -6,20 +6,21 @@
 #include <climits>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
-#include "lookup/cache_places.hpp"
 #include "build/convert.hpp"
 #include "build/grammar.hpp"
 #include "build/overwrite.hpp"
 #include "build/recipe.hpp"
-#include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/gpu_options.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "definition/checks.hpp"
+#include "lookup/cache_places.hpp"
+#include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
 
 namespace sg {
@@ -124,6 +125,7 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
     how.run_tests = !o.no_test;
     how.keep_on_failure = o.keep;
     how.update = o.update;
+    how.emulate_stat = session.settings.boolean("build.emulate_stat");
     how.reuse_days = session.settings.integer("build.reuse_days");
     if (!o.no_cache && how.reuse_days > 0) how.reuse_root = cache_places(session.settings).own;
     how.prefix = session.installation.prefix;
@@ -140,8 +142,9 @@ Error in_the_guides_words(const Error& e) { return e.message().starts_with("conv
 
 int run(const Options& o, Session& session) try {
     check_target(o.target, session);
-    EventProgress events;
-    const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
+    std::optional<EventProgress> events;
+    if (session.json && !o.explain) events.emplace();
+    const sg_call call{session.cancel, events ? static_cast<Progress*>(&*events) : &session.progress};
     const FormatEntry format =
         session.format.empty() ? session.plugins.default_format() : session.plugins.format(session.format);
     if (is_definition(o.source, session)) {
@@ -157,7 +160,7 @@ int run(const Options& o, Session& session) try {
         convert(session.plugins, request, o.target, format, how, &call);
     }
     log::info("Build complete: " + o.target);
-    if (session.json) EventProgress::done(o.target);
+    if (events) events->done(o.target);
     return 0;
 } catch (const Error& e) {
     throw in_the_guides_words(e);
@@ -186,6 +189,10 @@ Action declare(Arguments& arguments) {
     arguments.flag("--userns", o->user_namespace, "").variable("USERNS,UNSHARE_USERNS").hidden();
     arguments.flag("--writable-tmpfs", o->writable_tests, "").variable("WRITABLE_TMPFS").hidden();
     arguments.flag("-e,--encrypt", o->encrypt, "Encrypt the image, with a passphrase or for an RSA key").variable("ENCRYPT");
+    arguments
+        .add(Argument::Kind::flag, "--emulate-stat", nullptr,
+             "Tell %setup and %post of an ordinary user the owners that the image will have, as for cp -a; slower")
+        .sets_key("build.emulate_stat");
     arguments.add(Argument::Kind::text, "--pem-path", nullptr, "RSA public key (PEM) to encrypt for").shown_as("FILE").sets_key("encryption.pem_path");
     arguments.add(Argument::Kind::flag, "--passphrase", nullptr, "Ask for a passphrase to encrypt with").sets_key("encryption.ask");
     arguments.add(Argument::Kind::text, "--compress", nullptr, "zstd[:LEVEL], gzip[:LEVEL], lz4 or xz").sets_key("build.compress");

@@ -16,6 +16,7 @@
 #include "runtime/gpu.hpp"
 #include "runtime/launch_spec.hpp"
 #include "runtime/library_cache.hpp"
+#include "runtime/subordinate_ids.hpp"
 
 namespace sg {
 
@@ -213,15 +214,34 @@ private:
         }
         const auto uids = ids_in("/etc/subuid"), gids = ids_in("/etc/subgid");
         const std::string name = machine_.user.name;
-        if (uids < 65536 || gids < 65536)
+        const auto ranges = runtime::subordinate_ids(name, machine_.user.uid);
+        if (!ranges)
             add("subordinate ids", State::limited, "--fakeroot maps root alone, as " + std::string(uids < 65536 ? "/etc/subuid" : "/etc/subgid") + " has no 65536 ids for " + name,
                 "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + name + " (ranges that nobody else has)");
         else if (find_program("newuidmap").empty() || find_program("newgidmap").empty())
             add("subordinate ids", State::limited, "--fakeroot maps root alone, as newuidmap and newgidmap are not there", "apt-get install uidmap, or dnf install shadow-utils-subid");
-        else {
-            add("subordinate ids", State::ok, std::to_string(uids) + " user ids and " + std::to_string(gids) + " group ids for --fakeroot");
+        else if (!namespaces_)
+            add("subordinate ids", State::limited, "there are no user namespaces to map them in");
+        else
+            map_subordinate_ids(
+                *ranges, std::to_string(uids) + " user ids and " + std::to_string(gids) + " group ids for --fakeroot");
+    }
+
+    void map_subordinate_ids(const runtime::SubordinateIds& ids, const std::string& which) {
+        const std::string newuidmap = find_program("newuidmap"), newgidmap = find_program("newgidmap");
+        const Trial t = try_subordinate_ids(newuidmap, newgidmap, ids.uids.start, ids.gids.start);
+        if (t.worked()) {
+            add("subordinate ids", State::ok, which);
             subordinate_ = true;
+            return;
         }
+        const Withheld withheld = rights_withheld(t.step == "newuidmap" ? newuidmap : newgidmap);
+        add("subordinate ids", State::limited,
+            "there are " + which +
+                ", but they cannot be mapped: " + (withheld.why.empty() ? t.step + " fails" : withheld.why),
+            withheld.cure.empty() ? "look at what it says: unshare -U sleep 60 & " + newgidmap + " $! 0 " +
+                                        std::to_string(ids.gids.start) + " 65536"
+                                  : withheld.cure);
     }
 
     // Which of three ways a build's %post gives files to others.
@@ -234,7 +254,7 @@ private:
         else if (subordinate_)
             add(name, State::ok, "set by %post, with subordinate ids");
         else if (const std::string why = no_seccomp_notification(); why.empty())
-            add(name, State::ok, "recorded while %post runs, as there are no subordinate ids");
+            add(name, State::ok, "recorded while %post runs, as there are no subordinate ids that can be mapped");
         else
             add(name, State::limited, "what %post makes belongs to root: there are no subordinate ids, and " + why,
                 "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + machine_.user.name + " (ranges that nobody else has)");

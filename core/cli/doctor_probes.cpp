@@ -1,14 +1,18 @@
 #include "cli/doctor_probes.hpp"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -54,6 +58,25 @@ Trial in_child(const std::function<void(int to)>& f) {
     }
     if (!whole) return {EIO, "a process for the trial"};
     return {r.reason, r.step};
+}
+
+// True when the program ran and ended with 0.
+bool run_quietly(const std::vector<std::string>& words) {
+    const pid_t child = ::fork();
+    if (child < 0) return false;
+    if (child == 0) {
+        const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
+        std::vector<char*> argv;
+        for (const auto& w : words) argv.push_back(const_cast<char*>(w.c_str()));
+        argv.push_back(nullptr);
+        ::execv(argv[0], argv.data());
+        ::_exit(127);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool write_text(const char* path, const char* text) {
@@ -124,6 +147,58 @@ Trial try_loop_device() {
     const std::string path = "/dev/loop" + std::to_string(number);
     const UniqueFd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!device) return {errno, "opening " + path};
+    return {};
+}
+
+Trial try_subordinate_ids(const std::string& newuidmap, const std::string& newgidmap, uint32_t first_uid,
+                          uint32_t first_gid) {
+    int ready[2], go[2];
+    if (::pipe2(ready, O_CLOEXEC) != 0) return {errno, "making a pipe"};
+    UniqueFd ready_reader(ready[0]), ready_writer(ready[1]);
+    if (::pipe2(go, O_CLOEXEC) != 0) return {errno, "making a pipe"};
+    UniqueFd go_reader(go[0]), go_writer(go[1]);
+    const pid_t child = ::fork();
+    if (child < 0) return {errno, "starting a process"};
+    if (child == 0) {
+        go_writer.reset();
+        char byte = 0;
+        if (::unshare(CLONE_NEWUSER) == 0 && ::write(ready_writer.get(), "u", 1) == 1)
+            (void)!::read(go_reader.get(), &byte, 1);
+        ::_exit(0);
+    }
+    ready_writer.reset();
+    Trial out;
+    char byte = 0;
+    if (::read(ready_reader.get(), &byte, 1) != 1)
+        out = {EPERM, "making a user namespace"};
+    else if (!run_quietly({newgidmap, std::to_string(child), "0", std::to_string(::getegid()), "1", "1",
+                           std::to_string(first_gid), "65536"}))
+        out = {EPERM, "newgidmap"};
+    else if (!run_quietly({newuidmap, std::to_string(child), "0", std::to_string(::geteuid()), "1", "1",
+                           std::to_string(first_uid), "65536"}))
+        out = {EPERM, "newuidmap"};
+    go_writer.reset();
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return out;
+}
+
+Withheld rights_withheld(const std::string& program) {
+    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return {"this session may gain no rights (no_new_privs)",
+                "a session without it: a container, a batch system or a systemd unit (NoNewPrivileges=) has set it"};
+    if (::prctl(PR_CAPBSET_READ, CAP_SETUID, 0, 0, 0) != 1 || ::prctl(PR_CAPBSET_READ, CAP_SETGID, 0, 0, 0) != 1)
+        return {"this session's capability bounding set lacks cap_setuid or cap_setgid",
+                "a session with them: a container, a batch system or a systemd unit (CapabilityBoundingSet=) has taken "
+                "them"};
+    struct stat st;
+    if (::stat(program.c_str(), &st) != 0) return {};
+    if (!(st.st_uid == 0 && (st.st_mode & S_ISUID)) &&
+        ::getxattr(program.c_str(), "security.capability", nullptr, 0) <= 0)
+        return {program + " is neither set-user-id root nor has file capabilities", "chmod u+s " + program};
+    struct statvfs fs;
+    if (::statvfs(program.c_str(), &fs) == 0 && (fs.f_flag & ST_NOSUID))
+        return {program + " lies on a file system that is mounted nosuid", "mount it without nosuid"};
     return {};
 }
 

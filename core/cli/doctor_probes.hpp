@@ -1,5 +1,6 @@
 // What this machine lets this account do, tried for real in child processes that leave nothing behind.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,15 @@ Trial try_user_namespace();
 Trial try_fuse(bool own_namespace);                                        // open /dev/fuse and mount with it
 Trial try_overlay(bool own_namespace, const std::vector<std::string>& places);  // a writable one, on the first place that is a directory
 Trial try_loop_device();
+// Mapping 65536 ids from these on in a new user namespace, by newuidmap and newgidmap; `step` is the program that
+// failed.
+Trial try_subordinate_ids(const std::string& newuidmap, const std::string& newgidmap, uint32_t first_uid,
+                          uint32_t first_gid);
+// Why a program that is there to give rights gives this process none, and what to change; "" = it is not known.
+struct Withheld {
+    std::string why, cure;
+};
+Withheld rights_withheld(const std::string& program);
 
 // A writable directory: its file system and room. `path` need not exist: the nearest directory above counts.
 struct Place {

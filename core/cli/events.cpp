@@ -1,5 +1,6 @@
 #include "cli/events.hpp"
 
+#include <fcntl.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 #include <singularity/plugin.h>
@@ -36,10 +37,10 @@ public:
         writer_.Bool(value);
         return *this;
     }
-    void send() {
+    void send(int to) {
         writer_.EndObject();
         const std::string line = std::string(buffer_.GetString(), buffer_.GetSize()) + "\n";
-        [[maybe_unused]] const auto n = ::write(STDOUT_FILENO, line.data(), line.size());
+        [[maybe_unused]] const auto n = ::write(to, line.data(), line.size());
     }
 
 private:
@@ -49,22 +50,25 @@ private:
 
 class Task final : public Progress::Bar {
 public:
-    Task(uint64_t number, const char* label, uint64_t total) : number_(number) {
+    Task(int to, uint64_t number, const char* label, uint64_t total) : to_(to), number_(number) {
         Event event("begin");
         event.number("task", number_).text("label", label);
         if (total != SG_SIZE_UNKNOWN) event.number("total", total);
-        event.send();
+        event.send(to_);
     }
     void advance(uint64_t bytes) override {
         done_ += bytes;
         const auto now = Clock::now();
         if (now - last_ < kStep) return;
         last_ = now;
-        Event("progress").number("task", number_).number("done", done_).send();
+        Event("progress").number("task", number_).number("done", done_).send(to_);
     }
-    void end(int32_t code) override { Event("end").number("task", number_).number("done", done_).truth("ok", code == SG_OK).send(); }
+    void end(int32_t code) override {
+        Event("end").number("task", number_).number("done", done_).truth("ok", code == SG_OK).send(to_);
+    }
 
 private:
+    const int to_;
     const uint64_t number_;
     uint64_t done_ = 0;
     Clock::time_point last_ = Clock::now();
@@ -72,8 +76,15 @@ private:
 
 }  // namespace
 
-Progress::Bar* EventProgress::begin(const char* label, uint64_t total) { return new Task(++tasks_, label, total); }
+EventProgress::EventProgress() : out_(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+EventProgress::~EventProgress() { ::dup2(out_.get(), STDOUT_FILENO); }
 
-void EventProgress::done(const std::string& path) { Event("done").text("path", path).send(); }
+Progress::Bar* EventProgress::begin(const char* label, uint64_t total) {
+    return new Task(out_.get(), ++tasks_, label, total);
+}
+
+void EventProgress::done(const std::string& path) { Event("done").text("path", path).send(out_.get()); }
 
 }  // namespace sg

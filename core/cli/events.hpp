@@ -8,15 +8,23 @@
 #include <string>
 
 #include "base/call.hpp"
+#include "base/unique_fd.hpp"
 
 namespace sg {
 
+// While one lives, standard output is its own: what anything else prints there, as scripts of a build do, goes to
+// standard error.
 class EventProgress final : public Progress {
 public:
+    EventProgress();
+    EventProgress(const EventProgress&) = delete;
+    EventProgress& operator=(const EventProgress&) = delete;
+    ~EventProgress() override;
     Bar* begin(const char* label, uint64_t total) override;
-    static void done(const std::string& path);
+    void done(const std::string& path);
 
 private:
+    UniqueFd out_;
     std::atomic<uint64_t> tasks_{0};
 };
 

@@ -3,18 +3,19 @@
 #include <sys/stat.h>
 
 #include <memory>
+#include <optional>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "build/announce_file.hpp"
 #include "build/cached_image.hpp"
 #include "build/convert.hpp"
-#include "lookup/announce.hpp"
-#include "lookup/image_lookup.hpp"
-#include "lookup/source_request.hpp"
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
 #include "fetch/download.hpp"
+#include "lookup/announce.hpp"
+#include "lookup/image_lookup.hpp"
+#include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
 #include "store/output.hpp"
 
@@ -101,8 +102,9 @@ std::string fetch(const Options& o, Session& session, const sg_call& call) {
 }
 
 int run(const Options& o, Session& session) {
-    EventProgress events;
-    const sg_call call{session.cancel, session.json ? static_cast<Progress*>(&events) : &session.progress};
+    std::optional<EventProgress> events;
+    if (session.json) events.emplace();
+    const sg_call call{session.cancel, events ? static_cast<Progress*>(&*events) : &session.progress};
     std::string target;
     try {
         target = fetch(o, session, call);
@@ -111,7 +113,7 @@ int run(const Options& o, Session& session) {
         if (e.code() == Code::usage || e.code() == Code::exists || e.code() == Code::cancelled) throw;
         throw e.within("Unable to pull " + o.words.back());  // seed-behaviour, row R11
     }
-    if (session.json) EventProgress::done(target);
+    if (events) events->done(target);
     return 0;
 }
 

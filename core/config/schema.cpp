@@ -51,11 +51,16 @@ const std::vector<model::Key>& core_schema() {
     // that is read under exactly this name.
     static const std::vector<model::Key> keys = {
         text("tmpdir", "", "Directory for temporary files; empty: TMPDIR, else /tmp.", {"TMPDIR", "=TMPDIR"}),
-        text("cachedir", "", "Directory that holds the cache (in its directory 'cache'); empty: ~/.singularity.", {"CACHEDIR"}),
+        text("cachedir", "", "Directory that holds the cache (in its directory 'cache'); empty: ~/.singularity.",
+             {"CACHEDIR"}),
         boolean("cache.disable", false, "Keep nothing in the cache and use nothing from it.", {"DISABLE_CACHE"}),
-        boolean("cache.keep_blobs", true, "Keep layers that were fetched, so that other images with the same ones need not fetch them."),
-        boolean("cache.segments", true, "Remember which images have which layers converted, so that others with the same ones need not convert them."),
-        text("cache.shared", "", "Another cache (the directory 'cache' of a cachedir) that is only read, for what the user's own lacks."),
+        boolean("cache.keep_blobs", true,
+                "Keep layers that were fetched, so that other images with the same ones need not fetch them."),
+        boolean("cache.segments", true,
+                "Remember which images have which layers converted, so that others with the same ones need not convert "
+                "them."),
+        text("cache.shared", "",
+             "Another cache (the directory 'cache' of a cachedir) that is only read, for what the user's own lacks."),
         integer("fetch.jobs", 4, "Layers that are fetched at the same time."),
         boolean("fetch.offline", false, "Ask no server: run what is in the cache.", {"OFFLINE"}),
         list("credentials.helpers", {},
@@ -65,9 +70,13 @@ const std::vector<model::Key>& core_schema() {
         text("build.compress", "", "Compression of new images, as zstd:3 or gzip; empty: what the format prefers."),
         integer("build.threads", 0, "Worker threads of one command; 0: one for each core that it may use."),
         integer("build.reuse_days", 7, "Days for which a build uses what %post of an equal one made; 0: never."),
+        boolean("build.emulate_stat", false,
+                "Tell scripts of an ordinary user's builds the recorded owners and devices of files (stat); slower."),
         integer("build.memory", int64_t{64} << 20, "Bytes that one command may hold in large buffers."),
 
-        text("encryption.pem_path", "", "File with the RSA key (PEM) of encrypted images: the private one to read them, the public one to make them.",
+        text("encryption.pem_path", "",
+             "File with the RSA key (PEM) of encrypted images: the private one to read them, the public one to make "
+             "them.",
              {"ENCRYPTION_PEM_PATH"}),
         boolean("encryption.ask", false, "Ask for the passphrase of encrypted images at the terminal."),
 
@@ -93,12 +102,17 @@ const std::vector<model::Key>& core_schema() {
         boolean("mount.home", true, "Mount the user's home directory."),
         boolean("mount.tmp", true, "Mount the host's /tmp and /var/tmp."),
         boolean("mount.hostfs", false, "Mount every file system of the host."),
-        integer("mount.linger", 5, "Seconds that the file system server of an image, which all containers of a user share, waits for another container after the last one has ended; 0: each container has its own."),
-        text("mount.reader", "auto", "What reads images where the kernel could: the kernel, or the file system server that users have (fuse); auto: the kernel.", {},
-             {"auto", "kernel", "fuse"}),
+        integer("mount.linger", 5,
+                "Seconds that the file system server of an image, which all containers of a user share, waits for "
+                "another container after the last one has ended; 0: each container has its own."),
+        text("mount.reader", "auto",
+             "What reads images where the kernel could: the kernel, or the file system server that users have (fuse); "
+             "auto: the kernel.",
+             {}, {"auto", "kernel", "fuse"}),
         boolean("mount.slave", true, "Mounts made on the host later appear in running containers."),
 
-        list("bind.paths", {"/etc/localtime", "/etc/hosts"}, "SOURCE[:TARGET] mounted in each container when it exists."),
+        list("bind.paths", {"/etc/localtime", "/etc/hosts"},
+             "SOURCE[:TARGET] mounted in each container when it exists."),
         boolean("bind.user", true, "Users may add mounts (--bind, --home, --scratch, --workdir, current directory)."),
 
         list("environment.set", {}, "NAME=VALUE for every container, unless the user says otherwise (--env)."),
@@ -107,13 +121,17 @@ const std::vector<model::Key>& core_schema() {
         boolean("files.group", true, "Add the user's groups to the container's /etc/group."),
         boolean("files.resolv_conf", true, "Give containers the host's /etc/resolv.conf."),
 
-        text("root.default_capabilities", "full", "What root has in containers: full, file (what 'capability add' gave root) or no.", {},
+        text("root.default_capabilities", "full",
+             "What root has in containers: full, file (what 'capability add' gave root) or no.", {},
              {"full", "file", "no"}),
         boolean("gpu.nv", false, "Show NVIDIA GPUs in every container, as --nv does (etc/singularity/nvliblist.conf)."),
-        boolean("gpu.rocm", false, "Show AMD GPUs in every container, as --rocm does (etc/singularity/rocmliblist.conf)."),
+        boolean("gpu.rocm", false,
+                "Show AMD GPUs in every container, as --rocm does (etc/singularity/rocmliblist.conf)."),
 
-        text("cni.configuration_path", "", "Directory of the CNI network configurations for --network; empty: 'network' beside singularity.yaml."),
-        list("cni.plugin_path", {"/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"}, "Directories that CNI plugins are looked for in."),
+        text("cni.configuration_path", "",
+             "Directory of the CNI network configurations for --network; empty: 'network' beside singularity.yaml."),
+        list("cni.plugin_path", {"/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"},
+             "Directories that CNI plugins are looked for in."),
 
         integer("session.size", 64, "MiB of memory that a container's temporary file systems may take."),
         list("policy.sources.allow", {}, "Schemes of the sources that images may come from; empty: all."),

@@ -1,5 +1,6 @@
 #include "ownership/answers.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
@@ -11,10 +12,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <vector>
+
+#include "ownership/told.hpp"
 
 namespace sg::ownership {
 
@@ -117,6 +121,12 @@ public:
             case Call::prctl: return set_capability_rules();
             // What goes through such a ring is seen by no filter; whoever uses it does without when it is not there.
             case Call::io_uring_setup: return failed(ENOSYS);
+            case Call::stat: return told_stat({AT_FDCWD, 0, 0}, 1);
+            case Call::lstat: return told_stat({AT_FDCWD, 0, AT_SYMLINK_NOFOLLOW}, 1);
+            case Call::fstat: return told_stat({number(0), no_path, 0}, 1);
+            case Call::fstatat: return told_stat({number(0), 1, number(3)}, 2);
+            case Call::statx: return told_statx({number(0), 1, number(2)});
+            case Call::getdents64: return list_directory();
         }
         return failed(ENOSYS);
     }
@@ -137,7 +147,7 @@ private:
     uint32_t shown(uint32_t id) const { return call_.short_ids && id > 0xffff ? 65534 : id; }
 
     // Who has ids of the kernel's has its capabilities as well.
-    bool may(int capability) const { return scope_ == Scope::devices ? target_.has_capability(capability) : who_.has(capability); }
+    bool may(int capability) const { return scope_.owners ? who_.has(capability) : target_.has_capability(capability); }
 
     // ---- Owners -------------------------------------------------------------------------------
 
@@ -190,14 +200,15 @@ private:
         if (fchownat(object, "", uid == unchanged ? unchanged : 0, gid == unchanged ? unchanged : 0, AT_EMPTY_PATH) !=
             0)
             return failed(errno);
-        const Owner meant = after == Owner{} ? owner_of_original(object, after) : after;
+        const Owner meant = after == Owner{} && !scope_.stat ? owner_of_original(object, after) : after;
         if (RecordedFile* entry = files_.entry(object, seen)) entry->uid = meant.uid, entry->gid = meant.gid;
         else if (st.st_nlink == 0) files_.know_unnamed(object, meant);
         return {};
     }
 
-    // stat says that everything is root's. So programs that give a file the owner of another make it root's, and two
-    // ways in which they do that tell whose it is to be. One: useradd and its kin keep "shadow" as "shadow-".
+    // Unless it is emulated, stat says that everything is root's. So programs that give a file the owner of another
+    // make it root's, and two ways in which they do that tell whose it is to be. One: useradd and its kin keep "shadow"
+    // as "shadow-".
     Owner owner_of_original(int object, const Owner& otherwise) {
         char text[PATH_MAX];
         const ssize_t n = readlink(path_of_descriptor(object).c_str(), text, sizeof text);
@@ -220,7 +231,7 @@ private:
         if (target_.object(directory, *path, false, object) != 0) return kernels();
         const Files::Seen seen = files_.look(object.get());
         if (!seen.record) return keep_owner(object.get(), seen);
-        if (seen.owner != Owner{}) return kernels();
+        if (seen.owner != Owner{} || scope_.stat) return kernels();
         const auto to_path = target_.text(arg(to_path_at), PATH_MAX);
         UniqueFd replaced;
         if (!to_path || target_.object(to_directory, *to_path, false, replaced) != 0) return kernels();
@@ -391,7 +402,7 @@ private:
         Owner owner;
         Answer out;
         if (type != S_IFCHR && type != S_IFBLK) {
-            if (scope_ == Scope::devices) return kernels();
+            if (!scope_.owners) return kernels();
             if (!new_place(directory, path_at, false, place, owner, out)) return out;
             if (mknodat(place.parent.get(), place.name.c_str(), type | (mode & 07777 & ~target_.mask()), 0) != 0)
                 return failed(errno);
@@ -408,7 +419,7 @@ private:
         const UniqueFd fd(openat(place.parent.get(), place.name.c_str(),
                                  O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode & 07777 & ~target_.mask()));
         if (!fd) return failed(errno);
-        if (RecordedFile* entry = files_.entry(fd.get()))  // the kernel's new_decode_dev
+        if (RecordedFile* entry = files_.device_entry(fd.get()))  // the kernel's new_decode_dev
             *entry = {owner.uid, owner.gid, type, (device & 0xfff00) >> 8, (device & 0xff) | ((device >> 12) & 0xfff00),
                       {}};
         return {};
@@ -494,6 +505,118 @@ private:
         if (arg(2) < names.size()) return failed(ERANGE);
         return target_.write(arg(1), names.data(), names.size()) ? gives(static_cast<int64_t>(names.size()))
                                                                  : failed(EFAULT);
+    }
+
+    // ---- What files are said to be ----------------------------------------------------------------
+
+    static constexpr int no_path = -1;
+    static constexpr int known_flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT;
+    struct Named {  // how a call names a file
+        int32_t directory;
+        int path_at;  // `no_path`: `directory` is the file
+        int flags;
+    };
+
+    // False: the kernel says best why not. `by_path`: another file may have the name meanwhile.
+    bool find(const Named& named, UniqueFd& object, bool& by_path) {
+        by_path = false;
+        if (named.path_at != no_path) {
+            if (arg(named.path_at) != 0) {
+                const auto path = target_.text(arg(named.path_at), PATH_MAX);
+                if (!path) return false;
+                by_path = !path->empty();
+                if (by_path)
+                    return target_.object(named.directory, *path, !(named.flags & AT_SYMLINK_NOFOLLOW), object) == 0;
+            }
+            if (!(named.flags & AT_EMPTY_PATH)) return false;
+        }
+        object = named.path_at != no_path && named.directory == AT_FDCWD ? target_.working_directory()
+                                                                         : target_.descriptor(named.directory);
+        return static_cast<bool>(object);
+    }
+
+    // Nothing: the kernel's answer is the right one.
+    Told told_of(const Named& named, UniqueFd& object) {
+        Told out;
+        bool by_path = true;
+        for (int tries = 0; tries < 8 && by_path; ++tries) {
+            if (!find(named, object, by_path)) return out;
+            const Files::Seen seen = files_.look(object.get());
+            Owner owner = seen.owner;
+            if (!seen.identity && !seen.base_only) {
+                if (by_path) continue;  // replaced since it was found
+                owner = files_.unnamed(object.get()).value_or(Owner{});
+            }
+            if (scope_.owners && owner != Owner{}) out.owner = owner;
+            if (seen.record)
+                out.device_type = seen.record->device_type, out.major = seen.record->major,
+                out.minor = seen.record->minor;
+            return out;
+        }
+        return out;
+    }
+
+    // No path at all is an empty one since Linux 6.11: whether it is here the same call tells.
+    const char* own_path(const Named& named) const {
+        return named.path_at != no_path && arg(named.path_at) == 0 ? nullptr : "";
+    }
+
+    Answer told_stat(const Named& named, int to) {
+        UniqueFd object;
+        if (call_.short_ids || named.flags & ~known_flags) return kernels();
+        const Told told = told_of(named, object);
+        struct stat st {};
+        if (!told || syscall(SYS_newfstatat, object.get(), own_path(named), &st,
+                             AT_EMPTY_PATH | (named.flags & AT_NO_AUTOMOUNT)) != 0)
+            return kernels();
+        tell(told, st);
+        if (call_.wide) return target_.write(arg(to), &st, sizeof st) ? Answer() : failed(EFAULT);
+        const auto narrow = i386_stat64(st);
+        return target_.write(arg(to), narrow.data(), narrow.size()) ? Answer() : failed(EFAULT);
+    }
+
+    Answer told_statx(const Named& named) {
+        UniqueFd object;
+        if (named.flags & ~(known_flags | AT_STATX_SYNC_TYPE)) return kernels();
+        const Told told = told_of(named, object);
+        struct statx st {};
+        const int flags = AT_EMPTY_PATH | (named.flags & ~AT_SYMLINK_NOFOLLOW);
+        if (!told || syscall(SYS_statx, object.get(), own_path(named), flags, static_cast<unsigned>(arg(3)), &st) != 0)
+            return kernels();
+        tell(told, st);
+        return target_.write(arg(4), &st, sizeof st) ? Answer() : failed(EFAULT);
+    }
+
+    // Programs believe the types that directories tell, where stat would say that a plain file is a device: those are
+    // told as unknown, so that they ask. (A 32-bit program reads other positions than this one would.)
+    Answer list_directory() {
+        struct Entry {
+            uint64_t inode;
+            int64_t next;
+            uint16_t size;
+            uint8_t type;
+        } entry{};
+        constexpr size_t least = 19, type_at = 18, most = 256 << 10;
+        if (!files_.has_devices() || !call_.wide) return kernels();
+        UniqueFd directory = target_.shared_descriptor(number(0));
+        const off_t position = directory ? lseek(directory.get(), 0, SEEK_CUR) : -1;
+        if (position < 0) return kernels();
+        std::string list(std::min<size_t>(static_cast<uint32_t>(arg(2)), most), '\0');
+        const long n = syscall(SYS_getdents64, directory.get(), list.data(), list.size());
+        if (n < 0) return kernels();
+        for (size_t at = 0; at + least <= static_cast<size_t>(n); at += entry.size) {
+            std::memcpy(&entry, list.data() + at, least);
+            if (entry.size < least) break;
+            if (entry.type == DT_REG && files_.may_be_device(entry.inode)) list[at + type_at] = DT_UNKNOWN;
+        }
+        if (!target_.write(arg(1), list.data(), static_cast<size_t>(n))) {
+            (void)lseek(directory.get(), position, SEEK_SET);
+            return failed(EFAULT);
+        }
+        Answer out = gives(n);
+        out.directory = std::move(directory);
+        out.position = position;
+        return out;
     }
 
     // ---- Identity -------------------------------------------------------------------------------
@@ -618,6 +741,7 @@ private:
 Answer Answers::answer(const seccomp_notif& asked, const std::function<bool()>& waits) {
     const auto call = known_call(asked.data.arch, static_cast<uint32_t>(asked.data.nr));
     if (!call) return failed(ENOSYS);
+    if (call->call == Call::getdents64 && !files_.has_devices()) return kernels();  // as nearly always
     Target target(static_cast<pid_t>(asked.pid));
     if (!target || !waits()) return failed(ESRCH);  // nobody hears it
     return One(asked, *call, target, files_, credentials_, scope_).run();

@@ -18,6 +18,10 @@ struct Answer {
     bool let_go = false;  // the kernel carries the call out as it stands
     UniqueFd descriptor;  // the call's result: this file, as the next free number
     uint32_t descriptor_flags = 0;
+    // A directory that was read on for the call, and where it stood before: when nobody hears the answer it stands
+    // there again.
+    UniqueFd directory;
+    int64_t position = 0;
 };
 
 class Answers {

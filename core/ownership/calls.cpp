@@ -102,6 +102,16 @@ constexpr Entry entries[] = {
     {"capset", Call::capset, __NR_capset, 185},
     {"prctl", Call::prctl, __NR_prctl, 172},
     {"io_uring_setup", Call::io_uring_setup, __NR_io_uring_setup, 425},
+    {"stat", Call::stat, SG_OLD(stat), 106, true},
+    {"stat64", Call::stat, none, 195},
+    {"lstat", Call::lstat, SG_OLD(lstat), 107, true},
+    {"lstat64", Call::lstat, none, 196},
+    {"fstat", Call::fstat, __NR_fstat, 108, true},
+    {"fstat64", Call::fstat, none, 197},
+    {"newfstatat", Call::fstatat, __NR_newfstatat, none},
+    {"fstatat64", Call::fstatat, none, 300},
+    {"statx", Call::statx, __NR_statx, 383},
+    {"getdents64", Call::getdents64, __NR_getdents64, 220},
 };
 
 std::string quoted(std::string_view text) {
@@ -135,8 +145,13 @@ std::optional<KnownCall> known_call(uint32_t arch, uint32_t number) {
 }
 
 bool is_answered(Call call, Scope scope) {
-    if (scope == Scope::owners) return true;
     switch (call) {
+        case Call::stat:
+        case Call::lstat:
+        case Call::fstat:
+        case Call::fstatat:
+        case Call::statx:
+        case Call::getdents64: return scope.stat;
         case Call::mknod:
         case Call::mknodat:
         case Call::set_xattr:
@@ -152,7 +167,7 @@ bool is_answered(Call call, Scope scope) {
         case Call::remove_link_xattr:
         case Call::remove_fd_xattr:
         case Call::io_uring_setup: return true;
-        default: return false;
+        default: return scope.owners;
     }
 }
 
@@ -174,7 +189,7 @@ std::string profile(const std::string& listener_path, Scope scope) {
     architectures = R"("SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32")";
 #endif
     std::string some;
-    if (scope == Scope::owners)
+    if (scope.owners)
         some = where("open", 1, "SCMP_CMP_MASKED_EQ", O_CREAT) + where("openat", 2, "SCMP_CMP_MASKED_EQ", O_CREAT) +
                where("prctl", 0, "SCMP_CMP_EQ", PR_SET_KEEPCAPS) + where("prctl", 0, "SCMP_CMP_EQ", PR_SET_SECUREBITS);
     return R"({"defaultAction":"SCMP_ACT_ALLOW","architectures":[)" + architectures + R"(],"listenerPath":)" +

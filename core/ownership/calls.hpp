@@ -58,17 +58,28 @@ enum class Call {
     capset,
     prctl,
     io_uring_setup,
+    stat,
+    lstat,
+    fstat,
+    fstatat,
+    statx,
+    getdents64,
 };
 
-// What is answered: all of it, or, in a namespace that has other ids of its own, what the kernel refuses there too: device nodes
-// and attributes of root's.
-enum class Scope { owners, devices };
+// What is answered.
+struct Scope {
+    // All that speaks of owners; false, in a namespace that has other ids of its own: only what the kernel refuses
+    // there too, device nodes and attributes of root's.
+    bool owners = true;
+    // What files are said to be as well: stat and its kin, and the types in directories.
+    bool stat = false;
+};
 
 bool is_answered(Call call, Scope scope);
 
 struct KnownCall {
     Call call;
-    bool short_ids = false;  // of i386's first days: ids have 16 bits, 0xffff is "as it is"
+    bool short_ids = false;  // of i386's first days: ids have 16 bits, 0xffff is "as it is"; of stat the oldest form
     bool wide = true;        // arguments have 64 bits
 };
 
@@ -79,6 +90,6 @@ std::optional<KnownCall> known_call(uint32_t arch, uint32_t number);
 // An OCI seccomp profile (runtime-spec, config-linux.md "Seccomp") that allows all and asks the listener at
 // `listener_path` about these calls; those that open a file only where they may make it, and of prctl what decides
 // about capabilities.
-std::string profile(const std::string& listener_path, Scope scope = Scope::owners);
+std::string profile(const std::string& listener_path, Scope scope = {});
 
 }  // namespace sg::ownership

@@ -50,6 +50,7 @@ Files::Seen Files::look(int object) {
     const ssize_t n = readlink(path_of_descriptor(object).c_str(), text, sizeof text);
     if (n <= 0 || n == sizeof text || text[0] != '/') return out;
     std::string path(text, static_cast<size_t>(n));
+    if (path.ends_with(" (deleted)") && look_at(object, st) && st.stx_nlink == 0) return out;  // since a moment ago
     if (!place_.empty() && (path == place_ || path.starts_with(place_ + "/"))) path.erase(0, place_.size());
     if (!path.empty()) path.erase(0, 1);
     if (!layer_) layer_.reset(open(layer_path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -85,6 +86,13 @@ RecordedFile* Files::entry(int object, Seen seen) {
         return &made;
     }
     return &record_.add(*seen.identity);
+}
+
+RecordedFile* Files::device_entry(int object) {
+    struct statx st {};
+    RecordedFile* out = entry(object);
+    if (out && look_at(object, st)) device_inodes_.insert(st.stx_ino);
+    return out;
 }
 
 void Files::know_unnamed(int object, const Owner& owner) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "base/unique_fd.hpp"
 #include "rootfs/owner_record.hpp"
@@ -29,7 +30,7 @@ public:
         : layer_path_(std::move(layer)), place_(std::move(place)), base_(std::move(base)) {}
 
     struct Seen {
-        std::optional<FileIdentity> identity;  // nothing: only the base has it, or nobody will ever see it again
+        std::optional<FileIdentity> identity;  // nothing: only the base has it, or it has no name any more
         bool base_only = false;                // in the image, and not in the writable layer
         Owner owner;
         const RecordedFile* record = nullptr;  // until the record changes
@@ -45,11 +46,17 @@ public:
     // The owner of a file that has no name and may get one later.
     void know_unnamed(int object, const Owner& owner);
     std::optional<Owner> unnamed(int object) const;
+    // The entry of a device that was just made.
+    RecordedFile* device_entry(int object);
+    bool has_devices() const { return !device_inodes_.empty(); }
+    // Whether a file with this inode number (of any file system) is one, or was.
+    bool may_be_device(uint64_t inode) const { return device_inodes_.count(inode) != 0; }
     const OwnerRecord& record() const { return record_; }
     void know(const OwnerRecord& record) { record_.add(record); }
 
 private:
     OwnerRecord record_, unnamed_;
+    std::unordered_set<uint64_t> device_inodes_;
     std::string layer_path_, place_;
     BaseOwners base_;
     UniqueFd layer_;

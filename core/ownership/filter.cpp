@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 
@@ -87,8 +88,14 @@ void ask_supervisor(const std::string& work, Scope scope) {
         throw_errno("cannot reach the process that answers for owners in", work);
     auto program = filter_program(scope);
     const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-    const UniqueFd listener(
-        static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter)));
+    UniqueFd listener;
+    // Since Linux 5.19 a call that is being answered is interrupted by nothing but a deadly signal, so none is answered
+    // twice.
+    for (const unsigned long more : {1ul << 5 /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */, 0ul}) {
+        listener.reset(static_cast<int>(
+            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | more, &filter)));
+        if (listener || errno != EINVAL) break;
+    }
     if (!listener) throw_errno("cannot set the filter of system calls", "");
     char byte = '{';
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};

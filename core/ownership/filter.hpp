@@ -10,10 +10,10 @@
 namespace sg::ownership {
 
 // The program for the kernel (seccomp(2), bpf): what profile() says in JSON.
-std::vector<sock_filter> filter_program(Scope scope = Scope::owners);
+std::vector<sock_filter> filter_program(Scope scope = {});
 
 // From now on this process and those that it starts have these calls answered by the supervisor that listens in the
 // directory `work`. One thread; needs CAP_SYS_ADMIN in its user namespace. Throws system errors.
-void ask_supervisor(const std::string& work, Scope scope = Scope::owners);
+void ask_supervisor(const std::string& work, Scope scope = {});
 
 }  // namespace sg::ownership

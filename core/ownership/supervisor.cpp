@@ -157,7 +157,9 @@ private:
             answer->error = -out.error;
         else
             answer->val = out.value;
-        (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, answer);
+        // A signal has interrupted the call: it is asked again.
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, answer) != 0 && out.directory)
+            (void)lseek(out.directory.get(), out.position, SEEK_SET);
     }
 
     // False: it is `out` that must be answered.

@@ -8,14 +8,17 @@
 //
 // It is no security boundary, and needs to be none: the supervisor does nothing but what the user's own processes in
 // that user namespace could do with files themselves, and who changes a path while it is being looked up deceives
-// himself only. Static programs, 32-bit x86 and x32 are served like all others; there is no io_uring, and a file that openat2 makes with
-// rules of resolution other than RESOLVE_BENEATH and RESOLVE_IN_ROOT is root's. What
-// programs are told of owners by stat is not changed: everything is root's. So a program that copies a file's owner
-// makes the copy root's, apart from two habits that answers.cpp knows. A set-user-id program does not become another
-// user.
+// himself only. Static programs, 32-bit x86 and x32 are served like all others; there is no io_uring, and a file that
+// openat2 makes with rules of resolution other than RESOLVE_BENEATH and RESOLVE_IN_ROOT is root's. What programs are
+// told of owners by stat is not changed unless the scope says so: everything is root's. So a program that copies a
+// file's owner makes the copy root's, apart from two habits that answers.cpp knows. A set-user-id program does not
+// become another user.
 //
-// With Scope::devices it does so for a namespace that has other ids: those calls alone that the kernel refuses there too, device nodes
-// and attributes of root's. Owners in the record mean nothing then.
+// With Scope::stat programs are told what is recorded: owners, and devices as devices (what the oldest calls of i386
+// say, and getdents of before 2.4, is not changed). It is a switch as each such call costs two changes of process.
+//
+// Without Scope::owners it does so for a namespace that has other ids: those calls alone that the kernel refuses there
+// too, device nodes and attributes of root's. Owners in the record mean nothing then.
 //
 // Needs what base/seccomp_notification.hpp asks for. When it is gone the calls fail with ENOSYS.
 #pragma once
@@ -37,8 +40,8 @@ public:
     // the host. The new process keeps no standard streams;
     // `close_in_child` is called in it. It ends with this object and with the calling process. Throws when it cannot be
     // started.
-    Supervisor(const std::string& work, std::string layer, BaseOwners base,
-               const std::function<void()>& close_in_child, std::string place = {}, Scope scope = Scope::owners);
+    Supervisor(const std::string& work, std::string layer, BaseOwners base, const std::function<void()>& close_in_child,
+               std::string place = {}, Scope scope = {});
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();

@@ -1,6 +1,8 @@
 #include "ownership/target.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +58,21 @@ UniqueFd Target::descriptor(int32_t fd) const {
     }
     UniqueFd out(openat(proc_.get(), ("fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
     if (!out && errno == ENOENT) errno = EBADF;
+    return out;
+}
+
+UniqueFd Target::shared_descriptor(int32_t fd) const {
+    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, std::atoi(status_line("Tgid").c_str()), 0)));
+    // It still lives: nobody else has had that number meanwhile.
+    if (!process || status_line("Tgid").empty()) return {};
+    UniqueFd out(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+    // A thread may have a table of descriptors of its own.
+    const UniqueFd same = out ? descriptor(fd) : UniqueFd();
+    struct stat a {
+    }, b{};
+    if (!same || fstat(out.get(), &a) != 0 || fstat(same.get(), &b) != 0 || a.st_dev != b.st_dev ||
+        a.st_ino != b.st_ino)
+        return {};
     return out;
 }
 

@@ -26,6 +26,8 @@ public:
 
     // The file of one of its descriptors (O_PATH); none, with errno.
     UniqueFd descriptor(int32_t fd) const;
+    // The open file itself, with its position; none where it cannot be had (pidfd_getfd(2)).
+    UniqueFd shared_descriptor(int32_t fd) const;
     UniqueFd working_directory() const;  // O_PATH; none, with errno
     // As the *at calls mean it. 0 or an errno.
     int place(int32_t directory, const std::string& path, bool follow, Place& out) const;

@@ -126,6 +126,36 @@ busybox_base() {
 chmod -R a+rX "$T/content"
 each_user busybox_base
 
+# Without their programs: those that are here are hidden by files that cannot be run.
+no_tools() {
+    local agent tool package header hidden=()
+    : >"$T/hidden"
+    for tool in dnf yum zypper pacman debootstrap busybox; do
+        for directory in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
+            [ ! -x "$directory/$tool" ] || { mount --bind "$T/hidden" "$directory/$tool" && hidden+=("$directory/$tool"); }
+        done
+    done
+    while IFS='|' read -r agent tool package header; do
+        check "without $tool the source $agent names it, and the package that has it"
+        printf "Bootstrap: $agent\n$header" >x.def
+        run me singularity build "$agent.sif" x.def
+        expect_failure
+        expect_err "$tool is not installed on this machine"
+        expect_err "The package '$package' has it"
+        expect_absent "$agent.sif"
+        expect_equal "$(ls -A)" x.def "files"
+    done <<END
+dnf|dnf|dnf|MirrorURL: file:///nowhere\\n
+yum|dnf|dnf|MirrorURL: file:///nowhere\\n
+zypper|zypper|zypper|MirrorURL: file:///nowhere\\n
+arch|pacman|pacman-package-manager|
+debootstrap|debootstrap|debootstrap|OSVersion: stable\\nMirrorURL: file:///nowhere\\n
+busybox|busybox|busybox-static|
+END
+    for tool in "${hidden[@]}"; do umount "$tool"; done
+}
+[ "$(id -u)" != 0 ] || each_user no_tools
+
 check "a header that misses its mirror is told"
 for agent in dnf zypper; do
     printf 'Bootstrap: %s\nInclude: x\n' $agent >x.def

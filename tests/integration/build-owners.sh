@@ -101,6 +101,75 @@ expect_err 'Reusing %post'
 tree_of again
 expect_same_tree again
 
+# What copies and asks, by what stat tells. Lists of what it told go into the image.
+cat >stat.def <<END
+Bootstrap: localimage
+From: $BASE/base.sif
+
+%setup
+    cp -a "\$SINGULARITY_ROOTFS/etc/shadow" "\$SINGULARITY_ROOTFS/setup"
+    stat -c '%u %g %F' "\$SINGULARITY_ROOTFS/etc/shadow" >"\$SINGULARITY_ROOTFS/setup.told"
+
+%post
+    umask 022
+    useradd -m joe && groupadd crew
+    mkdir /from && cd /from
+    echo text >owned && chown 1000:20000 owned && ln owned second && ln -s owned link && chown -h joe:crew link
+    echo x >privileged && chown joe:crew privileged && chmod 6711 privileged
+    mknod -m 666 null c 1 3 && mknod disk b 8 70000 && chown root:disk disk && chmod 60 disk && mkfifo -m 600 fifo && chown 33 fifo
+    mkdir shared && chgrp crew shared && chmod 2775 shared && touch shared/file
+    cp -a /from /copied
+    cp -a /etc/shadow /usr/bin/chage /copied/
+    mkdir /untarred && tar -C /from --numeric-owner -cf - . | tar -C /untarred --numeric-owner -xpf -
+    perl -e 'my @s = stat("owned"); print "\$s[4] \$s[5]\n"' >/perl.told
+    cp -p privileged /preserved && mv /preserved /moved && sed -i s/x/y/ /moved && echo z >/moved.new && mv /moved.new /moved
+    install -o joe -g crew -m 4750 /from/owned /installed && cp -a /etc/issue /etc/issue.orig && chown joe /etc/issue && cp -a /etc/issue /etc/issue.joe
+    busybox cp -a /from /by-busybox
+    ls -lnR --time-style=+ /from /copied /untarred | sed '/^total/d; s/^d\(.\{9\} *[0-9]* [0-9]* [0-9]*\) *[0-9]*/d\1/' >/ls.told
+    # What is of the host has its own owners.
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp \) -prune -o ! -name '*.told' -printf '%p %U %G %m %y %l\n' |
+        grep -Ev '^/etc/(hosts|resolv.conf|localtime) ' | sort >/find.told
+    find /from -type c -o -type b | sort >/devices.told
+    find / -xdev -user joe ! -path '/home/*' | sort >/joe.told
+    su joe -c 'test -O /from/owned && test ! -O /etc/passwd && stat -c "%U %G" /from/shared/file' >/su.told
+    true | stat -c %F - >/pipe.told
+
+%files
+    busybox /usr/local/bin/
+END
+chmod 644 stat.def
+for who in root subordinate plain; do
+    check "--emulate-stat: what cp -a, tar, find and stat say and do is as for root [$who]"
+    [ $who != subordinate ] || subordinate "$T/subuid"
+    [ $who != plain ] || subordinate "$T/none"
+    WHO=user
+    [ $who != root ] || WHO=root
+    run me singularity build --no-cache --emulate-stat "out/stat-$who.sif" stat.def
+    expect_rc 0
+    tree_of "stat-$who"
+    for list in setup ls find devices joe su perl pipe; do singularity exec "out/stat-$who.sif" cat "/$list.told" >"$who.$list"; done
+    [ $who != root ] || { grep -q '^/from/disk 0 6 60 b' root.find && grep -q '^/copied/privileged 1000 1001 6711' root.find || { fail "root's lists lack what they should have"; head -n 30 root.find; }; continue; }
+    diff stat-root.tree "stat-$who.tree" >difference || { fail "the trees differ"; head -n 40 difference; }
+    for list in setup ls find devices joe su perl pipe; do diff "root.$list" "$who.$list" >difference || { fail "$list is told other things"; head -n 20 difference; }; done
+done
+
+check "without it stat tells root as before; what was kept with it is another result"
+printf 'Bootstrap: localimage\nFrom: %s\n%%post\n    touch /owned && chown 5:6 /owned && stat -c "%%u %%g" /owned >/told\n' "$BASE/base.sif" >switch.def
+chmod 644 switch.def
+for emulate in false true; do
+    [ $emulate = false ] || expect_out '%post +runs: build.emulate_stat is new'
+    export SINGULARITY_BUILD_EMULATE_STAT=$emulate
+    run me singularity build --force out/switch.sif switch.def
+    expect_rc 0
+    refuse_err 'Reusing %post'
+    run singularity exec out/switch.sif sh -c 'cat /told; stat -c "%u %g" /owned'
+    expect_equal "$OUT" "$([ $emulate = false ] && echo 0 0 || echo 5 6)
+5 6"
+    run me singularity build --emulate-stat --explain out/switch.sif switch.def
+done
+expect_out '%post +is reused'
+unset SINGULARITY_BUILD_EMULATE_STAT
+
 check "where no overlay can be had"
 cat >small.def <<END
 Bootstrap: localimage

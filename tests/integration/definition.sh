@@ -28,6 +28,12 @@ assert d["valid"] is True and d["stages"] == 1, d
 assert sorted((f["rule"], f["line"]) for f in d["findings"]) == [("bashrc-environment", 4), ("no-runscript", 1)], d
 END
 
+check "keys of sources that only other tools have are told, and refused by nobody"
+printf 'Bootstrap: oci\nFrom: %s\nTarget: x\nFrontend: y\nProduct: z\nUser: w\n%%runscript\n true\n' "$BASE" >keys.def
+run singularity lint keys.def
+expect_rc 0
+for key in target frontend product user; do expect_out "$key"; done
+
 metadata() {
     echo "copied $WHO" >file.txt && mkdir -p dir/sub && echo one >dir/one && ln -sf ../one dir/sub/link
     [ $WHO = root ] || chown -R "$USER_ID" . 2>/dev/null
@@ -292,6 +298,51 @@ check "lines that a script prints stay whole beside those that its shell traces"
 printf 'Bootstrap: oci\nFrom: %s\n%%setup\n    i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i + 1)); done\n%%post\n    i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i + 1)); done\n' "$BASE" >l.def
 timeout "$LIMIT" singularity build l.sif l.def >l.log 2>&1
 expect_equal "$(grep -c '^line [0-9]*$' l.log)" 4000
+
+json_events() {
+    check "build --json: events alone on standard output, whatever scripts print"
+    cat >j.def <<END
+Bootstrap: oci
+From: $BASE
+%pre
+    echo pre says
+%setup
+    echo setup says
+%post
+    echo post says
+%runscript
+    true
+%test
+    echo test says
+END
+    run me singularity build --json --disable-cache j.sif j.def
+    expect_rc 0
+    for section in pre setup post test; do expect_err "^$section says"; done
+    python3 - "$T/out" <<'END' || { fail "the events are not as promised"; told; }
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1])]
+assert events[-1] == {"event": "done", "path": "j.sif"}, events
+assert sum(e["event"] == "done" for e in events) == 1, events
+begun = {e["task"]: e for e in events if e["event"] == "begin"}
+ended = {e["task"]: e for e in events if e["event"] == "end"}
+assert begun and begun.keys() == ended.keys(), events
+assert all(e["label"] for e in begun.values()) and all(e["ok"] is True for e in ended.values()), events
+for e in events:
+    assert e["event"] in ("begin", "progress", "end", "done"), e
+    assert e["event"] == "done" or e["task"] in begun, e
+END
+    check "build --json of what fails: no event of success, and the message on standard error"
+    printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo said\n    exit 7\n' "$BASE" >j.def
+    run me singularity build --json k.sif j.def
+    expect_failure
+    expect_err '%post failed with status 7'
+    python3 - "$T/out" <<'END' || { fail "the events are not as promised"; told; }
+import json, sys
+assert all(json.loads(line)["event"] != "done" for line in open(sys.argv[1]))
+END
+    expect_absent k.sif
+}
+each_user json_events
 
 check "Ctrl-C ends everything and leaves nothing"
 printf 'Bootstrap: oci\nFrom: %s\n%%post\n    echo waiting\n    sleep 987654\n' "$BASE" >c.def

@@ -100,8 +100,33 @@ echo "$USER_NAME:700000:65536" >"$T/ids"
 : >"$T/none"
 chmod 644 "$T/ids" "$T/none"
 for f in subuid subgid; do [ -e /etc/$f ] || touch /etc/$f; mount --bind "$T/ids" /etc/$f; done
-run me singularity doctor --json
-if command -v newuidmap >/dev/null; then expect_equal "$(state 'subordinate ids')" ok; else expect_equal "$(state 'subordinate ids')" limited; fi
+finding() { python3 -c 'import json,sys; print(next((c["finding"] for c in json.load(open(sys.argv[1]))["checks"] if c["name"] == sys.argv[2]), "absent"))' "$T/out" "$1"; }
+all_words=("${USER_WORDS[@]}") USER_WORDS=()
+for word in "${all_words[@]}"; do [ "$word" = --bounding-set=-all ] || USER_WORDS+=("$word"); done
+if program=$(command -v newuidmap); then
+    run me singularity doctor --json
+    expect_equal "$(state 'subordinate ids')" ok
+    check "subordinate ids that nothing can map: it says what takes newuidmap its rights"
+    USER_WORDS=("${all_words[@]}")
+    run me singularity doctor --json
+    expect_equal "$(state 'subordinate ids')" limited
+    case $(finding 'subordinate ids') in *"capability bounding set lacks cap_setuid"*) ;; *) fail "$(finding 'subordinate ids')" ;; esac
+    case $(finding 'owners in builds') in *"subordinate ids that can be mapped"*) ;; *) fail "$(finding 'owners in builds')" ;; esac
+    USER_WORDS=(setpriv --no-new-privs "${all_words[@]:1}")
+    run me singularity doctor --json
+    case $(finding 'subordinate ids') in *no_new_privs*) ;; *) fail "$(finding 'subordinate ids')" ;; esac
+    USER_WORDS=()
+    for word in "${all_words[@]}"; do [ "$word" = --bounding-set=-all ] || USER_WORDS+=("$word"); done
+    cp "$program" "$T/newuidmap" && chmod 755 "$T/newuidmap" && mount --bind "$T/newuidmap" "$program"
+    run me singularity doctor --json
+    expect_equal "$(state 'subordinate ids')" limited
+    expect_equal "$(cure 'subordinate ids')" "chmod u+s $program"
+    umount "$program"
+else
+    run me singularity doctor --json
+    expect_equal "$(state 'subordinate ids')" limited
+fi
+USER_WORDS=("${all_words[@]}")
 umount /etc/subgid
 mount --bind "$T/none" /etc/subgid
 run me singularity doctor --json

@@ -11,6 +11,8 @@ mksquashfs data data.sqfs -quiet -no-progress >/dev/null
 chmod 755 full.sif data.sqfs
 mkdir -m 1777 said
 printf 'Bootstrap: localimage\nFrom: %s\n%%post\n    echo up\n    while :; do sleep 0.1; done\n' "$T/w/full.sif" >post.def
+# With files of other ids where no other may remove them.
+printf 'Bootstrap: localimage\nFrom: %s\n%%post\n    mkdir -p /of/others && echo x >/of/others/file && chown -R 5:6 /of && chmod 700 /of\n    echo up\n    while :; do sleep 0.1; done\n' "$T/w/full.sif" >ids.def
 printf 'Bootstrap: localimage\nFrom: %s\n%%post\n    true\n' "$T/w/full.sif" >next.def
 I=$T/w/full.sif SETTLE=20
 
@@ -81,7 +83,23 @@ subordinate() {
     each_killed "subordinate ids" me singularity exec --fakeroot -B "$T/w/said:/said" "$I" sh -c "$loop"
     mkdir -m 1777 built
     cd built || return
-    each_killed "a build with subordinate ids" me singularity build post.sif "$T/w/post.def"
+    each_killed "a build with subordinate ids" me singularity build post.sif "$T/w/ids.def"
+    check "what a killed build left of ids that can be mapped no more is told, with who can remove it"
+    baseline
+    start "$T/up" me singularity build post.sif "$T/w/ids.def"
+    until_says "$T/up" up
+    kill -KILL "$PID"
+    ended
+    local left
+    left=$(ls -d "$T"/tmp/singularity-build-*)
+    USER_WORDS=("${words[@]}")
+    ok me singularity build --force next.sif "$T/w/next.def"
+    expect_err "WARNING: +cannot remove $left/.*root can remove $left"
+    USER_WORDS=(setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --inh-caps=-all env "HOME=$USER_HOME" USER=$USER_NAME)
+    ok me singularity build --force next.sif "$T/w/next.def"
+    refuse_err "cannot remove"
+    rm -f next.sif
+    expect_nothing_left
     cd ..
     USER_WORDS=("${words[@]}")
     umount /etc/subuid /etc/subgid

@@ -64,13 +64,27 @@ BOOST_AUTO_TEST_CASE(the_profile_is_json_that_asks_about_these_calls_and_no_othe
 
 BOOST_AUTO_TEST_CASE(where_the_kernel_knows_owners_only_devices_and_attributes_are_asked_about) {
     rapidjson::Document d;
-    d.Parse(sg::ownership::profile("/owners", sg::ownership::Scope::devices).c_str());
+    d.Parse(sg::ownership::profile("/owners", {.owners = false}).c_str());
     BOOST_REQUIRE(!d.HasParseError());
     std::set<std::string> names;
     for (const auto& rule : d["syscalls"].GetArray())
         for (const auto& name : rule["names"].GetArray()) names.insert(name.GetString());
     for (const char* name : {"mknod", "mknodat", "setxattr", "lsetxattr", "fgetxattr", "listxattr", "removexattr"}) BOOST_TEST(names.count(name) == 1u);
     for (const char* name : {"chown", "fchownat", "open", "openat", "mkdir", "setresuid", "getuid", "setgroups", "capset", "prctl"}) BOOST_TEST(names.count(name) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(stat_and_its_kin_are_asked_about_where_it_is_emulated) {
+    for (const bool owners : {true, false}) {
+        rapidjson::Document d;
+        d.Parse(sg::ownership::profile("/owners", {.owners = owners, .stat = true}).c_str());
+        BOOST_REQUIRE(!d.HasParseError());
+        std::set<std::string> names;
+        for (const auto& rule : d["syscalls"].GetArray())
+            for (const auto& name : rule["names"].GetArray()) names.insert(name.GetString());
+        for (const char* name : {"stat", "lstat", "fstat", "newfstatat", "statx", "stat64", "fstatat64", "getdents64"})
+            BOOST_TEST(names.count(name) == 1u);
+        BOOST_TEST(names.count("chown") == (owners ? 1u : 0u));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -29,128 +31,9 @@
 #include <functional>
 #include <optional>
 
-#include "base/error.hpp"
-#include "ownership/filter.hpp"
+#include "owners_build.hpp"
 
-using namespace sg::ownership;
-namespace fs = std::filesystem;
-
-namespace {
-
-void write_file(const char* path, const std::string& text) {
-    const int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(77);
-    close(fd);
-}
-
-void hand_over(const std::string& work) {
-    try {
-        ask_supervisor(work);
-    } catch (const sg::Error& e) {
-        _exit(e.message().starts_with("cannot set") ? 77 : 78);
-    }
-}
-
-// A directory, and a program that runs in it as root of a user namespace with one id.
-struct Build {
-    Build() {
-        std::string name = (fs::temp_directory_path() / "sg-owners-XXXXXX").string();
-        BOOST_REQUIRE(mkdtemp(name.data()));
-        top = name;
-        fs::create_directory(top / "d");
-    }
-    ~Build() { fs::remove_all(top); }
-
-    // False: this machine cannot. `script` gives "" or what went wrong.
-    bool run(const std::function<std::string()>& script, const std::function<void(Supervisor&)>& before = {}) {
-        int out[2], told[2];
-        BOOST_REQUIRE(pipe(out) == 0 && pipe(told) == 0);
-        const uid_t uid = geteuid();
-        const gid_t gid = getegid();
-        const pid_t child = fork();
-        if (child == 0) {
-            if (unshare(CLONE_NEWUSER) != 0) _exit(77);
-            write_file("/proc/self/setgroups", "deny");
-            write_file("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1\n");
-            write_file("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1\n");
-            try {
-                Supervisor supervisor(top.string(), "", {}, {});
-                if (before) before(supervisor);
-                const pid_t inner = fork();
-                if (inner == 0) {
-                    if (chdir((top / "d").c_str()) != 0) _exit(78);
-                    hand_over(top.string());
-                    const std::string wrong = script();
-                    (void)!write(told[1], wrong.data(), wrong.size());
-                    _exit(0);
-                }
-                int status = 0;
-                if (waitpid(inner, &status, 0) != inner) _exit(78);
-                if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 79);
-                close(told[1]);
-                const std::string text = supervisor.record().text();
-                if (write(out[1], text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(78);
-            } catch (const std::exception& e) {
-                const std::string what = e.what();
-                (void)!write(told[1], what.data(), what.size());
-                _exit(78);
-            }
-            _exit(0);
-        }
-        close(out[1]), close(told[1]);
-        const std::string wrong = all(told[0]), text = all(out[0]);
-        close(out[0]), close(told[0]);
-        int status = 0;
-        BOOST_REQUIRE(waitpid(child, &status, 0) == child);
-        BOOST_REQUIRE(WIFEXITED(status));
-        fs::remove(top / "owners");
-        if (WEXITSTATUS(status) == 77) {
-            BOOST_TEST_MESSAGE("skipped: no user namespaces or no notification of system calls here");
-            return false;
-        }
-        BOOST_TEST(WEXITSTATUS(status) == 0);
-        BOOST_TEST(wrong == "");
-        if (!text.empty()) record = sg::OwnerRecord::parse(text);
-        return true;
-    }
-    static std::string all(int fd) {
-        std::string out;
-        char buffer[65536];
-        for (ssize_t n = 0; (n = read(fd, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(n));
-        return out;
-    }
-    const sg::RecordedFile* recorded(const char* name) const {
-        struct statx st {};
-        BOOST_REQUIRE(statx(AT_FDCWD, (top / "d" / name).c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME,
-                            &st) == 0);
-        return record.find(sg::identity_of(st));
-    }
-    std::string owner(const char* name) const {
-        const sg::RecordedFile* file = recorded(name);
-        return file ? std::to_string(file->uid) + ":" + std::to_string(file->gid) : "none";
-    }
-    mode_t mode(const char* name) const {
-        struct stat st;
-        BOOST_REQUIRE(lstat((top / "d" / name).c_str(), &st) == 0);
-        return st.st_mode & 07777;
-    }
-    fs::path top;
-    sg::OwnerRecord record;
-};
-
-// For scripts: which step went wrong, with errno.
-#define MUST(what) \
-    if (!(what)) return std::string(#what) + ": " + std::strerror(errno)
-#define REFUSED(what, number)              \
-    if ((what) != -1 || errno != (number)) \
-    return std::string(#what) + " was not refused as it should be: " + std::strerror(errno)
-
-bool make(const char* name, mode_t mode = 0644) {
-    const int fd = open(name, O_CREAT | O_WRONLY | O_EXCL | O_CLOEXEC, mode);
-    return fd >= 0 && close(fd) == 0;
-}
-
-}  // namespace
+using namespace owners_test;
 
 BOOST_AUTO_TEST_SUITE(supervisor)
 
@@ -400,22 +283,8 @@ BOOST_AUTO_TEST_CASE(addresses_that_hold_nothing_are_refused_as_the_kernel_does)
 }
 
 #if defined(__x86_64__)
-// A call by 32-bit x86's numbers; all arguments below 4 GiB.
-long call_i386(long number, long a = 0, long b = 0, long c = 0) {
-    long result = number;
-    asm volatile("int $0x80" : "+a"(result) : "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
-    return static_cast<int32_t>(result);
-}
-
 BOOST_AUTO_TEST_CASE(calls_of_32_bit_programs_are_understood_by_their_own_numbers) {
-    const pid_t probe = fork();
-    if (probe == 0) _exit(call_i386(20) == getpid() ? 0 : 1);
-    int status = 0;
-    BOOST_REQUIRE(waitpid(probe, &status, 0) == probe);
-    if (status != 0) {
-        BOOST_TEST_MESSAGE("skipped: this kernel runs no 32-bit programs");
-        return;
-    }
+    if (!runs_i386()) return;
     Build b;
     if (!b.run([]() -> std::string {
             MUST(make("a") && make("b"));
@@ -469,6 +338,28 @@ BOOST_AUTO_TEST_CASE(what_is_known_from_elsewhere_is_taken_and_a_killed_program_
             }))
         return;
     BOOST_TEST(b.owner("known") == "2:11");
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_does_not_make_a_call_be_answered_twice) {
+    utsname kernel{};
+    int major = 0, minor = 0;
+    BOOST_REQUIRE(uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2);
+    if (std::pair(major, minor) < std::pair(5, 19)) {
+        BOOST_TEST_MESSAGE("skipped: this kernel lets signals interrupt calls that are being answered");
+        return;
+    }
+    Build b;
+    b.run([]() -> std::string {
+        MUST(mkdir("open", 0777) == 0 && setresgid(7, 7, 7) == 0 && setresuid(7, 7, 7) == 0);
+        struct sigaction handler {};
+        handler.sa_handler = [](int) {};
+        handler.sa_flags = SA_RESTART;
+        const itimerval often{{0, 200}, {0, 200}}, never{};
+        MUST(sigaction(SIGALRM, &handler, nullptr) == 0 && setitimer(ITIMER_REAL, &often, nullptr) == 0);
+        for (int i = 0; i < 500; ++i) MUST(mkdir(("open/" + std::to_string(i)).c_str(), 0700) == 0);
+        MUST(setitimer(ITIMER_REAL, &never, nullptr) == 0);
+        return "";
+    });
 }
 
 BOOST_AUTO_TEST_CASE(files_made_by_openat2_and_without_a_name_have_owners_too) {
