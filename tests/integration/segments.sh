@@ -288,6 +288,51 @@ run singularity exec oci:images/two true
 expect_err 'WARNING: nothing is cached'
 rm "$C"
 
+check "on a file system that shares blocks between files a second image takes little more than what is its own"
+python3 - <<'P'
+import hashlib, io, json, os, random, tarfile
+r = random.Random(7)
+def layer(name, size, hides=()):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for n in range(400):
+            i = tarfile.TarInfo("%s.%d" % (name, n))
+            i.size = size // 400 + n * 200  # blocks and fragments begin anywhere in the image
+            t.addfile(i, io.BytesIO(r.randbytes(i.size).hex()[:i.size].encode()))
+        for n in hides: t.addfile(tarfile.TarInfo(".wh.base.%d" % n))
+    return out.getvalue()
+base, middle = layer("base", 40 << 20), layer("middle", 1 << 20, range(0, 400, 30))
+for name in ("large-one", "large-two"):
+    root = "images/" + name
+    os.makedirs(root + "/blobs/sha256")
+    def put(b):
+        h = hashlib.sha256(b).hexdigest()
+        open(root + "/blobs/sha256/" + h, "wb").write(b)
+        return {"digest": "sha256:" + h, "size": len(b)}
+    layers = [dict(put(l), mediaType="application/vnd.oci.image.layer.v1.tar") for l in (base, middle, layer(name, 1 << 20))]
+    config = put(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [l["digest"] for l in layers]}}).encode())
+    manifest = put(json.dumps({"schemaVersion": 2, "config": dict(config, mediaType="application/vnd.oci.image.config.v1+json"), "layers": layers}).encode())
+    json.dump({"schemaVersion": 2, "manifests": [dict(manifest, mediaType="application/vnd.oci.image.manifest.v1+json")]}, open(root + "/index.json", "w"))
+    open(root + "/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
+P
+truncate -s 400M disk
+mkdir shares
+if mkfs.xfs -q -m reflink=1 disk && mount -o loop disk shares 2>/dev/null; then
+    used() { sync -f shares && df -k --output=used shares | tail -n 1; }
+    export SINGULARITY_CACHEDIR=$PWD/shares/cache
+    ok singularity build shares/one.sif oci:images/large-one
+    before=$(used)
+    ok singularity build shares/two.sif oci:images/large-two
+    grown=$(($(used) - before))
+    [ $grown -lt 22000 ] || fail "the second image takes $grown KiB"
+    SINGULARITY_CACHE_SEGMENTS=no ok singularity build two.alone.sif oci:images/large-two
+    expect_same_file two.alone.sif shares/two.sif
+    unset SINGULARITY_CACHEDIR
+    umount shares
+else
+    note "no XFS can be mounted here"
+fi
+
 check "an encrypted image leaves none"
 if knows build --encrypt; then
     SINGULARITY_ENCRYPTION_PASSPHRASE=secret run singularity build -F --encrypt secret.sif oci:images/one

@@ -17,6 +17,14 @@ using singularity::Error;
 
 namespace {
 constexpr size_t held_limit = size_t{1} << 20;
+constexpr uint64_t shared_unit = 4096;  // file systems that share bytes between files share whole blocks
+
+// How much to ask the kernel for in one call. It shares nothing of a range that begins within a block, so the rest of
+// that block goes first where the two files have their blocks at the same bytes.
+uint64_t next_piece(uint64_t source, uint64_t target, uint64_t left) {
+    const uint64_t within = source % shared_unit;
+    return within == 0 || within != target % shared_unit ? left : std::min(left, shared_unit - within);
+}
 }  // namespace
 
 void throw_errno(const char* doing) {
@@ -29,7 +37,8 @@ void copy_bytes(int from, uint64_t from_offset, int to, uint64_t to_offset, uint
     off_t source = static_cast<off_t>(from_offset), target = static_cast<off_t>(to_offset);
     uint64_t left = size;
     while (left > 0) {
-        const ssize_t n = copy_file_range(from, &source, to, &target, left, 0);
+        const uint64_t piece = next_piece(static_cast<uint64_t>(source), static_cast<uint64_t>(target), left);
+        const ssize_t n = copy_file_range(from, &source, to, &target, piece, 0);
         if (n > 0) {
             left -= static_cast<uint64_t>(n);
             continue;
