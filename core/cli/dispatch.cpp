@@ -83,9 +83,11 @@ struct Running {
     std::unique_ptr<Progress> progress = terminal_progress();
 };
 
-void answer_signers(PluginHost& plugins) {
+// Services that not every use of plugins has.
+void offer_services(PluginHost& plugins, const Context& context) {
     Services::set_signers(
         [&plugins](const char* path, const sg_call* call) { return runtime::image_signers(plugins, path, call); });
+    Services::set_state(state_of(context, plugins.settings()));
 }
 
 int run_table(const sg_command_v1& table, const std::string& verb, const Pairs& options,
@@ -175,7 +177,7 @@ int dispatch_verb(const Verb& verb, std::vector<std::string> words, Context& con
 
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
-    answer_signers(plugins);
+    offer_services(plugins, context);
     if (auto takeover = taken_over(arguments, options_of_chosen(arguments, context.index), context.index, global_group)) {
         if (verb.name == "build" && !takeover->words.empty())
             permit_takeover(plugins, definitions_of(context), takeover->options, takeover->words.back(),
@@ -292,7 +294,7 @@ int run_command(const CapabilityView& command, std::vector<std::string> argument
     Settings settings = settings_for(context, false);
     Running running;
     PluginHost plugins(settings, context.index, context.mount, credentials_of(context, running.cancel), definitions_of(context));
-    answer_signers(plugins);
+    offer_services(plugins, context);
     if (auto takeover = taken_over(top, added, context.index, global_group))
         return run_takeover(std::move(*takeover), context, plugins, running);
     return run_table(plugins.command(name), std::string(node->view->verb), options, node->words, running);

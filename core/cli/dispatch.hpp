@@ -5,6 +5,7 @@
 #pragma once
 #include <singularity/definition.h>
 #include <singularity/host.h>
+#include <singularity/state.h>
 
 #include <functional>
 #include <memory>
@@ -41,6 +42,8 @@ struct Context {
 std::function<const sg_host_credentials_v2&()> credentials_of(const Context& context, const CancelToken& cancel);
 // The same for the reading of definition files. `context` must outlive the host.
 std::function<const sg_host_definition_v1&()> definitions_of(const Context& context);
+// And for what plugins find again in a later process; null: this build keeps nothing. Both must outlive the host.
+std::function<const sg_host_state_v1*()> state_of(const Context& context, const Settings& settings);
 
 // Parses `arguments` (after the verb's name) and runs it. Throws Error.
 int dispatch_verb(const Verb& verb, std::vector<std::string> arguments, Context& context);

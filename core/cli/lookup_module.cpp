@@ -10,6 +10,9 @@
 namespace sg {
 namespace {
 
+// Whoever starts what is in the cache already wants to start; "pull" waits for a server as long as it takes.
+constexpr std::chrono::seconds patience{5};
+
 template <size_t N>
 void put(char (&to)[N], const std::string& text) {
     if (text.size() >= N)
@@ -35,7 +38,7 @@ extern "C" int32_t sg_module_look(const sg_module_context* c, const char* uri, c
             path_out[0] = 0;
             *asked = 0;
             if (lookup.is_first()) return 0;
-            const SourceIdentity id = lookup.identify(call);
+            const SourceIdentity id = lookup.identify(call, patience);
             const std::string path = lookup.find(id).value_or("");
             if (path.size() >= capacity) throw Error(Code::limit, "the path of the image is too long: " + path);
             std::memcpy(path_out, path.c_str(), path.size() + 1);

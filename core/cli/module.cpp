@@ -17,6 +17,7 @@
 #include "build/cached_image.hpp"
 #include "build/unpacked_image.hpp"
 #include "image/file_digest.hpp"
+#include "lookup/state_service.hpp"
 #include "rootfs/small_archive.hpp"
 #endif
 
@@ -30,7 +31,28 @@ std::function<const sg_host_definition_v1&()> definitions_of([[maybe_unused]] co
 #endif
 }
 
+std::function<const sg_host_state_v1*()> state_of(const Context&, [[maybe_unused]] const Settings& settings) {
+#if SG_HAVE_FETCH
+    return [&settings] { return &state_table(settings); };
+#else
+    return {};
+#endif
+}
+
 }  // namespace sg
+
+extern "C" const sg_host_state_v1* sg_module_state([[maybe_unused]] const sg_module_context* c) {
+    using namespace sg;
+#if SG_HAVE_FETCH
+    try {
+        return &state_table(settings_for(context_of(*c), true));
+    } catch (const std::exception&) {
+        return nullptr;
+    }
+#else
+    return nullptr;
+#endif
+}
 
 extern "C" const sg_host_definition_v1* sg_module_definitions([[maybe_unused]] const sg_module_context* c) {
     using namespace sg;

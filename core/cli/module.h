@@ -6,12 +6,13 @@
 #include <singularity/bootstrap.h>
 #include <singularity/definition.h>
 #include <singularity/host.h>
+#include <singularity/state.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define SG_MODULE_ABI 4u
+#define SG_MODULE_ABI 5u
 
 typedef struct sg_module_context {
     uint32_t abi;
@@ -68,6 +69,9 @@ SG_EXPORT const sg_host_credentials_v2 *sg_module_credentials(const sg_module_co
 /* The table "definition" 1 likewise. NULL: this build has none, or is of another version. */
 typedef const sg_host_definition_v1 *(*sg_module_definitions_fn)(const sg_module_context *context);
 SG_EXPORT const sg_host_definition_v1 *sg_module_definitions(const sg_module_context *context);
+/* The table "state" 1 likewise. */
+typedef const sg_host_state_v1 *(*sg_module_state_fn)(const sg_module_context *context);
+SG_EXPORT const sg_host_state_v1 *sg_module_state(const sg_module_context *context);
 
 #ifdef __cplusplus
 }

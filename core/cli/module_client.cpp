@@ -138,6 +138,14 @@ std::function<const sg_host_definition_v1&()> definitions_of(const Context& cont
     };
 }
 
+std::function<const sg_host_state_v1*()> state_of(const Context& context, const Settings&) {
+    return [&context] {
+        const auto find = entry<sg_module_state_fn>(context.installation.module, "sg_module_state");
+        const CContext c(context);
+        return find(&c.c);
+    };
+}
+
 namespace {
 
 // The path that the request gives, asked for in a child process. `doing`: "fetch", `what` as the user knows it.

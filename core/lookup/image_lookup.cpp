@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/timed_call.hpp"
 #include "lookup/announce.hpp"
 #include "lookup/source_uri.hpp"
 #include "store/records.hpp"
@@ -38,8 +39,8 @@ std::string ImageLookup::reference_text() const {
     return request_.scheme + "\n" + request_.reference + "\n" + request_.arch + "\n" + request_.variant;
 }
 
-SourceIdentity ImageLookup::identify(const sg_call* call) {
-    const SourceIdentity id = asked(call);
+SourceIdentity ImageLookup::identify(const sg_call* call, std::chrono::seconds patience) {
+    const SourceIdentity id = asked(call, patience);
     announce(plugins_, "resolved", request_, id.key);
     return id;
 }
@@ -56,25 +57,31 @@ std::optional<SourceIdentity> ImageLookup::answer_of_another() {
     return id;
 }
 
-SourceIdentity ImageLookup::asked(const sg_call* call) {
+SourceIdentity ImageLookup::asked(const sg_call* call, std::chrono::seconds patience) {
     const sg_bootstrap_v1& source = plugins_.bootstrap(request_.scheme);
     if (remote_ && settings_.boolean("fetch.offline")) {
         if (auto id = last_known()) return *id;
         throw Error(Code::not_found, "no image of " + shown_ + " is in the cache, and no server may be asked (offline)",
                     "Run it once without --offline.");
     }
+    std::optional<TimedCall> timed;
+    if (remote_ && patience.count() > 0 && last_known()) timed.emplace(*call, patience);
     try {
-        SourceIdentity id = resolve_source(source, request_, call);
+        SourceIdentity id = resolve_source(source, request_, timed ? timed->call() : call);
         if (remote_ && cache_.enabled() && has_place(id))
             known_.remember(reference_text(), {id.key, id.name, id.cache_area});
         return id;
     } catch (const Error& e) {
+        const bool late = timed && timed->over() && e.code() == Code::cancelled;
         // A server that has had enough of us (429) is as good as none.
-        const bool cannot_say = e.code() == Code::network || e.code() == Code::timeout || e.code() == Code::limit;
+        const bool cannot_say =
+            late || e.code() == Code::network || e.code() == Code::timeout || e.code() == Code::limit;
         if (!remote_ || !cannot_say) throw;
         auto id = last_known();
         if (!id) throw;
-        log::warning("the image from the cache is used, which may not be the newest: " + e.message());
+        const std::string why =
+            late ? shown_ + ": no answer within " + std::to_string(patience.count()) + " seconds" : e.message();
+        log::warning("the image from the cache is used, which may not be the newest: " + why);
         return *id;
     }
 }

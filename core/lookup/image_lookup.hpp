@@ -1,6 +1,7 @@
 // Whether the cache has the image that a request means: the half of cached_image.hpp that makes nothing. It stands on
 // little, so that a start that finds its image loads neither what unpacks archives nor what converts (docs/adr/0002).
 #pragma once
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -21,8 +22,9 @@ public:
     ImageLookup(PluginHost& plugins, const SourceRequest& request, std::string shown);
 
     // What the request means: asked of its source (one HEAD request at most), or remembered from the last time where no
-    // server can or may be asked. Hooks hear of it ("resolved"). Throws what the source throws, and a veto.
-    SourceIdentity identify(const sg_call* call);
+    // server can or may be asked. Where the cache has an image, the answer is waited for no longer than `patience`; 0:
+    // as long as the source waits. Hooks hear of it ("resolved"). Throws what the source throws, and a veto.
+    SourceIdentity identify(const sg_call* call, std::chrono::seconds patience = {});
     // Whether a server would have to be asked and the cache has no image of this reference yet: then many processes may
     // be about to ask the same (core/build/cached_image.cpp lets one of them do it).
     bool is_first();
@@ -45,7 +47,7 @@ public:
 
 private:
     std::string reference_text() const;
-    SourceIdentity asked(const sg_call* call);
+    SourceIdentity asked(const sg_call* call, std::chrono::seconds patience);
     std::optional<SourceIdentity> last_known();
 
     PluginHost& plugins_;

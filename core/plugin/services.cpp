@@ -9,6 +9,7 @@
 #include "base/cores.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/timed_call.hpp"
 
 #ifndef SG_VERSION
 #define SG_VERSION "4.0.0"
@@ -158,7 +159,10 @@ int32_t with_credentials(sg_error* err, F&& answer) {
         table = &find();
         return SG_OK;
     });
-    return failed != SG_OK ? failed : answer(*table);
+    if (failed != SG_OK) return failed;
+    // A prompt, or a program that opens a window.
+    const Untimed thinking;
+    return answer(*table);
 }
 
 int32_t credentials_find(const char* server, const char* file, sg_credentials* out, sg_error* err) {
@@ -240,6 +244,7 @@ const void* table(const sg_host*, const char* name, uint32_t version) {
         if (s && version == 1) return s->mount_v1();
         return s && version == 2 ? s->mount() : nullptr;
     }
+    if (wanted == "state" && version == 1) return Services::state();
     if (version == 2 && wanted == "image") return &image_table_2;
     if (wanted == "credentials" && version == 2) return &credentials_table_2;
     if (version == 2 && wanted == "transport") return &transport_table_2;
@@ -279,6 +284,15 @@ Services::~Services() {
 }
 
 void Services::set_signers(FindSigners find) { services().signers_ = std::move(find); }
+
+void Services::set_state(FindState find) { services().state_ = std::move(find); }
+
+const sg_host_state_v1* Services::state() {
+    const Services* s = active.load(std::memory_order_acquire);
+    const sg_host_state_v1* table = nullptr;
+    if (s && s->state_) singularity::guard(nullptr, [&] { table = s->state_(); });
+    return table;
+}
 
 Executor& Services::executor() {
     const std::lock_guard lock(mutex_);

@@ -5,6 +5,7 @@
 #include <singularity/definition.h>
 #include <singularity/host.h>
 #include <singularity/policy.h>
+#include <singularity/state.h>
 
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@ public:
                                          sg_image_file** image)>;
     using FindCredentials = std::function<const sg_host_credentials_v2&()>;
     using FindDefinitions = std::function<const sg_host_definition_v1&()>;
+    using FindState = std::function<const sg_host_state_v1*()>;
     using FindSigners = std::function<std::vector<std::string>(const char* path, const sg_call* call)>;
 
     // Without `credentials` there are none, and without `definitions` nothing reads definition files.
@@ -52,6 +54,9 @@ public:
     const FindSigners& signers() const { return signers_; }
     // Of the active one, before any plugin is called; without it nobody tells who signed an image.
     static void set_signers(FindSigners find);
+    // Likewise what plugins find again in a later process, found when one asks for it; null: nothing is kept.
+    static void set_state(FindState find);
+    static const sg_host_state_v1* state();
 
     static const sg_host* c();  // the one host of the process
 
@@ -64,6 +69,7 @@ private:
     FindCredentials credentials_;
     FindDefinitions definitions_;
     FindSigners signers_;
+    FindState state_;
     std::mutex mutex_;
     std::unique_ptr<MemoryBudget> memory_;
     std::unique_ptr<Temporary> temporary_;

@@ -16,6 +16,7 @@
 #include "store/lease.hpp"
 #include "store/new_file.hpp"
 #include "store/output.hpp"
+#include "store/plugin_state.hpp"
 #include "store/records.hpp"
 
 namespace sg {
@@ -178,6 +179,7 @@ void forget_images(const std::string& root) {
     for (const auto& name : records.names("")) records.remove(name);
     // What was found out about image files anywhere (runtime/image_records.hpp): it is found out again.
     for (const char* kind : {"digests", "signers"}) remove_tree(root + "/" + kind);
+    forget_plugin_states(root);
     remove_left_over(root);
 }
 

@@ -18,7 +18,7 @@ struct CleanWish {
     bool segments = true;                // layers as they were converted
 };
 
-// What is known of names and images that have gone.
+// What is known of names and images that have gone, and what plugins had kept.
 void forget_images(const std::string& root);
 
 // Calls `removing` with each path, and then removes it unless `dry`. Throws permission, io.

@@ -94,7 +94,7 @@ Inventory take_inventory(const std::string& root, const std::vector<std::string>
 
 std::vector<std::string> areas_in(const std::string& root) {
     // What the cache has for itself, whatever lies there, is no area of images.
-    static constexpr std::string_view own[] = {"records", "leases", "tmp", "index", segment_area};
+    static constexpr std::string_view own[] = {"records", "leases", "state", "tmp", "index", segment_area};
     std::vector<std::string> out;
     for (const auto& name : names_in(root)) {
         if (root + "/" + name == BlobStore::layout(root) || std::find(std::begin(own), std::end(own), name) != std::end(own)) continue;

@@ -275,6 +275,33 @@ std::unique_ptr<Lease> Lease::take_or_follow(const std::string& root, const std:
     }
 }
 
+std::unique_ptr<Lease> Lease::take_if_free(const std::string& root, const std::string& name,
+                                           const LeasePatience& patience) {
+    const std::string path = make_place(root, name);
+    // Nobody waits for what this one has: whoever is silent for some beats has lost it.
+    LeasePatience short_patience = patience;
+    short_patience.other_host = patience.same_host;
+    Watch watch(path, short_patience);
+    for (std::string first;; glance()) {
+        switch (watch.look_again()) {
+            case Watch::Finding::none:
+                if (auto lease = try_take(path, patience)) return lease;
+                continue;
+            case Watch::Finding::dead:
+                take_away(root, path, watch.last().token);
+                watch.forget();
+                first.clear();
+                continue;
+            case Watch::Finding::handed_over: return nullptr;
+            case Watch::Finding::held: break;
+        }
+        const Seen& seen = watch.last();
+        if (seen.owner && seen.owner->state() == Owner::State::alive) return nullptr;
+        if (first.empty()) first = seen.text;
+        if (seen.text != first) return nullptr;
+    }
+}
+
 void Lease::remove_left_over(const std::string& root) {
     const std::string directory = root + "/leases";
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir(directory.c_str()), closedir);

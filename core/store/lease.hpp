@@ -59,6 +59,11 @@ public:
                                                  const std::function<void(const State&)>& waiting, const sg_call* call,
                                                  const LeasePatience& patience = LeasePatience());
 
+    // Takes the lease unless a process that lives has it: then null. Waits for nothing but a sign of life from an owner
+    // that is not of this host, a few seconds at most. Throws permission, no_space.
+    static std::unique_ptr<Lease> take_if_free(const std::string& root, const std::string& name,
+                                               const LeasePatience& patience = LeasePatience());
+
     // Removes the leases of owners that are dead, or of other hosts and a day old: nobody may ask for them again. Whoever
     // wants a lease has done so.
     static void remove_left_over(const std::string& root);

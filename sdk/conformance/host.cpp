@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <singularity/state.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <set>
 #include <singularity/error.hpp>
 #include <thread>
 #include <vector>
@@ -40,6 +42,10 @@ void sg_call::settle(conformance::Probe& probe, const std::string& where) {
     }
     tasks.clear();
 }
+
+struct sg_state {
+    std::string name;
+};
 
 namespace conformance {
 
@@ -201,6 +207,46 @@ const sg_host_credentials_v1 credentials_table1 = {credentials_find1, credential
 const sg_host_credentials_v2 credentials_table2 = {credentials_find, credentials_ask, credentials_store,
                                                    credentials_erase, credentials_list};
 
+// What is kept for later processes: kept by this one alone.
+std::mutex state_mutex;
+std::map<std::string, std::string> state_texts;
+std::set<std::string> states_held;
+
+int32_t state_take(const char* plugin, const char* key, uint64_t, sg_state** out, sg_error* err) {
+    const std::string name = std::string(plugin ? plugin : "") + "\n" + (key ? key : "");
+    const std::lock_guard lock(state_mutex);
+    if (!states_held.insert(name).second) return fail(err, singularity::Code::exists, "the state is held already");
+    *out = new sg_state{name};
+    return SG_OK;
+}
+int32_t state_get(sg_state* state, char* out, uint64_t capacity, sg_error* err) {
+    const std::lock_guard lock(state_mutex);
+    const auto at = state_texts.find(state->name);
+    if (at == state_texts.end()) return fail(err, singularity::Code::not_found, "nothing was put");
+    if (at->second.size() >= capacity) return fail(err, singularity::Code::limit, "there is too little room");
+    memcpy(out, at->second.c_str(), at->second.size() + 1);
+    return SG_OK;
+}
+int32_t state_put(sg_state* state, const char* text, sg_error* err) {
+    if (strlen(text) >= SG_STATE_MAX) return fail(err, singularity::Code::limit, "the text is too long");
+    const std::lock_guard lock(state_mutex);
+    state_texts[state->name] = text;
+    return SG_OK;
+}
+int32_t state_forget(sg_state* state, sg_error*) {
+    const std::lock_guard lock(state_mutex);
+    state_texts.erase(state->name);
+    return SG_OK;
+}
+void state_close(sg_state* state) {
+    {
+        const std::lock_guard lock(state_mutex);
+        states_held.erase(state->name);
+    }
+    delete state;
+}
+const sg_host_state_v1 state_table = {state_take, state_get, state_put, state_forget, state_close};
+
 // Another plugin, loaded at the first question; nullptr when it cannot be.
 const sg_plugin* load_neighbour(const Neighbour& n) {
     static std::mutex mutex;
@@ -274,7 +320,8 @@ const Entry entries[] = {{"log", 1, &log_table},
                          {"transport", 2, &transport_table2},
                          {"image", 1, &image_table1},
                          {"image", 2, &image_table2},
-                         {"definition", 1, &definition_table}};
+                         {"definition", 1, &definition_table},
+                         {"state", 1, &state_table}};
 
 const void* find_table(const sg_host*, const char* name, uint32_t version) {
     for (const auto& e : entries)

@@ -1,4 +1,5 @@
-// A host for one plugin: every service of host.h, with nothing behind them but memory and a temporary directory.
+// A host for one plugin: every service of host.h, definition.h and state.h, with nothing behind them but memory and a
+// temporary directory.
 #pragma once
 #include <singularity/host.h>
 

@@ -125,7 +125,7 @@ check "a registry that says 429 for ever is done without, with a warning"
 run singularity exec "$URL/img1" true
 printf '[{"do": "status", "match": "/manifests/", "code": 429, "retry_after": "3600"}]' >"$T/limited.json"
 REAL=$PORT
-start_script limited python3 "$SUPPORT/faulty-server.py" --table "$T/limited.json" --upstream "http://127.0.0.1:$REAL"
+start_script limited python3 "$SUPPORT/faulty-server.py" --table "$T/limited.json" --log "$T/limited.log" --upstream "http://127.0.0.1:$REAL"
 printf '[[registry]]\nprefix = "limited.test"\nlocation = "127.0.0.1:%s"\n' "$REAL" >"$T/registries.conf"
 export CONTAINERS_REGISTRIES_CONF=$T/registries.conf
 run singularity exec docker://limited.test/img1 /bin/sh -c 'cat /arch'
@@ -138,6 +138,18 @@ expect_err 'WARNING: the image from the cache is used, which may not be the newe
 run singularity exec docker://limited.test/never true
 expect_failure
 expect_err 'toomanyrequests'
+
+check "who has the image waits a few seconds for a registry that says 429 without an end, or nothing"
+for rule in '"do": "status", "code": 429' '"do": "stall", "at": -1'; do
+    printf '[{%s, "match": "/manifests/"}]' "$rule" >"$T/limited.new"
+    mv "$T/limited.new" "$T/limited.json"
+    : >"$T/limited.log"
+    run singularity exec docker://limited.test/img1 /bin/sh -c 'cat /arch'
+    expect_rc 0
+    expect_equal "$OUT" amd64
+    expect_err 'WARNING: the image from the cache is used, which may not be the newest: docker://limited.test/img1: no answer within 5 seconds'
+    [ "$(wc -l <"$T/limited.log")" -le 3 ] || fail "the registry was asked again and again"
+done
 stop_servers
 PORT=$REAL
 unset CONTAINERS_REGISTRIES_CONF

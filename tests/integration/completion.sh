@@ -54,7 +54,7 @@ check "a verb that only an option leads to is in no list, and stops no page"
 mkdir -p "$HOME/.singularity/plugins.d" pages
 echo "plugins: [{manifest: $(find "$SG_STAGE/plugins-gcc" -path '*/hello-command/plugin.yaml')}]" >"$HOME/.singularity/plugins.d/50-test.yaml"
 expect_equal "$(complete hello)" "hello hellos "
-expect_equal "$(complete hellos '')" "count "
+expect_equal "$(complete hellos '')" "again count "
 ok singularity help --man-pages pages
 expect_exists pages/singularity-hellos-count.1
 expect_absent pages/singularity-hellos-build.1

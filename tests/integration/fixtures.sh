@@ -179,6 +179,17 @@ for compiler in "${compilers[@]}"; do
     expect_out '[-][-]greet TEXT +Greet somebody'
     ok singularity hellos count a b c
     expect_equal "$OUT" 3
+    # What a plugin keeps is found by its next process, and is nobody else's.
+    run singularity cache clean -f
+    for times in 1 2; do
+        ok singularity hellos again
+        expect_equal "$OUT" $times
+    done
+    SINGULARITY_DISABLE_CACHE=1 run singularity hellos again
+    expect_equal "$OUT" 0
+    run singularity cache clean -f
+    ok singularity hellos again
+    expect_equal "$OUT" 1
     run singularity hello nobody
     expect_failure
     expect_err 'name somebody'

@@ -69,6 +69,101 @@ pushes() {
 }
 each_user pushes
 
+# A server before the registry that does to PATCH requests what a table says; the size of each is in its log.
+table() {
+    echo "[$1]" >"$T/between.new"
+    mv "$T/between.new" "$T/between.json"
+    : >"$T/between.log"
+}
+table ''
+start_script between python3 "$SUPPORT/faulty-server.py" --table "$T/between.json" --upstream "http://$OPEN" --log "$T/between.log"
+BETWEEN=127.0.0.1:$PORT
+sent() { jq -s 'map(select(.method == "PATCH" and .action == "ok") | .body) | add // 0' "$T/between.log"; }
+uploads() { jq -s 'map(select(.method == "POST")) | length' "$T/between.log"; }
+# reaches ACTION: until a request has met that.
+reaches() { for ((i = 0; i < 600; i++)); do grep -q "\"action\": \"$1\"" "$T/between.log" && return; sleep 0.05; done; fail "no request met $1"; }
+# start_push TO ACTION: a push in the background, until a request has met ACTION; its messages are in $T/killed
+start_push() {
+    local words=()
+    [ "$WHO" = root ] || words=("${USER_WORDS[@]}")
+    (exec "${words[@]}" singularity push --set oras.chunk_size="$CHUNK" "$T/image.sif" "oras://$BETWEEN/$1" 2>"$T/killed") &
+    PUSH=$!
+    reaches "$2"
+}
+end_push() { kill -"$1" $PUSH; wait $PUSH 2>/dev/null; } # SIGNAL
+push_it() { run me singularity push --set oras.chunk_size="$CHUNK" "${@:2}" "$T/image.sif" "oras://$BETWEEN/$1"; }
+arrived() {
+    ok me singularity pull --force arrived.sif "oras://$OPEN/$1"
+    expect_same_file arrived.sif "$T/image.sif"
+}
+SIZE=$(stat -c %s "$T/image.sif")
+CHUNK=$((SIZE / 8))
+
+resumes() {
+    local name=lab/resumed-$WHO home cache
+    home=$HOME
+    [ "$WHO" = root ] || home=$USER_HOME
+    cache=$home/.singularity/cache
+    states() { find "$cache/state" -type f 2>/dev/null; }
+    check "a push that was killed goes on where it was"
+    me rm -rf "$cache"
+    table '{"do": "ok", "method": "PATCH", "times": 3}, {"do": "hold", "method": "PATCH", "times": 1}'
+    start_push "$name:killed" hold
+    end_push KILL
+    expect_equal "$(states | wc -l)" 1 "states"
+    expect_equal "$(stat -c %a "$(states)")" 600 "mode of the state"
+    table ''
+    push_it "$name:killed" --debug
+    expect_rc 0
+    expect_err "^INFO: +The registry has $((CHUNK * 3)) of $SIZE bytes from a push that was broken off: going on there"
+    refuse_err '_state=[^.]'
+    expect_equal "$(uploads)" 1 "uploads (of the config)"
+    expect_equal "$(sent)" $((SIZE - CHUNK * 3)) "bytes sent again"
+    arrived "$name:killed"
+    expect_equal "$(states)" '' "states"
+
+    check "an interrupted push says that it may go on"
+    table '{"do": "ok", "method": "PATCH", "times": 2}, {"do": "hold", "method": "PATCH", "times": 1}'
+    name=$name-2
+    start_push "$name:v1" hold
+    end_push TERM
+    grep -q 'the same command goes on there' "$T/killed" || { fail "it does not say so"; cat "$T/killed"; }
+    check "two pushes at once of one file each do their work"
+    table '{"do": "hold", "method": "PATCH", "times": 1}'
+    start_push "$name:v1" hold
+    push_it "$name:v2"
+    expect_rc 0
+    refuse_err 'going on there'
+    arrived "$name:v2"
+    end_push TERM
+    push_it "$name:v1"
+    expect_rc 0
+    expect_err 'has blob sha256:.* already'
+    arrived "$name:v1"
+    expect_equal "$(states)" '' "states"
+
+    check "an upload that the registry gave up, as it broke within a piece, is begun anew"
+    table '{"do": "ok", "method": "PATCH", "times": 2}, {"do": "cut-body", "method": "PATCH", "at": 10000, "times": 1}'
+    name=$name-3
+    start_push "$name:v1" cut-body
+    end_push KILL
+    table ''
+    push_it "$name:v1"
+    expect_rc 0
+    arrived "$name:v1"
+
+    check "without a cache, or with one that cannot be written to, a push is a push"
+    for how in "env SINGULARITY_DISABLE_CACHE=1" "env SINGULARITY_CACHEDIR=/sys"; do
+        name=$name-x
+        run me $how singularity push --set oras.chunk_size="$CHUNK" "$T/image.sif" "oras://$BETWEEN/$name:v1"
+        expect_rc 0
+        refuse_err 'WARNING|ERROR'
+        arrived "$name:v1"
+    done
+    expect_equal "$(states)" '' "states"
+}
+each_user resumes
+
 check "what cannot be pushed, and where to"
 run singularity push "$T/image.sif" "docker://$OPEN/lab/x"
 expect_failure

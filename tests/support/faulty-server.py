@@ -43,6 +43,8 @@ Actions; the body is what upstream or root has, else `size` bytes (default 1000)
   wrong-range        206 with another part than was asked for
   unsatisfiable      416
   early    code      the answer (default 413) before the request's body was read, then the end
+  hold               silence, until the client goes; the request is read no further than its head, and upstream never hears of it
+  cut-body at        upstream gets the first `at` bytes of the request's body, then the connection to it ends; silence as with hold
   drop     n         good answers that promise to keep the connection; after `n` of them (default 1) it is closed silently
   echo               the request as JSON: method, target, headers, body size and SHA-256
   upgrade            101, then every byte comes back; refuse=1: 200 instead
@@ -147,6 +149,16 @@ class Conversation:
             if select.select([self.sock], [], [], 1)[0] and not self.sock.recv(65536):
                 raise Gone
 
+    def cut_body(self, request, at):
+        url = urllib.parse.urlsplit(options.upstream)
+        with socket.create_connection((url.hostname, url.port or 80)) as upstream:
+            upstream.sendall(f"{request.method} {request.target} HTTP/1.1\r\n".encode("latin-1"))
+            for name, value in request.headers:
+                upstream.sendall(f"{name}: {value}\r\n".encode("latin-1"))
+            upstream.sendall(b"\r\n" + self.file.read(at))
+        self.log(request, b"x" * at, "cut-body")
+        self.silence()
+
     # ---- one request
     def one(self):
         request = self.read_request()
@@ -157,6 +169,11 @@ class Conversation:
         if action == "early":
             self.log(request, b"", action)
             self.answer(request, int(keys.get("code", 413)), [], b"enough", keep=False)
+        if action == "hold":
+            self.log(request, b"", action)
+            self.silence()
+        if action == "cut-body":
+            self.cut_body(request, int(keys.get("at", 1000)))
         body = self.read_body(request)
         self.log(request, body, action)
         self.served += 1

@@ -159,7 +159,7 @@ std::string Publisher::publish(const singularity::SourceSpec& to, const std::str
     const std::string manifest = manifest_json(artifact);
 
     registry::Uploader uploader(
-        client, static_cast<uint64_t>(std::max<int64_t>(1, host.integer("oras.chunk_size", default_chunk))));
+        client, static_cast<uint64_t>(std::max<int64_t>(1, host.integer("oras.chunk_size", default_chunk))), "oras");
     const auto open_file = [&](uint64_t offset, uint64_t count) {
         return stream_file(reopen(fd.get(), path), offset, count, path, host);
     };

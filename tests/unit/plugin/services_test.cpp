@@ -27,7 +27,13 @@ BOOST_FIXTURE_TEST_CASE(every_table_of_the_host_is_there_by_name_and_version, Wo
         BOOST_TEST((c->table(c, name, 99) == nullptr), name);
     }
     for (const char* name : {"credentials", "transport", "image"}) BOOST_TEST((c->table(c, name, 2) != nullptr), name);
-    BOOST_TEST((c->table(c, "mount", 1) == nullptr));  // this host was given none
+    for (const char* name : {"mount", "state"})
+        BOOST_TEST((c->table(c, name, 1) == nullptr), name);  // this host was given none
+    static constexpr sg_host_state_v1 state{};
+    Services::set_state([] { return &state; });
+    BOOST_TEST((c->table(c, "state", 1) == &state));
+    Services::set_state([]() -> const sg_host_state_v1* { throw Error(Code::unsupported, "no module"); });
+    BOOST_TEST((c->table(c, "state", 1) == nullptr));
     BOOST_TEST((c->table(c, "nothing", 1) == nullptr));
 }
 

@@ -290,3 +290,37 @@ BOOST_AUTO_TEST_CASE(of_many_processes_one_at_a_time_has_it_even_when_some_are_k
     }
     BOOST_CHECK_EQUAL(fs::file_size(count), 12u);
 }
+
+BOOST_AUTO_TEST_CASE(who_takes_a_lease_only_if_it_is_free_does_not_wait_for_an_owner_that_lives) {
+    Place p;
+    const sg::LeasePatience patient{20ms, 1h, 1h};
+    const auto take = [&](const sg::LeasePatience& patience) { return Lease::take_if_free(p.root, "x", patience); };
+    {
+        const auto lease = take(patient);
+        BOOST_REQUIRE(lease);
+        BOOST_CHECK(!take(patient));
+    }
+    BOOST_CHECK(take(patient));
+    // One that was killed here is known at once, one elsewhere after a little silence.
+    sg::Owner dead = sg::Owner::self(), far = dead;
+    dead.start += 1;
+    far.boot = "00000000-1111-2222-3333-444444444444";
+    p.plant(dead);
+    BOOST_CHECK(take(patient));
+    p.plant(far);
+    BOOST_CHECK(take({20ms, 150ms, 1h}));
+    // And one elsewhere that shows a sign of life has it.
+    std::atomic<bool> end{false};
+    std::thread beating([&] {
+        for (int beat = 0; !end; ++beat) {
+            const std::string aside = p.path + "/beat";
+            std::ofstream(aside) << far.text() + "-0123456789abcdef " + std::to_string(1000 + beat) + " 0 0\n";
+            fs::rename(aside, p.file());
+            std::this_thread::sleep_for(5ms);
+        }
+    });
+    while (!fs::exists(p.file())) std::this_thread::sleep_for(1ms);
+    BOOST_CHECK(!take(patient));
+    end = true;
+    beating.join();
+}
