@@ -88,6 +88,8 @@ public:
     }
 
 private:
+    enum class Keeping { all, nothing };  // of the layers
+
     RunnableImage in_cache(const std::string& path) const { return {path, false, lookup_.cache().note_of(path) == converted_note}; }
 
     // Of all that come while nobody knows what the reference means, one asks and goes on to make the image; the others
@@ -108,6 +110,16 @@ private:
     }
 
     RunnableImage make_cached(const SourceIdentity& id) {
+        try {
+            return make_in_cache(id);
+        } catch (const Error& e) {
+            // It may be another directory that is full.
+            if (e.code() != Code::no_space || e.message().find(lookup_.places().own) == std::string::npos) throw;
+            return without_cache(id, e);
+        }
+    }
+
+    RunnableImage make_in_cache(const SourceIdentity& id) {
         OpenedSource source(plugins_.bootstrap(request_.scheme), request_, call_);
         std::string key = id.key;
         if (source.kind() == SG_LAYERS)
@@ -123,21 +135,34 @@ private:
         } catch (const Error& e) {
             return without_cache(id, e);
         }
-        make(source, id, place);
+        make(source, id, place, Keeping::all);
         const bool converted = source.kind() == SG_LAYERS;
         lookup_.cache().stored(place, converted ? converted_note : "");
         log::info("Image cached as " + shown_name(plugins_.default_format()) + " at " + place);
         return {place, false, converted};
     }
 
-    // One goes on without a cache that cannot be written to, as the seed's tools do.
+    // One goes on without a cache that cannot be written to, as the seed's tools do, or has no room left.
     RunnableImage without_cache(const SourceIdentity& id, const Error& why) {
+        if (why.code() == Code::no_space) return without_room(id, why);
         if (why.code() != Code::permission && why.code() != Code::invalid) throw why;
         log::warning("nothing is cached: " + why.message());
         return make_temporary(id);
     }
 
-    RunnableImage make_temporary(const SourceIdentity& id) {
+    RunnableImage without_room(const SourceIdentity& id, const Error& why) {
+        const std::string& root = lookup_.places().own;
+        const std::string temporary = convert_options(settings_).temporary;
+        const std::string full = "the file system of the cache " + root + " is full";
+        struct stat cache {}, other {};
+        // Where both are one, a second try ends as the first one did.
+        if (stat(root.c_str(), &cache) != 0 || stat(temporary.c_str(), &other) != 0 || cache.st_dev == other.st_dev)
+            throw Error(why.code(), full, cache_is_full_hint, why.message());
+        log::warning(full + ": the image is made in " + temporary + " for this run alone. " + cache_is_full_hint);
+        return make_temporary(id, Keeping::nothing);
+    }
+
+    RunnableImage make_temporary(const SourceIdentity& id, Keeping keeping = Keeping::all) {
         std::string directory = convert_options(settings_).temporary + "/singularity-image-XXXXXX";
         if (!mkdtemp(directory.data())) throw_errno("cannot write to", directory);
         const std::string path = directory + "/" + ImageLookup::file_name(id);
@@ -145,7 +170,7 @@ private:
         try {
             OpenedSource source(plugins_.bootstrap(request_.scheme), request_, call_);
             converted = source.kind() == SG_LAYERS;
-            make(source, id, path);
+            make(source, id, path, keeping);
         } catch (...) {
             rmdir(directory.c_str());
             throw;
@@ -153,11 +178,15 @@ private:
         return {path, true, converted};
     }
 
-    void make(OpenedSource& source, const SourceIdentity& id, const std::string& place) {
+    void make(OpenedSource& source, const SourceIdentity& id, const std::string& place, Keeping keeping) {
         const FormatEntry format = plugins_.default_format();
         if (source.kind() == SG_BLOB) return download_image(source, id, place);
         log::info("Converting OCI blobs to " + shown_name(format) + " format");
         ConvertOptions how = convert_options(settings_);
+        if (keeping == Keeping::nothing) {
+            how.keep_blobs = false;
+            how.segments.used = false;
+        }
         convert(plugins_, source, request_, place, format, how, call_);
         log::info("Build complete: " + place);
     }

@@ -194,9 +194,17 @@ void write_empty(const Making& m, Target& target) {
     writer.finish(tree);
 }
 
+// Whether the cache's file system was full, and the image is made elsewhere: then it needs no room there.
+bool only_cache_is_full(const Error& e, const ConvertOptions& options, const Target& target) {
+    const std::string& root = options.segments.own;
+    return e.code() == Code::no_space && !root.empty() && e.message().find(root + "/") != std::string::npos && !target.name().starts_with(root + "/");
+}
+
 // Damage shows first as data that makes no sense; only then the cached blobs are looked through.
-void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& target, Segments& segments) {
+void write_layers_of_good_blobs(const Making& making, OpenedSource& source, Target& target, Segments& segments) {
     constexpr int most_attempts = 3;
+    ConvertOptions options = making.options;
+    const Making m{making.plugins, making.request, making.format, options, making.call};
     for (int attempt = 1;; ++attempt) {
         try {
             return write_layers(m, source, target, segments);
@@ -205,9 +213,14 @@ void write_layers_of_good_blobs(const Making& m, OpenedSource& source, Target& t
                                  e.code() == Code::unsupported || e.code() == Code::not_found;
             if (attempt == most_attempts || source.once()) throw;
             const bool has_room_now = e.code() == Code::no_space && segments.stop_making();
+            const bool no_room_for_blobs = options.keep_blobs && only_cache_is_full(e, options, target);
+            if (no_room_for_blobs) {
+                log::warning("the file system of the cache " + options.segments.own + " is full: the layers are not kept there. " + cache_is_full_hint);
+                options.keep_blobs = false;
+            }
             const bool segments_went = by_data && segments.discard();
             const bool blobs_went = by_data && source.fetch() && source.fetch()->discard_damaged();
-            if (!has_room_now && !segments_went && !blobs_went) throw;
+            if (!has_room_now && !no_room_for_blobs && !segments_went && !blobs_went) throw;
             target.restart();
         }
     }

@@ -35,6 +35,10 @@ void convert(PluginHost& plugins, const SourceRequest& request, const std::strin
 void convert(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const std::string& target,
              const FormatEntry& format, const ConvertOptions& options, const sg_call* call);
 
+// What helps when the cache's file system is full.
+inline constexpr const char* cache_is_full_hint =
+    "Make room: singularity cache clean (--max-size 10G: what was not used for longest); or name another place by SINGULARITY_CACHEDIR.";
+
 // A format's name as messages write it: upper case for a kind of file.
 std::string shown_name(const FormatEntry& format);
 

@@ -114,9 +114,7 @@ SourceRequest request_of(const Stage& stage, const BaseWish& wish) {
     r.scheme = definition::lower(stage.value("bootstrap"));
     r.reference = stage.value("from");
     r.directory = wish.directory;
-    r.arch = wish.arch.empty() ? host_arch() : wish.arch;
-    r.variant = wish.arch.empty() ? host_variant() : "";
-    r.arch_is_wish = !wish.arch.empty();
+    wish_for(r, wish.arch);
     r.options = wish.options;
     for (const definition::Key& key : stage.header)
         if (key.name != "bootstrap" && key.name != "from" && key.name != "stage") r.options.emplace_back(key.name, key.value);

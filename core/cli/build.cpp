@@ -171,7 +171,7 @@ Action declare(Arguments& arguments) {
     arguments.word("TARGET", o->target, "The image to make").required();
     arguments.word("SOURCE", o->source, "A definition file, a URI, an image file or a directory").required();
     arguments.flag("-F,--force", o->force, "Replace TARGET without asking; labels of %labels replace those of the base").variable("FORCE");
-    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64 or arm/v7").variable("ARCH");
     arguments.list("--build-arg", o->arguments, "A value for {{ NAME }} in the definition").shown_as("NAME=VALUE");
     arguments.text("--build-arg-file", o->argument_file, "Lines NAME=VALUE").shown_as("FILE");
     arguments.flag("--warn-unused-build-args", o->tolerant, "Only warn of build arguments that the definition does not use").variable("WARN_UNUSED_BUILD_ARGS");

@@ -359,7 +359,7 @@ Action declare_container_action(Arguments& arguments, const char* verb, std::sha
         arguments.text("-s,--shell", l.shell, "The shell to start").variable("SHELL");
     arguments.text("--app", l.app, "An app of the image").variable("APP,APPNAME");
     arguments.text("--runscript-timeout", g->timeout, "Most time for the image's environment scripts (60s)").variable("RUNSCRIPT_TIMEOUT");
-    arguments.text("--arch", g->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.text("--arch", g->arch, "Architecture to choose from an image for several, as arm64 or arm/v7").variable("ARCH");
     arguments.add(Argument::Kind::text, "--launcher", nullptr, "Who starts the container: a registered launcher").shown_as("NAME").sets_key("launcher");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");

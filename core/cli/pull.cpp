@@ -123,7 +123,7 @@ Action declare(Arguments& arguments) {
     arguments.text("--name,--dest", o->name, "The file to write");
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");
-    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64").variable("ARCH");
+    arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64 or arm/v7").variable("ARCH");
     arguments.add(Argument::Kind::text, "--tmpdir", nullptr, "Directory for what is written on the way; else TMPDIR").shown_as("DIRECTORY").sets_key("tmpdir");
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");

@@ -31,6 +31,12 @@ constexpr std::string_view none_found = "credentials not found in native keychai
 constexpr size_t max_answer = 256 << 10;  // a user, an address and a token
 constexpr size_t max_list = 4 << 20;
 constexpr size_t max_complaints = 16 << 10;
+constexpr std::chrono::seconds notice{3};  // before the user hears what is waited for
+constexpr const char* by_hand = "Try it by hand (--debug shows what it complains of), or take it out of the configuration file that names it.";
+
+std::string seconds_text(std::chrono::milliseconds time) {
+    return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
+}
 
 struct Pipe {
     UniqueFd reading, writing;
@@ -161,15 +167,20 @@ Helper::Answer Helper::run(const char* action, const Secret& input, size_t limit
     fcntl(out.reading.get(), F_SETFL, O_NONBLOCK);
     fcntl(err.reading.get(), F_SETFL, O_NONBLOCK);
 
-    const auto deadline = Clock::now() + timeout_;
+    const auto begin = Clock::now(), deadline = begin + timeout_;
+    bool told = false;
     Answer answer;
     Secret complaints;
     bool more = true, more_complaints = show, ended = false;
     int pause = 50;
     for (int idle = 1; more || !ended;) {
         if (Clock::now() >= deadline)
-            throw Error(Code::timeout, program_ + " " + action + " gave no answer in " + std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout_).count()) + " s",
+            throw Error(Code::timeout, program_ + " " + action + " gave no answer in " + seconds_text(timeout_),
                         "Perhaps it waits for a keyring that cannot be unlocked here.");
+        if (!told && Clock::now() >= begin + std::min<std::chrono::milliseconds>(notice, timeout_ / 2)) {
+            told = true;
+            log::info("Waiting for " + program_ + ", which has the password (at most " + seconds_text(timeout_) + ")");
+        }
         struct pollfd watched[3] = {{cancel_fd_, POLLIN, 0}, {more ? out.reading.get() : -1, POLLIN, 0}, {more_complaints ? err.reading.get() : -1, POLLIN, 0}};
         const int ready = poll(watched, 3, pause);
         if (ready < 0 && errno != EINTR) throw_errno("cannot wait for", program_);
@@ -177,7 +188,7 @@ Helper::Answer Helper::run(const char* action, const Secret& input, size_t limit
         if (ready > 0 && watched[1].revents != 0) more = take(out.reading.get(), answer.out);
         if (ready > 0 && watched[2].revents != 0) more_complaints = take(err.reading.get(), complaints) && complaints.size() < max_complaints;
         if (answer.out.size() > limit)
-            throw Error(Code::limit, program_ + " " + action + " answers with more than " + std::to_string(limit) + " bytes");
+            throw Error(Code::limit, program_ + " " + action + " answers with more than " + std::to_string(limit) + " bytes", by_hand);
         if (!ended) ended = child.ended();
         // A process that it left behind may keep the pipe open: what it itself has written is there by now.
         if (ended && ready == 0) break;
@@ -196,12 +207,12 @@ std::optional<Secret> Helper::ask(const char* action, const Secret& input, size_
     Answer answer = run(action, input, limit);
     if (WIFEXITED(answer.status) && WEXITSTATUS(answer.status) == 0) return std::move(answer.out);
     if (WIFSIGNALED(answer.status))
-        throw Error(Code::io, program_ + " " + action + " was ended by signal " + std::to_string(WTERMSIG(answer.status)));
+        throw Error(Code::io, program_ + " " + action + " was ended by signal " + std::to_string(WTERMSIG(answer.status)), by_hand);
     // Complaints come on standard output.
     const std::string said = json::printable(trimmed(answer.out.view()));
     if (said.find(none_found) != std::string::npos) return std::nullopt;
     throw Error(Code::io, program_ + " " + action + " failed: " + (said.empty() ? "exit code " + std::to_string(WEXITSTATUS(answer.status)) : said),
-                "Try it by hand, or take it out of the configuration file that names it.");
+                by_hand);
 }
 
 std::optional<Login> Helper::get(const std::string& address) const {
@@ -209,14 +220,18 @@ std::optional<Login> Helper::get(const std::string& address) const {
     if (!out) return std::nullopt;
     const std::string what = "the answer of " + program_;
     SecretDocument document;
-    parse_secret_json(document, out->view(), what);
     Login login;
     login.origin = program_;
-    login.user = text_member(document, "Username", what);
-    login.secret = Secret(text_member(document, "Secret", what));
+    try {
+        parse_secret_json(document, out->view(), what);
+        login.user = text_member(document, "Username", what);
+        login.secret = Secret(text_member(document, "Secret", what));
+    } catch (const Error& e) {
+        throw Error(e.code(), e.message(), by_hand);
+    }
     if (login.secret.empty()) return std::nullopt;
     if (login.user.find('\0') != std::string::npos || login.secret.view().find('\0') != std::string_view::npos)
-        throw Error(Code::corrupt, what + " holds a NUL character");
+        throw Error(Code::corrupt, what + " holds a NUL character", by_hand);
     if (login.user == token_user) std::swap(login.secret, login.identity);
     return login;
 }

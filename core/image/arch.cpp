@@ -65,8 +65,23 @@ std::string uname_machine(std::string_view go) {
     return std::string(go);
 }
 
-bool known_arch(std::string_view go) {
-    return std::any_of(names.begin(), names.end(), [&](const Name& n) { return n.go == go; });
+std::optional<ArchWish> parse_arch(std::string_view text) {
+    if (text.starts_with("linux/")) text.remove_prefix(6);
+    if (text.starts_with("arm32v") && text.size() == 7) return ArchWish{"arm", std::string(text.substr(5))};
+    if (text == "arm64v8") return ArchWish{"arm64", "v8"};
+    ArchWish wish;
+    const size_t slash = text.find('/');
+    if (slash != std::string_view::npos) {
+        wish.variant = text.substr(slash + 1);
+        if (wish.variant.empty() || wish.variant.size() > 16 || wish.variant.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_") != std::string::npos)
+            return std::nullopt;
+        text = text.substr(0, slash);
+    }
+    const auto known = std::find_if(names.begin(), names.end(), [&](const Name& n) { return n.go == text || n.machine == text; });
+    if (known == names.end()) return std::nullopt;
+    wish.arch = known->go;
+    if (known->machine == text && text.starts_with("armv") && wish.variant.empty()) wish.variant = text.substr(3, 2);
+    return wish;
 }
 
 std::string host_arch() {

@@ -1,5 +1,6 @@
 // Names of processor architectures: Go's, which images use, and the kernel's (`uname -m`).
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,12 @@ std::string variant_from_cpuinfo(std::string_view go_arch, std::string_view cpui
 // Of this machine; "" when it has none or the kernel does not say.
 std::string host_variant();
 
-// Whether images for `go_arch` exist at all: a name that people write for --arch ("amd64", "386", ...).
-bool known_arch(std::string_view go_arch);
+// What people write for --arch: "amd64", "arm/v7" or "linux/arm/v7" as Docker shows platforms, "arm32v7" and "arm64v8" as
+// Apptainer has them, "x86_64" as the kernel says. nullopt: there is no such architecture.
+struct ArchWish {
+    std::string arch;     // Go's name
+    std::string variant;  // "v7", or ""
+};
+std::optional<ArchWish> parse_arch(std::string_view text);
 
 }  // namespace sg

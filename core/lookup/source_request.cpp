@@ -24,6 +24,21 @@ std::string present_directory() {
 
 void permit(PluginHost& plugins, const SourceRequest& request) { permit_source(plugins, SourceSpec(request).c); }
 
+void wish_for(SourceRequest& request, const std::string& arch) {
+    request.arch_is_wish = !arch.empty();
+    if (arch.empty()) {
+        request.arch = host_arch();
+        request.variant = host_variant();
+        return;
+    }
+    const auto wish = parse_arch(arch);
+    if (!wish)
+        throw Error(Code::usage, "there is no architecture '" + arch + "'",
+                    "Try amd64, arm64, arm, arm/v7, 386, ppc64le, s390x or riscv64.");
+    request.arch = wish->arch;
+    request.variant = wish->variant;
+}
+
 SourceRequest source_request(PluginHost& plugins, const std::string& typed, const std::string& arch,
                              Pairs options) {
     if (typed.empty()) throw Error(Code::usage, "the name of the image is empty");
@@ -32,12 +47,7 @@ SourceRequest source_request(PluginHost& plugins, const std::string& typed, cons
         read_uri(typed, [&](std::string_view s) { return index.find(CapabilityKind::bootstrap, s).has_value(); });
     SourceRequest r;
     r.directory = present_directory();
-    r.arch = arch.empty() ? host_arch() : arch;
-    r.variant = arch.empty() ? host_variant() : "";
-    r.arch_is_wish = !arch.empty();
-    if (!arch.empty() && !known_arch(arch))
-        throw Error(Code::usage, "there is no architecture '" + arch + "'",
-                    "Try amd64, arm64, arm, 386, ppc64le, s390x or riscv64.");
+    wish_for(r, arch);
     r.options = std::move(options);
     r.scheme = uri.scheme;
     r.reference = uri.reference;

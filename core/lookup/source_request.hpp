@@ -13,6 +13,9 @@ namespace sg {
 SourceRequest source_request(PluginHost& plugins, const std::string& typed, const std::string& arch,
                              Pairs options);
 
+// Which machine the image is to be for; `arch` as above. Throws Code::usage for what is no architecture.
+void wish_for(SourceRequest& request, const std::string& arch);
+
 // Throws Code::veto when the site's policies forbid what is asked for (plugin/source_policy.hpp).
 void permit(PluginHost& plugins, const SourceRequest& request);
 

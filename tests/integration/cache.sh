@@ -138,13 +138,26 @@ readonly_cache() {
 chmod -R a+rX "$T/server"
 if user_namespaces && [ $FUSE_FOR_USERS = yes ]; then readonly_cache; else note "no FUSE for users: not tried"; fi
 
-check "without room in the cache it fails with one line and leaves nothing"
+check "without room in the cache an image is made for the run alone, and a pull keeps no layers"
 mkdir "$T/small"
 mount -t tmpfs -o size=200k sgtest-small "$T/small"
-SINGULARITY_CACHEDIR=$T/small run singularity exec "$SERVER" true
+in_small() { find "$T/small" -type f ! -path '*/records/*' ! -path '*/index/*'; }
+SINGULARITY_CACHEDIR=$T/small run singularity exec "$SERVER" /bin/sh -c 'echo ran'
+expect_rc 0
+expect_out '^ran$'
+expect_err "^WARNING: the file system of the cache $T/small/cache is full: the image is made in $T/tmp for this run alone. Make room: singularity cache clean"
+expect_equal "$(in_small)" ""
+expect_equal "$(ls "$T/tmp")" ""
+SINGULARITY_CACHEDIR=$T/small run singularity pull -F p.sif "$SERVER"
+expect_rc 0
+expect_err "^WARNING: the file system of the cache $T/small/cache is full: the layers are not kept there. Make room"
+expect_same_file p.sif d.sif
+check "without room anywhere it fails with what is full and what helps, and leaves nothing"
+SINGULARITY_CACHEDIR=$T/small TMPDIR=$T/small run singularity exec "$SERVER" true
 expect_failure
-expect_err 'No space left|not enough space'
-expect_equal "$(find "$T/small" -type f ! -path '*/records/*' ! -path '*/index/*')" ""
+expect_err "^FATAL: +the file system of the cache $T/small/cache is full"
+expect_err '^ +Make room: singularity cache clean'
+expect_equal "$(in_small)" ""
 umount "$T/small"
 
 check "in somebody else's home only verified blobs are used and nothing is written"

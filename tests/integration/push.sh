@@ -127,7 +127,7 @@ resumes() {
     name=$name-2
     start_push "$name:v1" hold
     end_push TERM
-    grep -q 'the same command goes on there' "$T/killed" || { fail "it does not say so"; cat "$T/killed"; }
+    grep -q 'Give the same command again' "$T/killed" || { fail "it does not say so"; cat "$T/killed"; }
     check "two pushes at once of one file each do their work"
     table '{"do": "hold", "method": "PATCH", "times": 1}'
     start_push "$name:v1" hold

@@ -103,6 +103,10 @@ secure() {
     expect_failure
     expect_err 'certificate'
     expect_absent tls.sif
+    printf 'x\n' >word
+    run me sh -c "singularity registry login -u alice --password-stdin docker://$TLS <word"
+    expect_failure
+    expect_err "the certificate of $TLS "
     check "SSL_CERT_FILE vouches for it"
     SSL_CERT_FILE=$T/tls.crt run me singularity pull tls.sif "docker://$TLS/lab/full"
     expect_rc 0

@@ -303,6 +303,7 @@ void Client::refuse(unsigned status, std::string_view body, const std::string& w
     } else if (status < 500) {
         code = Code::unsupported;
     }
+    if (!endpoint_.led.empty()) hint = "The configuration of registries leads to " + endpoint_.led + ", which was asked. " + hint;
     throw Error(code, what + ": " + text, hint);
 }
 

@@ -58,9 +58,10 @@ std::vector<Endpoint> endpoints_of(const sources::ImageReference& reference, con
 
 Endpoint target_of(const sources::ImageReference& reference, const RegistriesConf& conf, bool no_https) {
     const RegistryEntry* entry = entry_for(reference, conf);
-    Endpoint out = endpoint(entry ? rewritten(reference.name(), *entry, entry->location) : reference.name(),
-                            entry && entry->insecure, no_https);
+    const std::string name = entry ? rewritten(reference.name(), *entry, entry->location) : reference.name();
+    Endpoint out = endpoint(name, entry && entry->insecure, no_https);
     out.shown = reference.name();
+    if (name != out.shown) out.led = name;
     return out;
 }
 

@@ -16,6 +16,7 @@ struct Endpoint {
     std::vector<std::string> schemes;  // to be tried in order: {"https"}, {"http", "https"}, ...
     bool verify_tls = true;
     bool mirror = false;
+    std::string led;         // "cache.org/hub/lolcow": where registries.conf leads from `shown`; "" = nowhere else
 };
 
 // Mirrors first, the registry itself last. `no_https`: the user allows http, and https without checks.

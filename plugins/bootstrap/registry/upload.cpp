@@ -107,13 +107,16 @@ std::optional<Uploader::Session> Uploader::broken_off(const Outgoing& blob, sing
     if (number.ec != std::errc() || !url) return std::nullopt;
     session.location = *url;
     try {
-        if (ask_place(session, blob.size, host) && session.at > 0) return session;
-        host.debug("the registry has nothing of the upload that was broken off");
+        if (ask_place(session, blob.size, host)) {
+            if (session.at > 0) return session;
+            take_back(session);
+        } else {
+            host.info("The registry did not keep what was sent before the push was broken off: it is begun anew");
+        }
     } catch (const Error& e) {
         if (e.code() == Code::cancelled) throw;
         host.debug(e.message());
     }
-    take_back(session);
     return std::nullopt;
 }
 
@@ -165,7 +168,7 @@ Uploader::Outcome Uploader::blob(const Outgoing& blob, const std::vector<std::st
             const bool cancelled = e.code() == Code::cancelled;
             const bool broken = cancelled || e.code() == Code::network || e.code() == Code::timeout;
             if (kept && session->at > 0 && broken) {
-                const std::string hint = "The registry keeps what it has for a while: the same command goes on there.";
+                const std::string hint = "Give the same command again: what the registry keeps of it is not sent a second time.";
                 if (cancelled) throw Error(e.code(), e.message(), hint);
                 throw Error(e.code(), e.message(), e.hint().empty() ? hint : hint + " " + e.hint(), e.detail())
                     .because(e.sys_errno());

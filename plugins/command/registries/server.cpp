@@ -1,6 +1,7 @@
 #include "registries/server.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <singularity/challenge.hpp>
 #include <singularity/json.hpp>
 #include <singularity/text.hpp>
@@ -56,7 +57,8 @@ public:
         try {
             return get(url_, {});
         } catch (const Error& e) {
-            if (!http_too || e.code() == Code::cancelled) throw;
+            // A server whose certificate nobody vouches for does speak TLS.
+            if (!http_too || e.code() == Code::cancelled || e.sys_errno() == EKEYREJECTED) throw;
             host_.debug(e.message() + ": trying http");
         }
         url_ = "http://" + address_.server + "/v2/";

@@ -240,6 +240,17 @@ BOOST_AUTO_TEST_CASE(mirrors_are_tried_in_order_and_the_one_that_answers_stays) 
     BOOST_TEST(by_digest.manifest(s.host).bytes == s.manifest);
 }
 
+BOOST_AUTO_TEST_CASE(a_refusal_tells_where_the_configuration_leads) {
+    Shelf s;
+    answer = [](const Seen&) -> Reply { return {404, "", {}}; };
+    Repository r = s.repository("r.org/a/b", "[[registry]]\nprefix='r.org/a'\nlocation='cache.org:5000/hub'\n");
+    const Error e = error_of([&] { r.digest(s.host); });
+    BOOST_TEST(contains(e.message(), "in r.org/a/b"));
+    BOOST_TEST(contains(e.hint(), "leads to cache.org:5000/hub/b, which was asked. Check"));
+    Repository plain = s.repository("r.org/a/b", "[[registry]]\nlocation='r.org'\n");
+    BOOST_TEST(!contains(error_of([&] { plain.digest(s.host); }).hint(), "leads"));
+}
+
 // The mirror m.org has the image's manifest; what it does with blobs is the case.
 BOOST_AUTO_TEST_CASE(what_a_mirror_lacks_comes_from_the_next_server) {
     const std::string conf = "[[registry]]\nlocation='r.org'\n[[registry.mirror]]\nlocation='m.org'\n";

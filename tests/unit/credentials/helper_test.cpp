@@ -52,6 +52,7 @@ BOOST_FIXTURE_TEST_CASE(rubbish_is_refused_and_not_shown, HelperDirectory) {
         const Error e = failure_of([] { Helper("rubbish").get("host"); });
         BOOST_TEST(e.code() == Code::corrupt, rubbish);
         BOOST_TEST(has(e.message(), "docker-credential-rubbish"));
+        BOOST_TEST(has(e.hint(), "by hand"), rubbish);
         BOOST_TEST(!has(e.message() + e.detail(), "hunter2"), e.message());
     }
     add("endless", "exec cat /dev/zero");

@@ -19,8 +19,24 @@ BOOST_AUTO_TEST_CASE(kernel_names_become_the_names_of_images) {
     BOOST_TEST(sg::go_arch("vax") == "vax");
     BOOST_TEST(sg::uname_machine("amd64") == "x86_64");
     BOOST_TEST(sg::uname_machine("386") == "i686");
-    BOOST_TEST(sg::known_arch("arm64"));
-    BOOST_TEST(!sg::known_arch("amd46"));
+}
+
+BOOST_AUTO_TEST_CASE(architectures_are_wished_for_as_docker_apptainer_and_the_kernel_write_them) {
+    const auto read = [](const char* text) -> std::string {
+        const auto wish = sg::parse_arch(text);
+        return wish ? wish->arch + "|" + wish->variant : "none";
+    };
+    BOOST_TEST(read("arm64") == "arm64|");
+    BOOST_TEST(read("arm/v7") == "arm|v7");
+    BOOST_TEST(read("linux/arm/v6") == "arm|v6");
+    BOOST_TEST(read("linux/amd64") == "amd64|");
+    BOOST_TEST(read("amd64/v3") == "amd64|v3");
+    BOOST_TEST(read("arm32v5") == "arm|v5");
+    BOOST_TEST(read("arm64v8") == "arm64|v8");
+    BOOST_TEST(read("x86_64") == "amd64|");
+    BOOST_TEST(read("aarch64") == "arm64|");
+    BOOST_TEST(read("armv7l") == "arm|v7");
+    for (const char* text : {"amd46", "", "/v7", "arm/", "arm/v7/x", "windows/amd64", "arm/V7", "arm32v", "linux/"}) BOOST_TEST(read(text) == "none", text);
     BOOST_TEST(!sg::host_arch().empty());
 }
 
