@@ -143,7 +143,7 @@ void settle(Given& g) {
     for (const auto& f : l.fuse_mounts) l.pid = l.pid || f.in_container;
     if (g.no_pid) l.pid = false;
     for (const auto& path : comma_list(g.env_files))
-        for (auto& p : runtime::read_env_file(path)) l.file_environment.push_back(std::move(p));
+        for (auto& p : runtime::read_env_file(path, environ)) l.file_environment.push_back(std::move(p));
     for (const auto& text : g.env)
         for (auto& p : runtime::parse_env_option(text)) l.environment.push_back(std::move(p));
     l.no_environment = comma_list(g.no_env);

@@ -27,9 +27,13 @@ namespace {
 void* load(const std::string& module) {
     void* handle = dlopen(module.c_str(), RTLD_LAZY | RTLD_LOCAL);
     if (!handle) {
-        const char* why = dlerror();
-        throw Error(Code::unsupported, "cannot load " + module + ": " + (why ? why : "unknown reason"),
-                    "This installation is incomplete: install it again.");
+        const char* told = dlerror();
+        const std::string why = told ? told : "unknown reason";
+        // "libx.so.1: cannot open shared object file": not the module, but a library of the machine that it needs.
+        const bool library = why.find(": cannot open shared object file") != std::string::npos && !why.starts_with(module);
+        throw Error(Code::unsupported, "cannot load " + module + ": " + why,
+                    library ? "This machine lacks that library: install the package that brings it ('ldd " + module + "' lists all that are missing)."
+                            : "This installation is incomplete: install it again.");
     }
     return handle;
 }

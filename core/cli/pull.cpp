@@ -119,7 +119,8 @@ int run(const Options& o, Session& session) {
 
 Action declare(Arguments& arguments) {
     auto o = std::make_shared<Options>();
-    arguments.words("WORDS", o->words, "[FILE] URI").offers("URI").required().between(1, 2);
+    arguments.usage("[FILE] URI");
+    arguments.words("URI", o->words, "Where the image is; in front of it may stand the file to write").offers("URI").required().between(1, 2);
     arguments.text("--name,--dest", o->name, "The file to write");
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");

@@ -48,6 +48,9 @@ void ResourceOptions::settle(runtime::LaunchOptions& launch) const {
     if (!pids_.empty()) r.pids = number(pids_, "--pids-limit");
     if (!weight_.empty()) r.io_weight = static_cast<uint64_t>(std::max<int64_t>(number(weight_, "--blkio-weight"), 0));
     for (const auto& text : device_weights_) r.io_weights.push_back(runtime::parse_device_weight(text));
+    // 0 is no limit, as everywhere; a group of no memory would have its first process killed.
+    for (std::optional<int64_t>* limit : {&r.memory, &r.memory_reservation, &r.memory_swap})
+        if (*limit == 0) limit->reset();
     if (!r.any()) return;
     runtime::check(r);
     launch.resources = std::move(r);

@@ -32,6 +32,9 @@ std::string absolute(const std::string& path) {
     if (realpath(path.c_str(), buffer)) return buffer;
     const Error failure = system_error(errno, "cannot open", path);
     if (failure.code() != Code::not_found || path.find('/') != std::string::npos) throw failure;
+    for (const char* ending : {".sif", ".img", ".simg", ".sqfs", ".squashfs", ".ext3"})
+        if (path.ends_with(ending)) throw failure;  // a file was meant
+    if (path.starts_with("instance:")) throw Error(failure.code(), failure.message(), "An instance is named 'instance://NAME'.");
     // Other engines take a bare name for an image of a registry.
     throw Error(failure.code(), failure.message(), "An image that is not in this directory is named with its scheme: SCHEME://" + path + " ('singularity help' lists the schemes).");
 }

@@ -100,7 +100,7 @@ std::vector<std::string> csv(std::string_view line) {
 Bind parse_mount(std::string_view line) {
     const std::string whole(line);
     Bind bind;
-    std::string type;
+    std::string type = "bind";
     for (const auto& field : csv(line)) {
         const size_t equal = field.find('=');
         const std::string key = field.substr(0, equal);

@@ -1,5 +1,6 @@
 #include "runtime/environment.hpp"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,27 +148,60 @@ std::vector<Pair> parse_env_option(const std::string& text) {
         else if (!out.empty())
             out.back().second += "," + part;  // a comma in a value
         else
-            throw Error(Code::usage, "--env " + text + ": the form is NAME=VALUE");
+            throw Error(Code::usage, "--env " + text + (equal == std::string::npos ? ": the form is NAME=VALUE" : ": '" + part.substr(0, equal) + "' is no name of a variable"),
+                        equal == std::string::npos ? "" : "names are made of letters, digits and '_', and begin with no digit");
         at = end + 1;
     }
     return out;
 }
 
-std::vector<Pair> read_env_file(const std::string& path) {
+namespace {
+
+// The host's variables can be used in an environment file (DATA=$HOME/data), but are not what it sets: they lose their
+// export, so that those which the file assigns, by `set -a`, and no others are printed at the end.
+constexpr const char* evaluate_file = R"(f=$1; shift
+for sg_n; do eval "sg_v=\$$sg_n; unset $sg_n; $sg_n=\$sg_v"; done 2>/dev/null
+set --
+set -a
+. "$f" >&2 || exit 1
+exec /usr/bin/env -0)";
+
+// What shells set for themselves, or let nobody set.
+constexpr std::string_view of_the_shell[] = {"_",    "PWD",  "OLDPWD",    "SHLVL",    "PPID",          "UID",   "EUID", "IFS", "OPTIND", "SHELLOPTS",
+                                             "BASH", "ENV", "BASHOPTS", "BASH_ENV", "BASH_VERSINFO", "GROUPS"};
+
+}  // namespace
+
+std::vector<Pair> read_env_file(const std::string& path, const char* const* environment) {
     if (::access(path.c_str(), R_OK) != 0) throw_errno("cannot read the environment file", path);
-    // The shell prints its environment NUL-separated from /proc: no program beside it is needed.
+    struct stat s;
+    if (::stat(path.c_str(), &s) == 0 && S_ISDIR(s.st_mode)) throw Error(Code::invalid, "the environment file " + path + " is a directory");
     const std::string absolute = path[0] == '/' ? path : "./" + path;
-    const std::string script = "set -a; . \"$1\" || exit 1; exec env -0";
+    const bool bash = ::access("/bin/bash", X_OK) == 0;  // as in Apptainer lists may be used
+    const char* const program = bash ? "/bin/bash" : "/bin/sh";
+    std::vector<std::string> words = {bash ? "bash" : "sh", "-c", evaluate_file, bash ? "bash" : "sh", absolute};
+    std::vector<const char*> argv, env;
+    bool has_path = false;
+    for (const char* const* e = environment; e && *e; ++e) {
+        const std::string_view text = *e, name = text.substr(0, text.find('='));
+        if (!is_name(name) || among(name, of_the_shell)) continue;
+        has_path = has_path || name == "PATH";
+        words.emplace_back(name);
+        env.push_back(*e);
+    }
+    const std::string search = std::string("PATH=") + default_path;
+    if (!has_path) env.push_back(search.c_str()), words.emplace_back("PATH");
+    env.push_back(nullptr);
+    for (const auto& w : words) argv.push_back(w.c_str());
+    argv.push_back(nullptr);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("cannot make a pipe", "");
     UniqueFd reader(ends[0]), writer(ends[1]);
     const pid_t child = ::fork();
-    if (child < 0) throw_errno("cannot start", "/bin/sh");
+    if (child < 0) throw_errno("cannot start", program);
     if (child == 0) {
         ::dup2(writer.get(), 1);
-        const char* const argv[] = {"sh", "-c", script.c_str(), "sh", absolute.c_str(), nullptr};
-        const char* const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
-        ::execve("/bin/sh", const_cast<char* const*>(argv), const_cast<char* const*>(env));
+        ::execve(program, const_cast<char* const*>(argv.data()), const_cast<char* const*>(env.data()));
         ::_exit(127);
     }
     writer.reset();
@@ -179,17 +213,16 @@ std::vector<Pair> read_env_file(const std::string& path) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw Error(Code::invalid, "/bin/sh cannot evaluate the environment file " + path);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        throw Error(Code::invalid, std::string(program) + " cannot evaluate the environment file " + path,
+                    "it is read as a shell script: values with blanks or special characters stand in quotes, unlike in Docker's files");
     std::vector<Pair> out;
     for (size_t at = 0; at < text.size();) {
         const size_t end = std::min(text.find('\0', at), text.size());
         const std::string entry = text.substr(at, end - at);
         const size_t equal = entry.find('=');
         const std::string name = entry.substr(0, equal);
-        // What the shell itself brings along.
-        if (equal != std::string::npos && is_name(name) && name != "_" && name != "PWD" && name != "SHLVL" && name != "OLDPWD" &&
-            !(name == "PATH" && entry.substr(equal + 1) == default_path))
-            out.emplace_back(name, entry.substr(equal + 1));
+        if (equal != std::string::npos && is_name(name) && !among(name, of_the_shell)) out.emplace_back(name, entry.substr(equal + 1));
         at = end + 1;
     }
     return out;

@@ -38,8 +38,9 @@ Environment container_environment(const LaunchOptions& options, const Environmen
 // `--env`: "K=V", several divided by commas; a part without '=' belongs to the value before it.
 std::vector<Pair> parse_env_option(const std::string& text);
 
-// `--env-file`: the variables that the file sets when /bin/sh sources it. Throws when it fails.
-std::vector<Pair> read_env_file(const std::string& path);
+// `--env-file`: the variables that the file sets when a shell of the host (bash, else sh) sources it, which knows those of
+// `environment` as well. Throws when it fails.
+std::vector<Pair> read_env_file(const std::string& path, const char* const* environment);
 
 extern const char* const default_path;
 

@@ -119,6 +119,7 @@ void write_mount(D& d, const Mount& m) {
     if (!m.terminals) d.flag("terminals", false);
     if (!m.sources.empty()) d.texts("sources", m.sources);
     if (m.replace_link) d.flag("replaceLink", true);
+    if (m.keep_link) d.flag("keepLink", true);
     if (m.unless_same) d.flag("unlessSame", true);
     if (!m.directory) d.flag("directory", false);
     if (!m.create) d.flag("create", false);

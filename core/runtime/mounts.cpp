@@ -1,5 +1,6 @@
 #include "runtime/mounts.hpp"
 
+#include <arpa/inet.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +41,20 @@ Kind kind_of(const std::string& path) {
 
 bool is_below(std::string_view path, std::string_view top) {
     return top == "/" || (path.substr(0, top.size()) == top && (path.size() == top.size() || path[top.size()] == '/'));
+}
+
+// A name server of --dns; in IPv6 with a zone, as fe80::1%eth0.
+void need_address(const std::string& text) {
+    in6_addr out;
+    if (::inet_pton(AF_INET, text.c_str(), &out) != 1 && ::inet_pton(AF_INET6, text.substr(0, text.find('%')).c_str(), &out) != 1)
+        throw Error(Code::usage, "--dns " + text + ": not the address of a name server", "write numbers, as 192.0.2.1 or 2001:db8::1; several are divided by commas");
+}
+
+void need_host_name(const std::string& text) {
+    const bool fits = text.size() <= HOST_NAME_MAX && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    });
+    if (!fits) throw Error(Code::usage, "--hostname " + text + ": not a host name", "it is made of letters, digits, '-' and '.', at most " + std::to_string(HOST_NAME_MAX) + " of them");
 }
 
 class Planner {
@@ -319,6 +334,40 @@ private:
         m.recursive = false;
     }
 
+    // A link into /run is kept up to date by a service, which replaces the file that it leads to: with the file's directory
+    // and the link itself a container that runs sees that, too.
+    void name_servers() {
+        const std::string& file = facts_.resolv_conf;
+        const std::string directory = linked_directory(file);
+        if (!directory.empty()) {
+            Mount& m = bind("files", directory, directory);
+            m.read_only = true;
+            m.missing = "skip";  // the file is shown then
+        }
+        Mount& m = bind("files", file, "/etc/resolv.conf");
+        m.missing = "warn";
+        m.replace_link = true;
+        m.keep_link = !directory.empty();
+        m.recursive = false;
+    }
+
+    // Where the link `file` leads to, if that is a directory of its own in /run which nothing else is mounted over; else "".
+    std::string linked_directory(const std::string& file) const {
+        char text[PATH_MAX];
+        const ssize_t n = ::readlink(file.c_str(), text, sizeof text);
+        if (n <= 0 || n == sizeof text) return {};
+        std::string target(text, static_cast<size_t>(n));
+        target = clean_path(target[0] == '/' ? target : "/etc/" + target);
+        const std::string directory = target.substr(0, target.rfind('/'));
+        struct stat s;
+        if (!is_below(directory, "/run") || directory == "/run" || ::lstat(target.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) return {};
+        for (const auto& b : options_.binds)
+            if (is_below(directory, clean_path(b.destination))) return {};
+        for (const auto& path : options_.scratch)
+            if (is_below(directory, clean_path(path))) return {};
+        return directory;
+    }
+
     void files() {
         if (!(facts_.container_uid == 0 && options_.writable)) {
             for (const auto& [key, name] : {std::pair{"files.passwd", "passwd"}, {"files.group", "group"}}) {
@@ -330,13 +379,11 @@ private:
         }
         if (!options_.dns.empty()) {
             std::string text;
+            for (const auto& server : options_.dns) need_address(server);
             for (const auto& server : options_.dns) text += "nameserver " + server + "\n";
             generated("resolv.conf", "/etc/resolv.conf", text);
-        } else if (settings_.boolean("files.resolv_conf") && !off("/etc/resolv.conf") && kind_of("/etc/resolv.conf") == Kind::file) {
-            Mount& m = bind("files", "/etc/resolv.conf", "/etc/resolv.conf");
-            m.missing = "warn";
-            m.replace_link = true;
-            m.recursive = false;
+        } else if (settings_.boolean("files.resolv_conf") && !off("/etc/resolv.conf") && kind_of(facts_.resolv_conf) == Kind::file) {
+            name_servers();
         }
         if (facts_.fakeroot && !facts_.fakeroot->command.empty())
             for (const auto& [source, name] : {std::pair{facts_.fakeroot->command, "fakeroot"}, {facts_.fakeroot->daemon, "faked"}, {facts_.fakeroot->library, "libfakeroot.so"}}) {
@@ -346,6 +393,7 @@ private:
             }
         if (options_.contain && options_.net && !off("bind-paths") && !off("/etc/hosts"))
             generated("hosts", "/etc/hosts", "127.0.0.1 localhost" + (options_.hostname.empty() ? "" : " " + options_.hostname) + "\n::1 localhost ip6-localhost ip6-loopback\n");
+        need_host_name(options_.hostname);
         if (!options_.hostname.empty()) generated("hostname", "/etc/hostname", options_.hostname + "\n");
     }
 

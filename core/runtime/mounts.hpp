@@ -18,7 +18,7 @@ struct Mount {
     bool in_container = false, daemon = false;
     bool terminals = true;  // type "dev": with a /dev/pts of its own
     bool recursive = true, read_only = false, no_suid = true, no_dev = true;
-    bool replace_link = false, unless_same = false, directory = true, create = true;
+    bool replace_link = false, keep_link = false, unless_same = false, directory = true, create = true;
     uint32_t mode = 0755;
     uint32_t image = 0;  // type "image": number of the data image that `source` lies in
     std::string missing = "fail";  // or "warn", "skip"
@@ -44,6 +44,7 @@ struct MountFacts {
     uint32_t container_uid = 0;
     uint32_t first_data_image = 1;  // of the LaunchSpec; one follows for each bind of an image
     const Fakeroot* fakeroot = nullptr;  // whose command is to be shown
+    std::string resolv_conf = "/etc/resolv.conf";
 };
 
 MountPlan plan_mounts(const LaunchOptions& options, const Settings& settings, const MountFacts& facts);

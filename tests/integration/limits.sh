@@ -28,6 +28,11 @@ r = json.load(open(sys.argv[1]))["linux"]["resources"]
 assert r["cpu"] == {"quota": 150000, "period": 100000}, r
 assert r["memory"] == {"limit": 64 << 20} and r["pids"] == {"limit": 20}, r' "$T/out" || fail "resources"
 
+check "0 is no limit of memory"
+run singularity exec --dry-run --memory 0 --memory-swap 0 --memory-reservation 0 "$I" true
+expect_rc 0
+refuse_out '"resources"'
+
 group_of() { sed -n "s#^[0-9]*:\\(.*,\\)\\?$1\\(,.*\\)\\?:##p" "$2"; }
 version_1() {
     local c

@@ -257,6 +257,14 @@ binds() {
     check "--dns writes the name servers, --hostname the name"
     run say --dns 192.0.2.1,192.0.2.2 --hostname other "$I" cat /etc/resolv.conf /etc/hostname
     expect_equal "$OUT" $'nameserver 192.0.2.1\nnameserver 192.0.2.2\nother'
+    run say --dns fe80::1%eth0 "$I" cat /etc/resolv.conf
+    expect_equal "$OUT" 'nameserver fe80::1%eth0'
+    run say --dns 192.0.2.1,dns.example.org "$I" true
+    expect_failure 1
+    expect_err 'dns dns\.example\.org: not the address'
+    run say --hostname 'two words' "$I" true
+    expect_failure 1
+    expect_err 'hostname two words: not a host name'
 }
 each_user binds
 
@@ -342,6 +350,42 @@ programs() {
     expect_failure 1
 }
 each_user programs
+
+# A service keeps the name servers in /run and replaces its file; /etc/resolv.conf is a link to that (as systemd-resolved does it).
+resolved() {
+    seen() { run say "$@" "$I" sh -c 'readlink /etc/resolv.conf; cat /etc/resolv.conf'; expect_rc 0; }
+    echo 'nameserver 192.0.2.1' >/run/resolve/stub.conf
+    check "/etc/resolv.conf that leads into /run: the link and its directory are shown, read-only"
+    for option in --userns --contain --pid "--launcher=oci-runtime"; do
+        case $option in *oci*) command -v crun >/dev/null || command -v runc >/dev/null || continue ;; esac
+        seen "$option"
+        expect_equal "$OUT" $'../run/resolve/stub.conf\nnameserver 192.0.2.1' "seen with $option"
+    done
+    run say "$I" sh -c 'echo x >/run/resolve/new'
+    [ "$RC" != 0 ] && [ ! -e /run/resolve/new ] || fail "the directory can be written to"
+    check "a container that runs sees the file's replacement"
+    ok me singularity instance start "$I" "r$WHO"
+    printf 'nameserver 192.0.2.2\n' >/run/resolve/next && mv /run/resolve/next /run/resolve/stub.conf
+    run say "instance://r$WHO" cat /etc/resolv.conf
+    expect_equal "$OUT" 'nameserver 192.0.2.2'
+    ok me singularity instance stop "r$WHO"
+    check "where the directory cannot be shown, or something else lies there, the file is"
+    me mkdir -p run
+    seen -B "$PWD/run:/run"
+    expect_equal "$OUT" 'nameserver 192.0.2.2'
+    run say --writable --no-home "$B" cat /etc/resolv.conf
+    expect_rc 0
+    expect_equal "$OUT" 'nameserver 192.0.2.2'
+    refuse_err resolve
+    seen --dns 192.0.2.9
+    expect_equal "$OUT" 'nameserver 192.0.2.9'
+}
+if [ "$(id -u)" = 0 ]; then
+    cp -a /etc "$T/etc" && rm "$T/etc/resolv.conf" && ln -s ../run/resolve/stub.conf "$T/etc/resolv.conf" && mount --bind "$T/etc" /etc
+    mount -t tmpfs -o mode=755 sgtest-run /run && mkdir /run/resolve
+    each_user resolved
+    umount /run /etc
+fi
 
 SETTLE=20
 expect_nothing_left

@@ -57,6 +57,18 @@ directories() {
     check "--verbose says which kind it is"
     run me singularity --verbose exec -o top "$I" true
     expect_err '^VERBOSE: .*overlay by (the kernel|.*fuse-overlayfs)'
+    check "an overlay that belongs to somebody else is said, and can be read"
+    if [ "$(id -u)" = 0 ] && [ "$WHO" = user ]; then
+        mkdir -p theirs/upper theirs/work && echo theirs >theirs/upper/file && chmod 777 theirs && chmod 755 theirs/*
+        for option in --userns --fakeroot; do
+            run me singularity exec $option --no-home -o theirs "$I" true
+            expect_failure
+            expect_err "overlay .*theirs: cannot write to its directory upper: Permission denied"
+            expect_err "':ro'"
+        done
+        run me singularity exec -o theirs:ro "$I" cat /file
+        expect_equal "$OUT" theirs
+    fi
     check "what cannot be is refused, and nothing is left"
     run me singularity exec -o nothing "$I" true
     expect_failure

@@ -68,6 +68,22 @@ commands() {
     expect_err 'FATAL:   "no-such-command": executable file not found in \$PATH'
     run me singularity exec "$I/full.sif" /no/such/path
     expect_failure
+    run me singularity exec "$I/full.sif" 'echo one'
+    expect_failure
+    expect_err '"echo one": executable file not found in \$PATH'
+    expect_err 'words of their own'
+    run me singularity exec "$I/full.sif" --pid true
+    expect_failure
+    expect_err 'options stand in front of the image'
+    check "why a file that is there does not run"
+    run me singularity exec "$I/full.sif" /etc
+    expect_failure
+    expect_err 'cannot run /etc: Is a directory'
+    me sh -c 'echo "echo ran" >script && chmod 644 script'
+    run me singularity exec "$I/full.sif" ./script
+    expect_failure
+    expect_err 'cannot run ./script: Permission denied'
+    expect_err "chmod \+x.*sh ./script"
 
     check "SIGTERM to ours ends the payload"
     start "$T/signal" me singularity exec "$I/full.sif" /bin/sh -c 'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.1; done'

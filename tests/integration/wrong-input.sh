@@ -59,6 +59,17 @@ layouts() {
     run me singularity exec "$IMAGES/save-new.tar" true
     expect_failure
     expect_err 'SCHEME:.*save-new\.tar'
+    check "a bare name is told how images of other places are named, a file that is not there is not"
+    run me singularity exec some-name true
+    expect_failure
+    expect_err 'SCHEME://some-name'
+    run me singularity exec nofile.sif true
+    expect_failure
+    expect_err 'cannot open nofile\.sif: No such file'
+    refuse_err SCHEME
+    run me singularity exec instance:web true
+    expect_failure
+    expect_err 'instance://NAME'
     check "source and target in the wrong order, and names that are empty"
     run me singularity build "oci:$IMAGES/tiny.oci" x.sif
     expect_rc 1

@@ -137,6 +137,11 @@ Error refusal(const std::string& path, int reason) {
     if (reason == ENOENT)
         return Error(Code::not_found, "exec " + path + " failed: a shared library is likely missing in the image",
                      "the program's loader or its script's interpreter is not there");
+    struct stat s;
+    const bool known = ::stat(path.c_str(), &s) == 0;
+    if (known && S_ISDIR(s.st_mode)) return system_error(EISDIR, "cannot run", path);
+    if (reason == EACCES && known && !executable(path))
+        return system_error(reason, "cannot run", path, "it is not executable: 'chmod +x' makes it so, or name its interpreter in front of it, as 'sh " + path + "'");
     return system_error(reason, "cannot run", path);
 }
 
@@ -205,7 +210,10 @@ void execute(const CommandLine& command, const Variables& variables, const std::
         file = find_program(name, path == variables.end() ? std::string() : path->second);
         if (file.empty()) {
             if (errno == EACCES) throw Error(Code::permission, "\"" + name + "\": permission denied");
-            throw Error(Code::not_found, "\"" + name + "\": executable file not found in $PATH");
+            throw Error(Code::not_found, "\"" + name + "\": executable file not found in $PATH",
+                        name[0] == '-'                          ? "options stand in front of the image"
+                        : name.find(' ') != std::string::npos ? "a command and its arguments are words of their own, not one in quotes"
+                                                                : "");
         }
     }
     std::vector<std::string> texts;

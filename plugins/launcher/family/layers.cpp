@@ -22,7 +22,11 @@ bool is_directory(const std::string& path) {
 // A directory of an overlay: a link there could lead anywhere.
 void make_part(const std::string& overlay, const char* name, const std::string& shown, mode_t mode) {
     const std::string path = overlay + "/" + name;
-    if (is_directory(path)) return;
+    if (is_directory(path)) {
+        if (::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return;
+        throw system_error(errno, "overlay " + shown + ": cannot write to its directory", name,
+                           errno == EACCES ? "it belongs to somebody else; add ':ro' to only read it" : "add ':ro' to only read it");
+    }
     if (::mkdir(path.c_str(), mode) == 0) return;
     const int reason = errno;
     if (reason == EEXIST) throw Error(Code::invalid, "overlay " + shown + ": '" + name + "' in it is no directory");

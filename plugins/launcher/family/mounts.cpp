@@ -54,7 +54,8 @@ bool bind(const std::string& source, int target, const Flags& flags, std::string
     static bool have_new_calls = true;  // Linux 5.12: the flags are set before anybody sees the mount
     if (have_new_calls) {
         Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, source.c_str(),
-                                           open_tree_clone | O_CLOEXEC | (flags.recursive ? at_recursive : 0))));
+                                           open_tree_clone | O_CLOEXEC | (flags.recursive ? at_recursive : 0) |
+                                               (flags.keep_link ? AT_SYMLINK_NOFOLLOW : 0))));
         if (tree && (set == 0 || set_attributes(tree.get(), set, false))) {
             // Read-only is meant for all that is seen there; the rest, as everywhere, for the top mount.
             if (flags.read_only && flags.recursive) (void)set_attributes(tree.get(), attr_rdonly, true);

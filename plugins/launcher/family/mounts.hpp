@@ -7,6 +7,7 @@ namespace launcher {
 
 struct Flags {
     bool recursive = false, read_only = false, no_suid = false, no_dev = false, no_exec = false;
+    bool keep_link = false;  // of a symbolic link the link itself is bound, where the kernel can (Linux 5.12)
 };
 
 // Binds `source` (a path) onto what `target` is open on, then sets the flags in addition to the

@@ -119,10 +119,12 @@ bool device_of(const char* path, unsigned& major, unsigned& minor) {
     return true;
 }
 
+// What a program said first. fuse-overlayfs tells of mount options of the kernel that it leaves out, and is no worse for it.
 std::string first_line(int file) {
-    char text[512];
+    char text[1024];
     const ssize_t n = ::pread(file, text, sizeof text, 0);
     std::string out(text, n > 0 ? static_cast<size_t>(n) : 0);
+    for (size_t end; out.starts_with("unknown argument ignored") && (end = out.find('\n')) != std::string::npos;) out.erase(0, end + 1);
     out.resize(std::min(out.find('\n'), out.size()));
     for (char& c : out)
         if (static_cast<unsigned char>(c) < 32) c = ' ';

@@ -34,6 +34,15 @@ void make_directory(int at, const std::string& name, mode_t mode) {
     if (::mkdirat(at, name.c_str(), mode) != 0 && errno != EEXIST) fail("cannot create the session's directory", name);
 }
 
+// A link shown at the destination is followed from there.
+bool link_leads_inside(const Mount& m, int root) {
+    char text[4096];
+    const ssize_t n = ::readlink(m.source.c_str(), text, sizeof text);
+    if (n <= 0 || n == sizeof text) return false;
+    const std::string target(text, static_cast<size_t>(n));
+    return static_cast<bool>(open_inside(root, target[0] == '/' ? target : parent_path(m.destination) + "/" + target));
+}
+
 }  // namespace
 
 bool Rootfs::has_reader() const {
@@ -359,7 +368,10 @@ bool Rootfs::mount_volume(int target, std::string& warning) {
 bool Rootfs::apply_at(const Mount& m, int target, std::string& warning) {
     if (m.only_place) return true;
     Flags flags{m.recursive, m.read_only, m.no_suid, m.no_dev, m.no_exec};
-    if (m.type == "bind") return bind(m.source, target, flags, warning);
+    if (m.type == "bind") {
+        flags.keep_link = m.keep_link && link_leads_inside(m, root_.get());
+        return bind(m.source, target, flags, warning);
+    }
     if (m.type == "image") return bind_of_image(m, target, flags, warning);
     if (m.type == "fuse") return mount_fuse(m, target);
     if (m.type == "volume") return mount_volume(target, warning);

@@ -87,6 +87,7 @@ Mount read_mount(const Value& v) {
     m.devices = texts(v, "devices");
     m.sources = texts(v, "sources");
     m.replace_link = flag(v, "replaceLink");
+    m.keep_link = flag(v, "keepLink");
     m.unless_same = flag(v, "unlessSame");
     m.directory = flag(v, "directory", true);
     m.create = flag(v, "create", true);

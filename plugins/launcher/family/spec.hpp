@@ -27,6 +27,7 @@ struct Mount {
     std::vector<std::string> sources;  // "files": files of the host to show, by their base names
     bool recursive = false, read_only = false, no_suid = false, no_dev = false, no_exec = false;
     bool replace_link = false;   // a symbolic link at the destination is covered, not followed
+    bool keep_link = false;      // of a source that is a symbolic link the link is shown, if it leads to something there
     bool unless_same = false;    // nothing to do when source and destination are one directory already
     bool directory = true;       // what a made destination is to be
     bool create = true;          // make the destination when the image lacks it

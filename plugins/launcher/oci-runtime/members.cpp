@@ -89,6 +89,7 @@ const std::vector<Member>& members() {
         {"mounts[].terminals", tree},
         {"mounts[].sources", tree},
         {"mounts[].replaceLink", tree},
+        {"mounts[].keepLink", tree},
         {"mounts[].unlessSame", tree},
         {"mounts[].directory", tree},
         {"mounts[].create", tree},

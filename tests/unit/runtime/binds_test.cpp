@@ -72,6 +72,7 @@ BOOST_AUTO_TEST_CASE(programs_that_serve_a_directory_are_words_of_a_shell) {
 BOOST_AUTO_TEST_CASE(mount_specifications_are_csv) {
     BOOST_TEST(shown(parse_mounts("type=bind,source=/a,target=/b,readonly")) == "[/a|/b|ro]");
     BOOST_TEST(shown(parse_mounts("type=bind,src=/a,dst=/b")) == "[/a|/b]");
+    BOOST_TEST(shown(parse_mounts("src=/a,dst=/b,ro")) == "[/a|/b|ro]");  // as Apptainer takes it
     BOOST_TEST(shown(parse_mounts("\"source=/a,b\",type=bind,\"destination=/c \"\"d\"\"\"")) == "[/a,b|/c \"d\"]");
     BOOST_TEST(shown(parse_mounts("type=bind,src=/a,dst=/b,ro\ntype=bind,src=/c,dst=/d\n")) == "[/a|/b|ro][/c|/d]");
     for (const char* text : {"type=tmpfs,dst=/b", "type=bind,src=/a", "type=bind,dst=/a", "type=bind,src=/a,dst=/b,what=1", "\"type=bind"}) {

@@ -133,6 +133,7 @@ BOOST_AUTO_TEST_CASE(env_options_may_hold_commas_in_values) {
     BOOST_TEST(p[0].second == "1,2");
     BOOST_TEST(p[1].second == "3");
     BOOST_CHECK_THROW(parse_env_option("nonsense"), Error);
+    BOOST_CHECK_EXCEPTION(parse_env_option("a.b=1"), Error, [](const Error& e) { return e.message().find("'a.b' is no name of a variable") != std::string::npos; });
 }
 
 BOOST_AUTO_TEST_CASE(an_environment_file_is_evaluated) {
@@ -141,7 +142,8 @@ BOOST_AUTO_TEST_CASE(an_environment_file_is_evaluated) {
     BOOST_REQUIRE(fd >= 0);
     close(fd);
     std::ofstream(name) << "A='x y'\nB=\"${A}z\"\n# comment\nexport C=$((1+1))\n";
-    const auto p = read_env_file(name);
+    const char* const none[] = {nullptr};
+    std::vector<Pair> p = read_env_file(name, none);
     const auto get = [&](const std::string& k) {
         const auto it = std::find_if(p.begin(), p.end(), [&](const Pair& x) { return x.first == k; });
         return it == p.end() ? std::string("(unset)") : it->second;
@@ -150,10 +152,24 @@ BOOST_AUTO_TEST_CASE(an_environment_file_is_evaluated) {
     BOOST_TEST(get("B") == "x yz");
     BOOST_TEST(get("C") == "2");
     BOOST_TEST(get("PATH") == "(unset)");
+    // Variables of the host can be used; only what the file assigns is set, be the value the host's.
+    const char* const host[] = {"HOME=/home/ann", "SAME=it's \"this\"", "OTHER=1", "PATH=/nowhere", "UID=7", "PPID=1", "B.D=1", "LIST=x", nullptr};
+    std::ofstream(name) << "DATA=$HOME/data\nSAME=$SAME\necho printed\nPATH=$PATH:/more\nunset LIST\nARGS=$#$1\n";
+    p = read_env_file(name, host);
+    BOOST_TEST(get("DATA") == "/home/ann/data");
+    BOOST_TEST(get("SAME") == "it's \"this\"");
+    BOOST_TEST(get("PATH") == "/nowhere:/more");
+    BOOST_TEST(get("ARGS") == "0");
+    BOOST_TEST(p.size() == 4u);
+    std::ofstream(name) << "";
+    BOOST_TEST(read_env_file(name, host).empty());
     std::ofstream(name) << "if then\n";
-    BOOST_CHECK_THROW(read_env_file(name), Error);
+    BOOST_CHECK_THROW(read_env_file(name, none), Error);
+    std::ofstream(name) << "A=two words-no-such-program\n";
+    BOOST_CHECK_EXCEPTION(read_env_file(name, host), Error, [](const Error& e) { return e.hint().find("quotes") != std::string::npos; });
     unlink(name);
-    BOOST_CHECK_THROW(read_env_file(name), Error);
+    BOOST_CHECK_THROW(read_env_file(name, none), Error);
+    BOOST_CHECK_EXCEPTION(read_env_file("/tmp", none), Error, [](const Error& e) { return e.message().find("is a directory") != std::string::npos; });
 }
 
 BOOST_AUTO_TEST_SUITE_END()
