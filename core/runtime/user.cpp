@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
 #include "base/unique_fd.hpp"
 
@@ -65,19 +67,32 @@ bool find_group(const std::string& text, uint32_t gid, std::string& name) {
     return scan(text, 3, gid, [&](const auto& f) { return name = f[0], true; });
 }
 
-User user_by_id(uint32_t uid) {
-    User user;
+namespace {
+
+// False for somebody whom the host does not know: he gets the name "uidN" and the home "/".
+bool look_up(uint32_t uid, User& user) {
     user.uid = uid;
+    bool known = true;
     if (!find_passwd(slurp("/etc/passwd"), uid, user)) {
         if (const passwd* p = ::getpwuid(uid)) {
-            user.name = p->pw_name, user.gecos = p->pw_gecos ? p->pw_gecos : "", user.home = p->pw_dir, user.shell = p->pw_shell;
+            user.name = p->pw_name, user.gecos = p->pw_gecos ? p->pw_gecos : "", user.home = p->pw_dir,
+            user.shell = p->pw_shell;
             user.gid = p->pw_gid;
         } else {
             user.name = "uid" + std::to_string(uid);
             user.home = "/";
+            known = false;
         }
     }
     if (user.shell.empty()) user.shell = "/bin/sh";
+    return known;
+}
+
+}  // namespace
+
+User user_by_id(uint32_t uid) {
+    User user;
+    (void)look_up(uid, user);
     return user;
 }
 
@@ -97,7 +112,12 @@ std::vector<Group> groups_by_id(const std::vector<uint32_t>& ids) {
 }
 
 User current_user() {
-    User user = user_by_id(::geteuid());
+    User user;
+    struct stat home;
+    // Batch systems and pods start programs under numbers that only they know, and say where their home is.
+    if (const char* told = std::getenv("HOME");
+        !look_up(::geteuid(), user) && told && *told == '/' && ::stat(told, &home) == 0 && S_ISDIR(home.st_mode))
+        user.home = told;
     user.gid = ::getegid();
     const int count = ::getgroups(0, nullptr);
     std::vector<gid_t> ids(static_cast<size_t>(std::max(count, 0)));

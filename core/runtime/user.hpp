@@ -19,7 +19,8 @@ struct User {
 };
 
 // The effective user. /etc/passwd and /etc/group are read by ourselves first: name services are asked (and
-// their libraries loaded) only for what is not there. Somebody unknown gets the name "uidN" and home "/".
+// their libraries loaded) only for what is not there. Somebody unknown gets the name "uidN" and the home
+// that HOME names, if that is a directory, else "/".
 User current_user();
 
 // Somebody by number, as far as the host knows him: name "uidN" and home "/" otherwise. No groups.

@@ -351,6 +351,23 @@ programs() {
 }
 each_user programs
 
+if [ "$(id -u)" = 0 ]; then
+    check "somebody whom the machine does not know has the home that HOME names"
+    mkdir -m 700 stranger && chown 54321 stranger
+    run env HOME="$PWD/stranger" setpriv --reuid 54321 --regid 54321 --clear-groups singularity exec --userns "$B" sh -c 'echo $HOME; touch $HOME/mine; id -un'
+    expect_rc 0
+    expect_equal "$OUT" "$PWD/stranger"$'\nuid54321'
+    refuse_err 'home'
+    expect_exists stranger/mine
+    check "a program on a file system without execution is told so"
+    mkdir noexec && mount -t tmpfs -o noexec,mode=755 sgtest noexec && printf '#!/bin/sh\n' >noexec/script && chmod 755 noexec/script
+    run singularity exec -B "$PWD/noexec:/noexec" "$I" /noexec/script
+    expect_failure
+    expect_err "cannot run /noexec/script: Permission denied"
+    expect_err "mounted 'noexec'"
+    umount noexec
+fi
+
 # A service keeps the name servers in /run and replaces its file; /etc/resolv.conf is a link to that (as systemd-resolved does it).
 resolved() {
     seen() { run say "$@" "$I" sh -c 'readlink /etc/resolv.conf; cat /etc/resolv.conf'; expect_rc 0; }

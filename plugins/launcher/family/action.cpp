@@ -1,6 +1,7 @@
 #include "family/action.hpp"
 
 #include <elf.h>
+#include <sys/statvfs.h>
 
 #include <cstring>
 
@@ -140,6 +141,9 @@ Error refusal(const std::string& path, int reason) {
     struct stat s;
     const bool known = ::stat(path.c_str(), &s) == 0;
     if (known && S_ISDIR(s.st_mode)) return system_error(EISDIR, "cannot run", path);
+    struct statvfs v;
+    if (reason == EACCES && known && (s.st_mode & 0111) != 0 && ::statvfs(path.c_str(), &v) == 0 && (v.f_flag & ST_NOEXEC))
+        return system_error(reason, "cannot run", path, "its file system is mounted 'noexec': name its interpreter in front of it, as 'sh " + path + "', or copy it elsewhere");
     if (reason == EACCES && known && !executable(path))
         return system_error(reason, "cannot run", path, "it is not executable: 'chmod +x' makes it so, or name its interpreter in front of it, as 'sh " + path + "'");
     return system_error(reason, "cannot run", path);
