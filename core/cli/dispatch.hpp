@@ -57,7 +57,10 @@ std::vector<CapabilityView> shown_commands(const Index& index);
 int run_command(const CapabilityView& command, std::vector<std::string> arguments, Context& context);
 
 // The configuration in effect, with the environment and --set. `forgiving`: wrong values are warnings.
-Settings settings_for(const Context& context, bool forgiving = false);
+// `unknown`: takes the pairs of --set with a key that nobody registered, instead of Code::usage.
+Settings settings_for(const Context& context, bool forgiving = false, std::vector<std::string>* unknown = nullptr);
+// One "KEY=VALUE" of --set. Throws Code::usage.
+void set_from_command_line(Settings& settings, const std::string& pair);
 
 // Prints the failure and gives the exit code.
 int report(const Error& error);

@@ -107,29 +107,24 @@ int list(Session& session) {
 
 int inspect(const std::string& name, Session& session) {
     const Index& index = session.plugins.index();
-    const auto p = index.find_plugin(name);
-    if (!p) {
-        std::vector<std::string_view> names;
-        for (uint32_t i = 0; i < index.plugin_count(); ++i) names.push_back(index.plugin(i).name);
-        throw Error(Code::not_found, "no plugin '" + name + "' is registered", did_you_mean(name, names));
-    }
+    const PluginView p = need_plugin(index, name);
     if (session.json) {
         JsonWriter json;
-        write_json(json, index, *p);
+        write_json(json, index, p);
         print(json.take());
     } else {
         std::string out;
         const auto line = [&](const char* title, std::string_view text) {
             if (!text.empty()) out += std::string(title) + std::string(12 - std::string_view(title).size(), ' ') + std::string(text) + "\n";
         };
-        line("name", p->name);
-        line("version", p->version);
-        line("summary", p->summary);
-        line("state", p->active ? "active" : p->why);
-        line("object", p->object);
-        line("manifest", p->manifest);
-        line("registered", place(p->registered_in, p->registered_line));
-        for (const auto& c : index.capabilities_of(p->number)) {
+        line("name", p.name);
+        line("version", p.version);
+        line("summary", p.summary);
+        line("state", p.active ? "active" : p.why);
+        line("object", p.object);
+        line("manifest", p.manifest);
+        line("registered", place(p.registered_in, p.registered_line));
+        for (const auto& c : index.capabilities_of(p.number)) {
             std::string text = std::string(kind_name(c.kind)) + " " + std::string(c.name);
             if (!c.summary.empty()) text += ": " + std::string(c.summary);
             if (c.shadowed) text += " (hidden by plugin " + hidden_by(index, c) + ")";
@@ -137,12 +132,13 @@ int inspect(const std::string& name, Session& session) {
         }
         for (uint32_t i = 0; i < index.key_count(); ++i) {
             const KeyView k = index.key(i);
-            if (k.plugin == p->name) line("key", std::string(k.name) + " (" + type_name(k.type) + "): " + std::string(k.doc));
+            if (k.plugin == p.name)
+                line("key", std::string(k.name) + " (" + type_name(k.type) + "): " + std::string(k.doc));
         }
         print(out);
     }
     // An object that cannot be used is a failure of this command, after what the manifest says.
-    if (p->active) session.plugins.verify(p->name);
+    if (p.active) session.plugins.verify(p.name);
     return 0;
 }
 
@@ -163,7 +159,8 @@ Action declare(Arguments& arguments) {
         .one_of({"list", "inspect", "create", "test", "install", "remove", "enable", "disable"});
     arguments.word("NAME", o->what, "A plugin; for test and install a directory with plugin.yaml and the object, for install also a tar archive of one").offers("PLUGIN");
     arguments.flag("--user", o->user, "Install, remove, enable or disable for yourself alone (in ~/.singularity)");
-    arguments.text("--kind", o->kind, "What a new plugin provides");
+    arguments.text("--kind", o->kind,
+                   "What a new plugin provides: bootstrap, command, format, hook, launcher or transport");
     arguments.text("--lang", o->language, "The language of a new plugin (default c++)").one_of({"c++", "c"});
     arguments.list("--with", o->samples, "Something real that 'test' may use: a reference, a URL, an image file, a command line").shown_as("SAMPLE");
     arguments.examples({"singularity plugin list", "singularity plugin inspect NAME", "singularity plugin create NAME --kind bootstrap",

@@ -89,10 +89,16 @@ void create_plugin(const NewPlugin& plugin, Session& session) {
     const std::string wanted = plugin.kind + "-" + plugin.language;
     const auto known = names_in(templates);
     if (std::find(known.begin(), known.end(), wanted) == known.end()) {
-        std::string list;
-        for (const auto& k : known) list += (list.empty() ? "" : ", ") + k;
-        throw Error(Code::usage, plugin.kind.empty() ? "'plugin create' needs --kind" : "no template of kind '" + plugin.kind + "' in " + plugin.language,
-                    list.empty() ? "No templates are installed in " + templates : "Templates (kind-language): " + list);
+        std::string kinds, in_c;
+        for (const auto& k : known) {
+            std::string& list = k.ends_with("-c") ? in_c : kinds;
+            list += (list.empty() ? "" : ", ") + k.substr(0, k.rfind('-'));
+        }
+        throw Error(Code::usage,
+                    plugin.kind.empty() ? "'plugin create' needs --kind"
+                                        : "no template of kind '" + plugin.kind + "' in " + plugin.language,
+                    known.empty() ? "No templates are installed in " + templates
+                                  : "Kinds: " + kinds + "; with --lang c: " + in_c);
     }
     struct stat there;
     if (lstat(plugin.name.c_str(), &there) == 0)

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -35,6 +36,7 @@ namespace {
 
 constexpr uint64_t largest_file = 1u << 30;
 constexpr unsigned longest_loading = 20;  // seconds
+constexpr char archive_holds[] = "An archive holds plugin.yaml and the object, at its top or in one directory.";
 
 std::string place_of(std::string_view file, uint32_t line) { return std::string(file) + ":" + std::to_string(line); }
 
@@ -74,13 +76,6 @@ void check_users_may(const Session& session) {
 PluginPlace user_place(const Session& session) {
     check_users_may(session);
     return PluginPlace::of_user(Home::find());
-}
-
-PluginView need(const Index& index, const std::string& name) {
-    if (const auto p = index.find_plugin(name)) return *p;
-    std::vector<std::string_view> names;
-    for (uint32_t i = 0; i < index.plugin_count(); ++i) names.push_back(index.plugin(i).name);
-    throw Error(Code::not_found, "no plugin '" + name + "' is registered", did_you_mean(name, names));
 }
 
 Index compiled_now(const Session& session) { return load_index(session.installation, Home::find(), Keep::site).index; }
@@ -173,9 +168,9 @@ std::string directory_with_manifest(const std::string& directory, const std::str
         }
         if (entries == 1 && !only.empty() && access((only + "/plugin.yaml").c_str(), F_OK) == 0) return only;
     }
-    throw Error(Code::invalid, shown + ": holds no plugin: there is no plugin.yaml in it",
-                archive ? "An archive holds plugin.yaml and the object, at its top or in one directory."
-                        : "Name the directory of a built plugin, where plugin.yaml and the object lie.");
+    throw Error(
+        Code::invalid, shown + ": holds no plugin: there is no plugin.yaml in it",
+        archive ? archive_holds : "Name the directory of a built plugin, where plugin.yaml and the object lie.");
 }
 
 struct Wanted {
@@ -212,7 +207,7 @@ Wanted read_wanted(const std::string& directory, const std::string& shown, const
         throw Error(Code::invalid, manifest + ": its object must lie beside it, not at " + w.plugin.object,
                     "Write its file name alone: 'object: NAME.so'.");
     w.object = w.plugin.object.substr(directory.size() + 1);
-    if (access(w.plugin.object.c_str(), R_OK) != 0) throw_errno("cannot read the plugin's object", w.plugin.object);
+    need_object(w.plugin, shown);
     if (const std::string defect = object_defect(w.plugin.object); !defect.empty())
         throw Error(Code::unsupported,
                     "plugin " + w.plugin.name + " is not installed: its object " + w.plugin.object + " " + defect);
@@ -364,6 +359,32 @@ void install_from(const std::string& directory, const std::string& shown, const 
 
 }  // namespace
 
+PluginView need_plugin(const Index& index, const std::string& name) {
+    if (const auto p = index.find_plugin(name)) return *p;
+    std::vector<std::string_view> names;
+    for (uint32_t i = 0; i < index.plugin_count(); ++i) names.push_back(index.plugin(i).name);
+    const std::string near = did_you_mean(name, names);
+    throw Error(Code::not_found, "no plugin '" + name + "' is registered",
+                near.empty() ? "'singularity plugin list' shows those that are." : near);
+}
+
+void need_object(const model::Plugin& plugin, const std::string& what) {
+    if (access(plugin.object.c_str(), R_OK) == 0) return;
+    const int why = errno;
+    struct stat st {};
+    const std::string name = plugin.object.substr(plugin.object.rfind('/') + 1);
+    const bool archive = stat(what.c_str(), &st) == 0 && S_ISREG(st.st_mode);
+    if (archive && why == ENOENT)
+        throw Error(Code::not_found, what + ": lacks the object " + name + ", which its plugin.yaml names",
+                    archive_holds);
+    throw Error(why == ENOENT ? Code::not_found : Code::io,
+                "cannot read the plugin's object " + plugin.object + ": " + std::strerror(why),
+                why == ENOENT
+                    ? "Name the directory that it is built in, where plugin.yaml is too; build the plugin first."
+                    : "")
+        .because(why);
+}
+
 void install_plugin(const std::string& what, bool for_user, Session& session) {
     struct stat st {};
     if (stat(what.c_str(), &st) != 0) throw_errno("cannot install", what);
@@ -382,7 +403,7 @@ void install_plugin(const std::string& what, bool for_user, Session& session) {
 }
 
 void remove_plugin(const std::string& name, bool for_user, Session& session) {
-    const PluginView known = need(session.plugins.index(), name);
+    const PluginView known = need_plugin(session.plugins.index(), name);
     const Home home = Home::find();
     const bool own = known.registered_in.starts_with(home.config + "/plugins.d/");
     const PluginPlace place = for_user || own ? PluginPlace::of_user(home) : PluginPlace::of_site(session.installation);
@@ -412,7 +433,7 @@ void remove_plugin(const std::string& name, bool for_user, Session& session) {
 }
 
 void switch_plugin(const std::string& name, bool enabled, bool for_user, Session& session) {
-    const PluginView known = need(session.plugins.index(), name);
+    const PluginView known = need_plugin(session.plugins.index(), name);
     const bool off = !known.active && known.why.starts_with("disabled in ");
     if (!known.active && !off)
         throw Error(Code::unsupported, "plugin " + name + " cannot be " +

@@ -8,6 +8,10 @@
 #include <filesystem>
 
 #include "base/log.hpp"
+#include "cli/dispatch.hpp"
+#include "cli/plugin_manage.hpp"
+#include "config/compile.hpp"
+#include "config/encode.hpp"
 #include "config/manifest.hpp"
 #include "config/yaml_source.hpp"
 
@@ -30,6 +34,7 @@ model::Plugin read_manifest(const std::string& what, const Session& session) {
     model::Plugin plugin = parse_manifest(directory + "/plugin.yaml", *document, warnings);
     for (const auto& text : warnings) log::warning(text);
     if (!S_ISDIR(st.st_mode)) plugin.object = full;
+    need_object(plugin, what);
     return plugin;
 }
 
@@ -92,6 +97,24 @@ void add_neighbours(const std::string& subject, const Session& session, std::vec
     }
 }
 
+// The values of the plugin's own keys as they are for this user: of --set and variables, which need no registration, of
+// configuration files where it is registered, and of its manifest.
+void add_own_keys(const model::Plugin& plugin, const Session& session, std::vector<std::string>& words) {
+    if (plugin.keys.empty() && session.unknown_settings.empty()) return;
+    const Index index = Index::owning(encode_index(compile_manifests({plugin.manifest})));
+    Settings own(index);
+    own.apply_environment(environ);
+    for (const auto& pair : session.unknown_settings) set_from_command_line(own, pair);
+    for (const auto& k : plugin.keys) {
+        words.push_back(std::string("--key=") + type_name(k.type) + ":" + k.name);
+        // Of a registered plugin they count all together; a default may be an older manifest's.
+        const bool chosen =
+            session.settings.has(k.name) && session.settings.origin(k.name).layer != Layer::builtin;
+        const Settings& settings = chosen ? session.settings : own;
+        for (const auto& v : settings.values(k.name)) words.push_back("--value=" + v);
+    }
+}
+
 // A sample that is a file, or an argument of one that is a command line, means a file of this directory, not of the
 // kit's.
 std::string found_from_here(const std::string& sample) {
@@ -114,10 +137,7 @@ void test_plugin(const std::string& what, const std::vector<std::string>& sample
                                    "--version-of-plugin=" + plugin.version,
                                    "--abi=" + std::to_string(plugin.abi)};
     for (const auto& c : plugin.capabilities) describe(c, words);
-    for (const auto& k : plugin.keys) {
-        words.push_back(std::string("--key=") + type_name(k.type) + ":" + k.name);
-        for (const auto& v : k.values) words.push_back("--value=" + v);
-    }
+    add_own_keys(plugin, session, words);
     add_neighbours(plugin.name, session, words);
     for (const auto& s : samples) words.push_back("--with=" + found_from_here(s));
     if (session.json) words.emplace_back("--json");

@@ -8,35 +8,33 @@
 
 namespace sg {
 
-namespace {
-
-void set_from_command_line(Settings& settings, const std::vector<std::string>& pairs) {
-    for (const auto& pair : pairs) {
-        const size_t equals = pair.find('=');
-        if (equals == std::string::npos) throw Error(Code::usage, "--set takes KEY=VALUE, not '" + pair + "'");
-        const std::string key = pair.substr(0, equals), value = pair.substr(equals + 1);
-        const auto known = settings.index().find_key(key);
-        std::vector<std::string> values{value};
-        if (known && known->type == ValueType::list) {
-            values.clear();
-            for (size_t at = 0; at <= value.size();) {
-                const size_t comma = std::min(value.find(',', at), value.size());
-                if (comma > at) values.push_back(value.substr(at, comma - at));
-                at = comma + 1;
-            }
+void set_from_command_line(Settings& settings, const std::string& pair) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos) throw Error(Code::usage, "--set takes KEY=VALUE, not '" + pair + "'");
+    const std::string key = pair.substr(0, equals), value = pair.substr(equals + 1);
+    const auto known = settings.index().find_key(key);
+    std::vector<std::string> values{value};
+    if (known && known->type == ValueType::list) {
+        values.clear();
+        for (size_t at = 0; at <= value.size();) {
+            const size_t comma = std::min(value.find(',', at), value.size());
+            if (comma > at) values.push_back(value.substr(at, comma - at));
+            at = comma + 1;
         }
-        settings.set(key, std::move(values), Layer::command_line, "--set");
     }
+    settings.set(key, std::move(values), Layer::command_line, "--set");
 }
 
-}  // namespace
-
-Settings settings_for(const Context& context, bool forgiving) {
+Settings settings_for(const Context& context, bool forgiving, std::vector<std::string>* unknown) {
     Settings settings(context.index);
     std::vector<Error> problems;
     settings.apply_environment(environ, forgiving ? &problems : nullptr);
     for (const auto& e : problems) log::warning(e.message());
-    set_from_command_line(settings, context.global.settings);
+    for (const auto& pair : context.global.settings)
+        if (unknown && pair.find('=') != std::string::npos && !settings.has(pair.substr(0, pair.find('='))))
+            unknown->push_back(pair);
+        else
+            set_from_command_line(settings, pair);
     return settings;
 }
 

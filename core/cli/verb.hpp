@@ -40,6 +40,7 @@ struct Session {
     Pairs options;          // given options that plugins add to this verb, long name and value ("true" for a flag)
 
     const Context* context = nullptr;  // the dispatcher's; null in tests
+    std::vector<std::string> unknown_settings;  // pairs of --set whose key nobody registered: for `plugin test`
 
     const Pairs& plugin_options() const { return options; }
     sg_call call() { return sg_call{cancel, &progress}; }

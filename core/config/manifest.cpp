@@ -36,7 +36,9 @@ public:
         if (p.name.empty()) wrong(file_, document, "the manifest has no 'name'");
         if (p.object.empty()) wrong(file_, document, "plugin " + p.name + " has no 'object'");
         if (!abi) wrong(file_, document, "plugin " + p.name + " has no 'abi'");
-        if (p.capabilities.empty()) wrong(file_, document, "plugin " + p.name + " provides nothing");
+        if (p.capabilities.empty())
+            wrong(file_, document, "plugin " + p.name + " provides nothing",
+                  warnings_.empty() ? "" : warnings_.front());
         if (p.object[0] != '/') p.object = file_.substr(0, file_.rfind('/') + 1) + p.object;
         for (auto& k : p.keys) k.plugin = p.name;
         for (size_t i = 0; i < p.options.size(); ++i) check_takeover(option_nodes[i], p.options[i], p);

@@ -133,7 +133,10 @@ struct PluginHost::Impl {
             for (const auto& c : index.capabilities_of(i))
                 if (c.kind == kind && c.name == name) {
                     message += ": plugin " + std::string(p.name) + " is not active (" + std::string(p.why) + ")";
-                    return Error(Code::not_found, message, std::string(source ? index.absent(name) : std::string_view()));
+                    std::string hint(source ? index.absent(name) : std::string_view());
+                    if (hint.empty() && p.why.starts_with("disabled in "))
+                        hint = "Run: singularity plugin enable " + std::string(p.name);
+                    return Error(Code::not_found, message, hint);
                 }
         }
         if (source)

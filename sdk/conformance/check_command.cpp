@@ -74,14 +74,11 @@ void check_command(Run& run, const Capability& c) {
                 const Words words(texts);
                 sg_call call;
                 const sg_invocation i{verb.c_str(), no_options, words.pointers.data(), home.c_str(), &call};
-                std::string why;
                 const int32_t rc = called(probe, "in '" + sample + "'", [&](sg_error* e) {
                     int32_t exit_code = 0;
-                    const int32_t code = command.run(&i, &exit_code, e);
-                    if (code != SG_OK) why = std::string(": ") + e->message;
-                    return code;
+                    return command.run(&i, &exit_code, e);
                 });
-                probe.expect(rc == SG_OK, "fails with what was given by --with: '" + sample + "'" + why);
+                probe.expect(rc == SG_OK, "fails with what was given by --with: '" + sample + "'" + probe.why());
                 call.settle(probe, "in '" + sample + "'");
             }
         },

@@ -685,7 +685,7 @@ void check_format(Run& run, const Capability& c) {
             probe.step("in probe of what was given by --with");
             if (f.probe(sample.c_str(), fs::is_directory(sample), head.data(), head.size()) == 0)
                 probe.skip("it does not take it for its own");
-            probe.expect(read_image(probe, f, sample, true), "cannot read what was given by --with");
+            probe.expect(read_image(probe, f, sample, true), "cannot read what was given by --with" + probe.why());
             const auto* parts = loaded.find<sg_parts_v1>(c.name, "parts");
             if (!parts) return;
             sg_image_file* image = nullptr;

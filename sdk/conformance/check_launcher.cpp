@@ -20,6 +20,7 @@ void check_launcher(Run& run, const Capability& c) {
                                             std::string(1 << 20, '['),
                                             "{\"a\":\"" + std::string(1 << 20, 'x') + "\"}",
                                             "\xff\xfe{}"};
+    // What is wrong is the answer of the call itself, not a status of a child that found out.
     run.check(c.title() + ": a wrong LaunchSpec starts nothing", [&](Probe& probe) {
         const Loaded loaded(probe, run.subject);
         const auto& l = loaded.need<sg_launcher_v1>(probe, c.name, "launcher");
@@ -32,10 +33,12 @@ void check_launcher(Run& run, const Capability& c) {
             sg_call call;
             const sg_launch launch{spec.c_str(), nullptr, 0, &call};
             refused(probe, "in become with '" + shown(spec) + "'", [&](sg_error* e) { return l.become(&launch, e); });
-            refused(probe, "in run with '" + shown(spec) + "'", [&](sg_error* e) {
+            const int32_t rc = called_twice(probe, "in run with '" + shown(spec) + "'", [&](sg_error* e) {
                 int32_t status = 0;
                 return l.run(&launch, &status, e);
             });
+            probe.expect(rc != SG_OK, "succeeds in run with '" + shown(spec) +
+                                          "' (read the LaunchSpec before a child is made: its failure is run's own)");
             refused(probe, "in start with '" + shown(spec) + "'", [&](sg_error* e) {
                 int32_t pid = 0;
                 return l.start(&launch, "/nowhere/instance", &pid, e);

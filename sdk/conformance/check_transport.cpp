@@ -51,6 +51,7 @@ private:
 struct Fetched {
     int32_t code = SG_OK;
     uint32_t status = 0;
+    std::string why;  // it failed
     Read body;
 };
 
@@ -59,6 +60,7 @@ Fetched fetch(Probe& probe, const sg_transport_v1& t, const sg_request& r, const
     Fetched out;
     sg_response* response = nullptr;
     out.code = called(probe, where, [&](sg_error* e) { return t.send(&r, call, &response, e); });
+    out.why = probe.why();
     if (out.code != SG_OK) return out;
     if (!probe.expect(response, "gives no response though it succeeds " + where)) return out;
     probe.step("in status, header, url and size " + where);
@@ -170,7 +172,9 @@ void check_transport(Run& run, const Capability& c) {
         sg_call call;
         const Fetched whole = fetch(probe, t, request_for(sample.c_str()), &call, "in GET");
         call.settle(probe, "in GET");
-        if (!probe.expect(whole.code == SG_OK && whole.status < 400, "cannot get what was given by --with")) return;
+        const std::string why = whole.code == SG_OK ? ": status " + std::to_string(whole.status) : whole.why;
+        if (!probe.expect(whole.code == SG_OK && whole.status < 400, "cannot get what was given by --with" + why))
+            return;
         fetch(probe, t, request_for(sample.c_str(), "HEAD"), nullptr, "in HEAD");
         if (whole.body.size >= 8) {
             sg_request part = request_for(sample.c_str());

@@ -32,12 +32,16 @@ public:
     }
     // Enough to see what is wrong; more would be the same again.
     bool tired() const { return failures_ >= 8; }
+    // Why the last call of the plugin failed, as ": MESSAGE (HINT)", for the text of a finding; "" when it did not.
+    const std::string& why() const { return why_; }
+    void because(std::string why) { why_ = std::move(why); }
     void done() { say('D', ""); }
 
 private:
     void say(char kind, const std::string& text);
     int fd_;
     unsigned failures_ = 0;
+    std::string why_;
 };
 
 struct Skipped {};

@@ -38,6 +38,14 @@ bool one_line(const char* text) {
     return true;
 }
 
+// What an error says, for the text of a finding; "" when it is not filled as it should be.
+std::string told(const sg_error& err) {
+    if (!ends(err.message, sizeof err.message) || !ends(err.hint, sizeof err.hint) || !one_line(err.message) ||
+        !one_line(err.hint) || !err.message[0])
+        return {};
+    return std::string(": ") + err.message + (err.hint[0] ? std::string(" (") + err.hint + ")" : "");
+}
+
 void check_error(Probe& probe, const std::string& step, int32_t rc, const sg_error& err) {
     if (!probe.expect(rc >= SG_EINTERNAL && rc <= SG_EUSAGE,
                       "gives the code " + std::to_string(rc) + ", which is no sg_code, " + step))
@@ -56,8 +64,11 @@ void check_error(Probe& probe, const std::string& step, int32_t rc, const sg_err
         return;
     }
     probe.expect(err.message[0] != '\0', "fails without a message " + step);
-    probe.expect(one_line(err.message), "gives a message that is not one line ('" + shown(err.message) + "') " + step);
-    probe.expect(one_line(err.hint), "gives a hint that is not one line ('" + shown(err.hint) + "') " + step);
+    static const char why[] =
+        " (a line break or another control character: replace those of texts that come from outside)";
+    probe.expect(one_line(err.message),
+                 "gives a message that is not one line ('" + shown(err.message) + "') " + step + why);
+    probe.expect(one_line(err.hint), "gives a hint that is not one line ('" + shown(err.hint) + "') " + step + why);
 }
 
 }  // namespace
@@ -149,6 +160,7 @@ int32_t called(Probe& probe, const std::string& step, const std::function<int32_
         return std::all_of(bytes, bytes + size, [](unsigned char c) { return c == untouched; });
     };
     probe.expect(intact(room.behind, sizeof room.behind), "writes behind the error " + step);
+    probe.because(rc == SG_OK ? "" : told(room.err));
     if (rc != SG_OK)
         check_error(probe, step, rc, room.err);
     else

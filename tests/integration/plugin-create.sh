@@ -42,6 +42,12 @@ if command -v pkg-config >/dev/null; then
     echo "plugins: [{manifest: $PWD/by-hand/plugin.yaml}]" >"$HOME/.singularity/plugins.d/by-hand.yaml"
     ok singularity build --sandbox hand.d by-hand://you
     expect_equal "$(cat hand.d/greeting)" "hello you"
+    ok singularity plugin disable --user by-hand
+    run singularity build --sandbox off.d by-hand://you
+    expect_failure
+    expect_err 'plugin by-hand is not active .disabled in '
+    expect_err 'Run: singularity plugin enable by-hand'
+    ok singularity plugin enable --user by-hand
     [ -d "$(pkg-config --variable=plugindir singularity)" ] || fail "plugindir is not where plugins are"
 fi
 
@@ -55,7 +61,7 @@ for wrong in "create" "create Name --kind bootstrap" "create ../out --kind boots
     expect_rc 1
 done
 run singularity plugin create x --kind nothing
-expect_err 'bootstrap-c\+\+'
+expect_err 'Kinds: bootstrap, command, format, hook, launcher, transport; with --lang c: bootstrap'
 run singularity plugin create taken --kind hook
 expect_failure
 expect_err "'taken' exists already"

@@ -147,7 +147,8 @@ sed -i 's/^abi: .*/abi: 99/' "$MINE/plugin.yaml" && refused "needs plugin ABI 99
 sed -i 's/^name: .*/name: other/' "$MINE/plugin.yaml" && refused "calls itself 'memory-source'"
 sed -i 's/^name: .*/name: ..\/up/' "$MINE/plugin.yaml" && refused "plugin\.yaml:1: name '\.\./up' must be"
 sed -i 's/^object: .*/object: ..\/memory-source.so/' "$MINE/plugin.yaml" && refused "must lie beside it"
-sed -i 's/^provides:/provide:/' "$MINE/plugin.yaml" && refused "provides nothing"
+sed -i 's/^provides:/provide:/' "$MINE/plugin.yaml" && refused "unknown member 'provide' in the manifest\. Did you mean 'provides'"
+sed -i 's/- bootstrap:/- bootstarp:/' "$MINE/plugin.yaml" && refused "knows no capability 'bootstarp'\. Did you mean 'bootstrap'"
 sed -i 's/^name: .*/name: [a, b]/' "$MINE/plugin.yaml" && refused "plugin\.yaml:1"
 printf '\0\xff\xfe{{{' >"$MINE/plugin.yaml" && refused "plugin\.yaml"
 chmod o+w "$MINE/memory-source.so" && refused "other users may write to it"
@@ -352,12 +353,17 @@ done
 run singularity plugin remove nobody
 expect_failure
 expect_err "no plugin 'nobody' is registered"
+expect_err 'singularity plugin list'
 run singularity plugin install nowhere
 expect_failure
 expect_err "nowhere.*No such file"
 run singularity plugin install "$T/w"
 expect_failure
 expect_err 'there is no plugin\.yaml in it'
+tar -C "$MINE" -czf lacking.tar.gz plugin.yaml
+run singularity plugin install lacking.tar.gz
+expect_failure
+expect_err '^FATAL: +lacking\.tar\.gz: lacks the object memory-source\.so'
 listing >after
 diff before after || fail "something is left"
 finish

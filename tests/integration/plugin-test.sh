@@ -72,6 +72,9 @@ expect_out 'is no ELF object'
 rm bad/bad.so
 run singularity plugin test bad
 expect_rc 255
+expect_err '/bad/bad\.so: No such file'
+expect_err "build the plugin first"
+refuse_out 'passed'
 run singularity plugin test nowhere
 expect_failure
 run singularity plugin test .
@@ -96,6 +99,57 @@ if echo 'int main(){}' | gcc -fsanitize=address -shared -fPIC -x c - -o asan.so 
         esac
     done
 fi
+
+check "what fails with a sample says why, and is not failed twice"
+run singularity plugin test built/none --with none://
+expect_rc 255
+expect_out '^FAILED .*none://$'
+expect_out 'cannot resolve what was given by --with: there is one thing'
+expect_out '^skipped .*resolve from several threads'
+refuse_out 'resolves otherwise'
+
+check "a plugin has the values of its own keys that its user has: --set, a variable, and files where it is registered"
+ok singularity plugin create keyed --kind transport
+cat >keyed/plugin.cpp <<'CPP'
+#include <singularity/text.hpp>
+#include <singularity/transport.hpp>
+
+using namespace singularity;
+
+struct Answer final : Response {
+    const char* url() const override { return "keyed:x"; }
+    std::unique_ptr<Stream> body() override { return std::make_unique<TextStream>("text"); }
+};
+struct Keyed final : Transport {
+    std::unique_ptr<Response> send(const sg_request& request, const Host& host) override {
+        const ForeignStream body(request.body);
+        if (host.text("keyed.word").value_or("") != "open sesame")
+            throw Error(Code::invalid, "the word is '" + host.text("keyed.word").value_or("") + "'", "set keyed.word");
+        return std::make_unique<Answer>();
+    }
+};
+SINGULARITY_PLUGIN(keyed, Keyed)
+CPP
+echo 'config: [{key: keyed.word, type: text, default: none, doc: A word.}]' >>keyed/plugin.yaml
+{ cmake -S keyed -B keyed/build -G Ninja -DCMAKE_PREFIX_PATH="$PREFIX" "${launcher[@]}" && cmake --build keyed/build; } >log 2>&1 || { fail "it does not build"; tail -20 log; }
+run singularity plugin test keyed/build --with keyed:x
+expect_rc 255
+expect_out "cannot get what was given by --with: the word is 'none' \(set keyed\.word\)"
+ok singularity plugin test keyed/build --with keyed:x --set "keyed.word=open sesame"
+ok env SINGULARITY_KEYED_WORD="open sesame" singularity plugin test keyed/build --with keyed:x
+run singularity plugin test keyed/build --set keyed.wurd=x
+expect_rc 1
+expect_err "unknown configuration key 'keyed\.wurd'"
+run singularity plugin list --set keyed.word=x
+expect_rc 1
+ok singularity plugin install --user keyed/build
+echo 'keyed: {word: open sesame}' >"$HOME/.singularity/config.yaml"
+ok singularity plugin test keyed/build --with keyed:x
+run singularity plugin test keyed/build --with keyed:x --set keyed.word=other
+expect_rc 255
+expect_out "the word is 'other'"
+rm "$HOME/.singularity/config.yaml"
+ok singularity plugin remove --user keyed
 
 check "a writer that gives the wrong content for a file that it takes is found out"
 cp -r "$SG_SOURCE/sdk/examples/tar" tar
