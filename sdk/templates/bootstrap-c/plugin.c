@@ -1,21 +1,20 @@
 /* @NAME@://WHO: a root file system that the plugin fills itself. Other answers: sg_source_kind in singularity/bootstrap.h. */
 #include <singularity/bootstrap.h>
+#include <singularity/host.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct greeting {
-    sg_image base; /* first: the host's pointer is ours */
-    char who[256];
-} greeting;
+/* The image comes first: the host's pointer is ours. */
+typedef struct greeting { sg_image base; char who[256]; } greeting;
+
+static const sg_host_call_v1 *calls; /* cancel and progress; host.h has all that the host does for a plugin */
 
 static int32_t fail(sg_error *err, int32_t code, const char *message, const char *hint) {
-    if (err) {
-        memset(err, 0, sizeof *err);
-        err->code = code;
-        snprintf(err->message, sizeof err->message, "%s", message);
-        snprintf(err->hint, sizeof err->hint, "%s", hint);
-    }
+    if (!err) return code;
+    *err = (sg_error){.code = code};
+    snprintf(err->message, sizeof err->message, "%s", message); /* one line, without control characters */
+    snprintf(err->hint, sizeof err->hint, "%s", hint);
     return code;
 }
 
@@ -26,7 +25,7 @@ static int32_t check(const sg_source_spec *spec, sg_error *err) {
 }
 
 static int32_t fill(sg_image *self, const char *rootfs, const sg_call *call, sg_error *err) {
-    (void)call;
+    if (calls && call && calls->cancelled(call)) return fail(err, SG_ECANCELLED, "interrupted", ""); /* in each long loop */
     char path[4096];
     if (snprintf(path, sizeof path, "%s/greeting", rootfs) >= (int)sizeof path) return fail(err, SG_ELIMIT, "the path is too long", "");
     FILE *file = fopen(path, "we");
@@ -40,19 +39,25 @@ static void close_image(sg_image *self) { free(self); }
 /* What can be said without work. The empty key: the host does not cache it. */
 static int32_t resolve(const sg_source_spec *spec, const sg_call *call, sg_identity *out, sg_error *err) {
     (void)call;
-    memset(out, 0, sizeof *out);
-    strcpy(out->name, "@NAME@.sif");
+    *out = (sg_identity){.name = "@NAME@.sif"};
     return check(spec, err);
 }
 
 static int32_t open_image(const sg_source_spec *spec, const sg_call *call, sg_image **out, sg_error *err) {
     (void)call;
     const int32_t wrong = check(spec, err);
-    greeting *g = wrong ? NULL : calloc(1, sizeof *g);
-    if (!g) return wrong ? wrong : fail(err, SG_ELIMIT, "out of memory", "");
-    g->base.kind = SG_RECIPE, g->base.recipe = fill, g->base.close = close_image;
+    if (wrong) return wrong;
+    greeting *g = calloc(1, sizeof *g);
+    if (!g) return fail(err, SG_ELIMIT, "out of memory", "");
+    g->base = (sg_image){.kind = SG_RECIPE, .recipe = fill, .close = close_image};
     strcpy(g->who, spec->reference);
     *out = &g->base;
+    return SG_OK;
+}
+
+static int32_t start(const sg_host *host, sg_error *err) {
+    (void)err;
+    calls = host->table(host, "call", 1); /* NULL when the host has no such table */
     return SG_OK;
 }
 
@@ -63,6 +68,6 @@ static const void *table(const char *capability, const char *name, uint32_t vers
 }
 
 const sg_plugin *singularity_plugin(void) {
-    static const sg_plugin plugin = {SG_PLUGIN_MAGIC, SG_ABI_VERSION, "@NAME@", "1.0.0", NULL, table};
+    static const sg_plugin plugin = {SG_PLUGIN_MAGIC, SG_ABI_VERSION, "@NAME@", "1.0.0", start, table};
     return &plugin;
 }
