@@ -39,7 +39,7 @@ if command -v pkg-config >/dev/null; then
     gcc -shared -fPIC -fvisibility=hidden $(pkg-config --cflags singularity) by-hand/plugin.c -o by-hand/by-hand.so \
         -Wl,--version-script="$(pkg-config --variable=versionscript singularity)" || fail "it does not compile"
     mkdir -p "$HOME/.singularity/plugins.d"
-    echo "plugins: [{manifest: $PWD/by-hand/plugin.yaml}]" >"$HOME/.singularity/plugins.d/by-hand.yaml"
+    echo "plugins: [{manifest: $PWD/by-hand/plugin.yaml}]" >"$HOME/.singularity/plugins.d/60-by-hand.yaml"
     ok singularity build --sandbox hand.d by-hand://you
     expect_equal "$(cat hand.d/greeting)" "hello you"
     ok singularity plugin disable --user by-hand
