@@ -10,8 +10,8 @@ namespace sg {
 using singularity::Code;
 using singularity::Error;
 
-// What the process exits with for a failure of our own: 1 for a wrong command line, 255 for the rest
-// (runtime fact sheet, section 9).
+// What the process exits with for a failure of our own: 1 for a wrong command line, 255 for the rest,
+// as Apptainer's command does.
 int exit_code(Code code) noexcept;
 
 // The Error for a failed system call: `what` says what was tried ("cannot open"), `path` on what. The

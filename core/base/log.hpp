@@ -1,7 +1,7 @@
 // Lines on stderr with the product's prefixes: the only global of core. Any thread.
 //
 // `LEVEL:` padded to 8 and a space ("INFO:    text"), colour only on a terminal without NO_COLOR
-// (callers sheet, rule 2). What a level shows: --silent errors only, --quiet no info, default info,
+// (scripts read these lines). What a level shows: --silent errors only, --quiet no info, default info,
 // --verbose, --debug.
 #pragma once
 #include <string_view>

@@ -1,4 +1,4 @@
-// A URI as an image file that can be run: converted once, then taken from the cache (seed-behaviour, R2, R15).
+// A URI as an image file that can be run: converted once, then taken from the cache.
 #pragma once
 #include <optional>
 #include <string>

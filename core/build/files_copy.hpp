@@ -1,5 +1,5 @@
 // `%files` and `%appfiles`: what `cp -fLr SOURCE... DESTINATION` does, into a root file system and never out of it
-// (image-metadata fact sheet, section 7).
+// (Apptainer's user guide, "Definition Files", "%files").
 #pragma once
 #include <memory>
 #include <string>

@@ -11,7 +11,7 @@ definition::Grammar definition_grammar(const Index& index) {
     };
     for (const auto& source : index.capabilities(CapabilityKind::bootstrap))
         grammar.all.insert(grammar.all.end(), source.words.begin(), source.words.end());
-    // Of sources that other tools have (image metadata fact sheet, section 7): told, and no error where no source here
+    // Of sources that other tools have: told, and no error where no source here
     // takes them.
     for (const char* key : {"user", "target", "frontend", "filename", "buildargs"}) grammar.all.emplace_back(key);
     return grammar;

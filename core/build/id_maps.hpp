@@ -1,4 +1,4 @@
-// The user namespace of a build by an ordinary user: which ids it has (runtime fact sheet, section 6, --fakeroot).
+// The user namespace of a build by an ordinary user: which ids it has (user_namespaces(7), subuid(5)).
 #pragma once
 #include <sys/types.h>
 

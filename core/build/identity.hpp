@@ -1,4 +1,4 @@
-// What makes a result the same on every day and machine: its time and its UUID (DESIGN.md, "Reproducible").
+// What makes a result the same on every day and machine: its time and its UUID (docs/user/images.md, "The same bytes each time").
 #pragma once
 #include <array>
 #include <cstdint>

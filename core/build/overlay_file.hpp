@@ -1,5 +1,5 @@
-// A file system in a file, or in a part of an image, that keeps what containers write (runtime fact sheet,
-// section 5, "overlay create"): ext3 with the directories upper/ and work/ at its root.
+// A file system in a file, or in a part of an image, that keeps what containers write (Apptainer's user guide,
+// "Persistent Overlays"): ext3 with the directories upper/ and work/ at its root.
 #pragma once
 #include <singularity/plugin.h>
 

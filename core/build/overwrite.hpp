@@ -1,4 +1,4 @@
-// May a target that exists be replaced? (seed-behaviour, row B4)
+// May a target that exists be replaced? As Singularity asks.
 #pragma once
 #include <string>
 

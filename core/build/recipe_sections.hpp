@@ -1,4 +1,4 @@
-// From the sections of a stage to the texts and command lines that they mean (image-metadata fact sheet, section 7).
+// From the sections of a stage to the texts and command lines that they mean (Apptainer's guide, "Definition Files").
 #pragma once
 #include <optional>
 #include <string>

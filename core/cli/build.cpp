@@ -137,7 +137,7 @@ void from_definition(const Options& o, Session& session, const FormatEntry& form
     build_definition(session.plugins, d, o.target, format, how, &call);
 }
 
-// The guide's words for what a source does not give (seed-behaviour, row B9).
+// Singularity's words for what a source does not give.
 Error in_the_guides_words(const Error& e) { return e.message().starts_with("conveyor failed to get") ? e.within("While performing build") : e; }
 
 int run(const Options& o, Session& session) try {

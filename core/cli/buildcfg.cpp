@@ -1,4 +1,4 @@
-// singularity buildcfg: where things lie, as KEY=value lines (callers sheet, rule 18).
+// singularity buildcfg: where things lie, as KEY=value lines with the keys of Apptainer's command, which scripts read.
 
 #include "cli/print.hpp"
 #include "cli/verbs.hpp"

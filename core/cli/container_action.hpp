@@ -8,7 +8,7 @@ namespace sg {
 
 class InstanceStart;
 
-// Declares the options of runtime.md; the returned action launches IMAGE with `verb`'s meaning. With `instance` the
+// Declares the options of starts (docs/user/options.md); the returned action launches IMAGE with `verb`'s meaning. With `instance` the
 // container gets a name (the word behind IMAGE) and stays.
 Action declare_container_action(Arguments& arguments, const char* verb, std::shared_ptr<InstanceStart> instance = nullptr);
 

@@ -47,7 +47,7 @@ std::string directory_of(const std::string& path) {
     return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
-// A file is kept as it is, whatever it holds (seed-behaviour, row R13). One that was run lies in the cache.
+// A file is kept as it is, whatever it holds. One that was run lies in the cache.
 void save(PluginHost& plugins, OpenedSource& source, const SourceRequest& request, const SourceIdentity& id, const std::string& shown,
           const std::string& target, const sg_call* call) {
     OutputFile file(target);
@@ -111,7 +111,7 @@ int run(const Options& o, Session& session) {
     } catch (const Error& e) {
         // What the command line or the user decided speaks for itself.
         if (e.code() == Code::usage || e.code() == Code::exists || e.code() == Code::cancelled) throw;
-        throw e.within("Unable to pull " + o.words.back());  // seed-behaviour, row R11
+        throw e.within("Unable to pull " + o.words.back());  // Singularity's words
     }
     if (events) events->done(target);
     return 0;

@@ -104,7 +104,7 @@ private:
             const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start_).count();
             const std::string amount = shown_size(done_) + (total_ == SG_SIZE_UNKNOWN ? "" : " / " + shown_size(total_));
             std::string tail = std::to_string(seconds) + "s";
-            // A single file is told of in more detail (seed-behaviour, row R13).
+            // A single file is told of in more detail.
             if (label_.empty()) {
                 const double elapsed = std::max(0.001, std::chrono::duration<double>(Clock::now() - start_).count());
                 char percent[16] = "";

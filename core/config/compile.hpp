@@ -1,4 +1,4 @@
-// From the YAML files to one configuration (DESIGN.md, "Configuration").
+// From the YAML files to one configuration (docs/admin/configuration.md).
 //
 // Values, later wins: built-in defaults, `config` of the site's registrations, singularity.yaml, conf.d/*.yaml
 // in name order, `config` of the user's registrations, ~/.singularity/config.yaml. A lock of a site file

@@ -1,4 +1,4 @@
-// The user's own directory, and whether it may be used (DESIGN.md, "Somebody else's home").
+// The user's own directory, and whether it may be used: somebody else's (sudo -E) is only read, and not all of it.
 #pragma once
 #include <string>
 

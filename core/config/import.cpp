@@ -33,7 +33,7 @@ std::vector<std::string> split(const std::string& text) {
     return out;
 }
 
-// Every directive of singularity.conf and apptainer.conf (runtime fact sheet, section 12): the key that it becomes, or
+// Every directive of singularity.conf and apptainer.conf (Apptainer's admin guide): the key that it becomes, or
 // why it becomes none. `harmless`: the value at which leaving it out changes nothing.
 struct Directive {
     const char *name, *key, *reason, *harmless;

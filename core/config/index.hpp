@@ -1,5 +1,5 @@
 // The compiled index: effective configuration and every registration in one block of bytes, so that a
-// start parses no YAML (DESIGN.md, "A lean start"). This header reads it; encode.hpp writes it,
+// start parses no YAML (docs/adr/0002-lean-start.md). This header reads it; encode.hpp writes it,
 // compile.hpp makes it from the YAML files, store.hpp finds, trusts and keeps it.
 //
 // Texts are views into the block and live as long as the Index. Const use from any thread. Every

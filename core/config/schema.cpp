@@ -47,7 +47,7 @@ std::string variable_of_key(std::string_view name) {
 }
 
 const std::vector<model::Key>& core_schema() {
-    // Names of runtime keys follow singularity.conf (runtime fact sheet, section 12). "=NAME" is a variable
+    // Names of runtime keys follow singularity.conf. "=NAME" is a variable
     // that is read under exactly this name.
     static const std::vector<model::Key> keys = {
         text("tmpdir", "", "Directory for temporary files; empty: TMPDIR, else /tmp.", {"TMPDIR", "=TMPDIR"}),

@@ -1,5 +1,5 @@
-// One file with credentials, as Docker and Podman write them: config.json, auth.json, .dockercfg (registry fact sheet,
-// section 7).
+// One file with credentials, as Docker and Podman write them: config.json, auth.json, .dockercfg
+// (containers-auth.json(5)).
 //
 // The content is anybody's: wrong types, doubled keys, depth and size give an Error that names the file and quotes
 // nothing of it but key names. Not for several threads.

@@ -1,4 +1,4 @@
-// Where credentials are looked for (registry fact sheet, section 7).
+// Where credentials are looked for (the help page of `registry`, plugins/command/registry/README.md, lists them).
 #pragma once
 #include <functional>
 #include <string>

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view hub_host = "index.docker.io";
 constexpr std::string_view hub_address = "https://index.docker.io/v1/";
 
-// The names that the Hub goes by (registry fact sheet, section 1).
+// The names that the Hub goes by.
 bool is_hub(std::string_view host) { return host == "docker.io" || host == hub_host || host == "registry-1.docker.io"; }
 
 struct Split {

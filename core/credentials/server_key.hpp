@@ -2,7 +2,7 @@
 //
 // Keys of Docker's config.json are "host", "host:port", "https://index.docker.io/v1/" and "https://HOST/v1/" (scheme
 // and path do not count); Podman's auth.json has "host/namespace/repository" as well, where the longest match wins
-// (registry fact sheet, section 7; containers-auth.json(5)).
+// (containers-auth.json(5)).
 #pragma once
 #include <optional>
 #include <string>

@@ -1,4 +1,4 @@
-// `{{ NAME }}` in a definition, `%arguments`, --build-arg and --build-arg-file (image-metadata fact sheet, section 7).
+// `{{ NAME }}` in a definition, `%arguments`, --build-arg and --build-arg-file (docs/user/definition-files.md).
 #pragma once
 #include <map>
 #include <string>

@@ -1,4 +1,4 @@
-// A definition file as values (image-metadata fact sheet, section 7): what was written, where, and nothing decided.
+// A definition file as values (docs/user/definition-files.md): what was written, where, and nothing decided.
 #pragma once
 #include <map>
 #include <string>

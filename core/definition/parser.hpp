@@ -1,5 +1,5 @@
-// From the text of a definition file to a Definition (image-metadata fact sheet, section 7; callers sheet, "Definition
-// files in the wild"). Everything that Apptainer's parser accepts is accepted, and what nobody can mean otherwise.
+// From the text of a definition file to a Definition (Apptainer's user guide, "Definition Files"; what people write
+// besides: tests/unit/definition/wild_test.cpp). All that Apptainer's parser accepts is, and what has one meaning.
 #pragma once
 #include <functional>
 #include <optional>

@@ -10,7 +10,7 @@ namespace sg {
 
 namespace {
 
-constexpr uint64_t kMaxConfig = 4 << 20;  // containers/image's limit (oci-images, section 2)
+constexpr uint64_t kMaxConfig = 4 << 20;  // containers/image's limit
 
 std::string text_of(const char* text) { return text ? text : ""; }
 

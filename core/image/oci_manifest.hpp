@@ -1,4 +1,4 @@
-// An image's manifest as an OCI layout may hold it: other tools refuse Docker's types there (DESIGN.md, "Cache keys").
+// An image's manifest as an OCI layout may hold it: other tools refuse Docker's types there (OCI image-spec, image-layout.md).
 #pragma once
 #include <string>
 #include <string_view>

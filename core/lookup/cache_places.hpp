@@ -13,7 +13,7 @@ struct CachePlaces {
 };
 
 // From the keys cachedir, cache.disable and cache.shared. What somebody else owns (sudo -E keeps HOME) is never
-// written to (DESIGN.md, "Somebody else's home").
+// written to (config/home.hpp).
 CachePlaces cache_places(const Settings& settings);
 
 }  // namespace sg

@@ -1,5 +1,5 @@
 // What stands on a command line where an image is due: `scheme://rest`, `scheme:rest` or a path
-// (seed-behaviour, row B11).
+// (docs/user/docker-and-oci.md).
 #pragma once
 #include <functional>
 #include <string>

@@ -1,5 +1,5 @@
-// What `inspect` shows of an image, as SIF files carry it in `inspect-metadata.json` (image-metadata fact sheet,
-// section 5).
+// What `inspect` shows of an image, as SIF files carry it in `inspect-metadata.json`: the JSON that
+// Apptainer's `inspect --json --all` prints.
 #pragma once
 #include <map>
 #include <string>

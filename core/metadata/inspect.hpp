@@ -1,4 +1,4 @@
-// What an image says of itself, and its forms as text (image-metadata fact sheet, section 5; callers sheet, rule 12).
+// What an image says of itself, and its forms as text, which programs read (docs/user/inspecting.md).
 #pragma once
 #include <optional>
 #include <string>

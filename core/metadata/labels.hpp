@@ -1,4 +1,4 @@
-// Labels of an image: /.singularity.d/labels.json and those that a build adds (image-metadata fact sheet, section 4).
+// Labels of an image: /.singularity.d/labels.json and those that a build adds (Apptainer's guide, "Container Metadata").
 #pragma once
 #include <cstdint>
 #include <map>

@@ -68,7 +68,7 @@ std::string command_runscript(const ImageConfig& config) {
     return oci_runscript(only);
 }
 
-// In the order of the sheet: what the base has, what %post wrote, what every build records, %labels.
+// A later one replaces an earlier one: what the base has, what %post wrote, what every build records, %labels.
 void add_labels(Labels& labels, const BuildFacts& facts) {
     if (facts.sections)
         for (const auto& [name, value] : label_lines(facts.sections->post_labels)) labels[name] = value;

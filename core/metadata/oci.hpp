@@ -1,5 +1,5 @@
 // What a build puts into a root file system besides the image's own files: /.singularity.d and what belongs to it
-// (image-metadata fact sheet, sections 1 to 5), and the same as parts of an image file.
+// (Apptainer's user guide, "Environment and Metadata", "Container Metadata"), and the same as parts of an image file.
 //
 //     const Metadata metadata = Metadata::for_image(facts);
 //     for (const auto& part : metadata.parts()) writer.part(part.type, part.name, part.bytes);
@@ -33,7 +33,7 @@ struct BuildFacts {
     std::string version;                                      // of the product
     std::string deffile;                                      // the definition's text, as it is recorded
     std::optional<ImageSections> sections;                    // of a definition file
-    bool command_runs = false;  // IncludeCmd: CMD alone is the runscript (seed-behaviour, D3)
+    bool command_runs = false;  // IncludeCmd: CMD alone is the runscript
     // The base was converted from `config` for this build: its definition is nobody's history.
     bool base_is_new = false;
 };

@@ -1,4 +1,4 @@
-// From an OCI image's config to the scripts that act like it (image-metadata fact sheet, sections 2 and 3).
+// From an OCI image's config to the scripts that act like it (OCI image-spec, config.md: Entrypoint, Cmd, Env).
 #pragma once
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-// The texts of /.singularity.d that are the same in every image (image-metadata fact sheet, section 1).
+// The texts of /.singularity.d that are the same in every image.
 // Plain POSIX sh, tried with dash, bash and busybox.
 #pragma once
 #include <span>

@@ -1,5 +1,5 @@
-// What the sections of a definition put into an image: texts of files, labels, apps (image-metadata fact sheet,
-// sections 1, 4, 6 and 7).
+// What the sections of a definition put into an image: texts of files, labels, apps (Apptainer's user
+// guide, "Definition Files"; the Scientific Filesystem for apps).
 #pragma once
 #include <optional>
 #include <string>

@@ -152,7 +152,7 @@ private:
     uint64_t total_bytes_ = 0, total_inodes_ = 0;
 };
 
-// Whether an extended attribute of this name goes into an image (OCI fact sheet, section 4): not those
+// Whether an extended attribute of this name goes into an image: not those
 // of overlay file systems, SELinux labels of the build machine and rootless records.
 bool is_kept_xattr(std::string_view name);
 

@@ -1,4 +1,4 @@
-// The forms of --bind and --mount (runtime fact sheet, section 5; callers sheet, rule 7).
+// The forms of --bind and --mount (Apptainer's user guide, "Bind Paths and Mounts").
 #pragma once
 #include <cstdint>
 #include <string>

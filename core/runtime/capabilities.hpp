@@ -1,5 +1,5 @@
 // Linux capabilities by name, which of them a container's process gets, and the file that says what users may ask
-// for (runtime fact sheet, section 7; capabilities(7)).
+// for (capabilities(7)).
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,4 +1,4 @@
-// The host's part of the container's environment (runtime fact sheet, section 8, step 1).
+// The host's part of the container's environment; the image's scripts follow (plugins/launcher/family/environment.hpp).
 #pragma once
 #include <functional>
 #include <string>

@@ -1,4 +1,4 @@
-// Images beside the root: overlays, and data that --bind shows a part of (runtime fact sheet, section 5).
+// Images beside the root: overlays, and data that --bind shows a part of (docs/user/running.md).
 #pragma once
 #include <singularity/launcher.h>
 

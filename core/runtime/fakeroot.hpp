@@ -1,4 +1,4 @@
-// Who the container's root is for an ordinary user, in the order of the runtime fact sheet, section 6.
+// Who the container's root is for an ordinary user: the best way first (Apptainer's user guide, "Fakeroot feature").
 #pragma once
 #include <cstdint>
 #include <string>

@@ -1,4 +1,4 @@
-// The host's driver files of GPUs that a container needs (runtime fact sheet, section 11): which, by a list file,
+// The host's driver files of GPUs that a container needs (docs/user/devices-and-limits.md): which, by a list file,
 // and where they are.
 #pragma once
 #include <string>

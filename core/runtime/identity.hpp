@@ -1,5 +1,5 @@
-// Who the container's process is and what it may do: ids and their mappings, capabilities, filters (runtime fact
-// sheet, sections 6 and 7).
+// Who the container's process is and what it may do: ids and their mappings, capabilities, filters (OCI
+// runtime-spec, config-linux.md and config.md, "Process").
 #pragma once
 #include <optional>
 #include <string>

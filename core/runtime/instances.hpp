@@ -1,4 +1,4 @@
-// Containers that run under a name, as files in the user's home (runtime fact sheet, section 10):
+// Containers that run under a name, as files in the user's home, where Apptainer and SingularityCE look too:
 //
 //     ~/.singularity/instances/sing/HOST/USER/NAME/NAME.json    what is known of it; the members are Singularity's
 //     ~/.singularity/instances/sing/HOST/USER/NAME/             also the launcher's own files (launcher.h, "start")

@@ -1,5 +1,5 @@
-// The container's mounts in their order, with the settings and the options applied (runtime fact sheet,
-// sections 1 to 4). Nothing is mounted here: the list goes into the LaunchSpec.
+// The container's mounts in their order, with the settings and the options applied (tests/integration/
+// runtime-sheet.rows has what a container then shows). Nothing is mounted here: the list goes into the LaunchSpec.
 #pragma once
 #include <string>
 #include <vector>

@@ -42,7 +42,7 @@ int64_t parse_bytes(const std::string& text, const char* option, bool unlimited 
 DeviceRate parse_device_weight(const std::string& text);
 void check(const Resources& resources);  // values that exclude each other or are out of range
 
-// `--apply-cgroups`: a TOML file with the runtime-spec's members (runtime fact sheet, section 7). Throws Error with
+// `--apply-cgroups`: a TOML file with the runtime-spec's members (config-linux.md, "Control groups"). Throws Error with
 // file and line; a member that is not known is an error.
 Resources read_resources(const std::string& path);
 

@@ -1,5 +1,5 @@
-// /etc/subuid and /etc/subgid: the ids that a user may map besides his own (subuid(5); runtime fact sheet,
-// section 6). A line that begins with '!' is switched off: other tools then do not find the name either.
+// /etc/subuid and /etc/subgid: the ids that a user may map besides his own (subuid(5), subgid(5)).
+// A line that begins with '!' is switched off: other tools then do not find the name either.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -1,4 +1,4 @@
-// Finished images by key: CACHE/AREA/HASH/NAME (seed-behaviour, row R3).
+// Finished images by key: CACHE/AREA/HASH/NAME (docs/user/images.md, "The cache").
 //
 // Entries appear by rename and are never changed. Each has a stamp beside it (size, mtime, inode) made
 // when it was stored; an entry whose stamp does not fit is not used, but made again. Any number of

@@ -13,7 +13,7 @@ namespace sg {
 // A new regular file beside its target. Not for several threads.
 class OutputFile {
 public:
-    // `mode` less the umask (an image file is executable, SIF fact sheet section 2). Throws permission,
+    // `mode` less the umask (an image file is executable: its first line calls a program). Throws permission,
     // no_space, not_found (no such directory), invalid (the target is a directory, a device, a pipe or a socket).
     explicit OutputFile(std::string target, unsigned mode = 0755);
     OutputFile(const OutputFile&) = delete;

@@ -116,7 +116,7 @@ environment() {
     check "host variables pass, but PATH, HOME and ours do not"
     MINE=yes LD_LIBRARY_PATH=/nowhere SINGULARITY_FOO=bar run me singularity exec "$I/full.sif" env
     expect_out '^MINE=yes$'
-    # Root's home is /root inside, wherever it lies outside (runtime fact sheet, section 3).
+    # Root's home is /root inside, wherever it lies outside.
     if [ "$WHO" = root ]; then expect_out '^HOME=/root$'; else expect_out "^HOME=$USER_HOME$"; fi
     refuse_out '^SINGULARITY_FOO='
     refuse_out '^LD_LIBRARY_PATH=/nowhere$'

@@ -1,4 +1,4 @@
-# The fact sheet of what a container shows: each of its rows tried as root and as an ordinary user, as it is and with --contain,
+# What a container shows: each of its rows tried as root and as an ordinary user, as it is and with --contain,
 # and held against what is seen inside. The rows are in runtime-sheet.rows.
 . "$(dirname "$0")/../support/lib.sh"
 need_root

@@ -1,4 +1,4 @@
-// Names of images in Docker's world (distribution/reference; registry fact sheet, section 1).
+// Names of images in Docker's world (github.com/distribution/reference, grammar in reference.go).
 #pragma once
 #include <string>
 #include <string_view>

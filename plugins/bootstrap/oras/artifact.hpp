@@ -1,4 +1,4 @@
-// A SIF file as an OCI artifact (registry fact sheet, section 9): its manifest, read and written as Apptainer does.
+// A SIF file as an OCI artifact (OCI image-spec, manifest.md, on artifacts): its manifest, as Apptainer has it.
 #pragma once
 #include <map>
 

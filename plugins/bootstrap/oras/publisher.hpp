@@ -1,4 +1,4 @@
-// Pushing a SIF file (registry fact sheet, sections 6 and 9).
+// Pushing a SIF file (OCI distribution-spec, "Push").
 #pragma once
 #include <singularity/bootstrap.hpp>
 

@@ -1,5 +1,5 @@
-// Who to be towards a registry: what the user gave for this command, else what the host finds (registry fact sheet,
-// section 7).
+// Who to be towards a registry: what the user gave for this command, else what the host finds
+// (core/credentials).
 #pragma once
 #include <map>
 #include <mutex>

@@ -1,4 +1,4 @@
-// A blob that is fetched, and fetched on when the connection breaks (registry fact sheet, section 3).
+// A blob that is fetched, and fetched on when the connection breaks (RFC 9110, section 14, "Range Requests").
 #pragma once
 #include "registry/http.hpp"
 #include "registry/retry.hpp"

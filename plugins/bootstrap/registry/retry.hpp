@@ -1,4 +1,4 @@
-// When a request is worth another try, and how long to wait before it (registry fact sheet, section 5).
+// When a request is worth another try, and how long to wait before it (RFC 9110, "Retry-After"; RFC 6585, 429).
 #pragma once
 #include <optional>
 #include <singularity/host.hpp>

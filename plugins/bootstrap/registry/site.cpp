@@ -13,7 +13,7 @@ std::string without_slash(std::string text) {
     return text;
 }
 
-// As Docker tells a host from a user (registry fact sheet, section 1).
+// As Docker tells a host from a user (distribution/reference: a dot, a colon, or "localhost").
 bool names_host(const std::string& reference) {
     const size_t slash = reference.find('/');
     if (slash == std::string::npos) return false;

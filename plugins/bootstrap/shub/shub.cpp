@@ -1,4 +1,4 @@
-// The source "shub": Singularity Hub's interface (registry fact sheet, section 10).
+// The source "shub": Singularity Hub's interface, one JSON document for each image.
 #include <map>
 #include <mutex>
 #include <singularity/bootstrap.hpp>

@@ -1,4 +1,4 @@
-// The Library's interface, as far as pulling, pushing and deleting need it (Library fact sheet, section 4).
+// The Library's interface, as far as pulling, pushing and deleting need it (apptainer/container-library-client).
 //
 // Any thread.
 #pragma once

@@ -1,4 +1,4 @@
-// What follows library: (Library fact sheet, section 3).
+// What follows library: (README.md has the forms).
 #pragma once
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// The Build API (fact sheet "Library, Remote Builder", section 5): what a builder is asked, and what it answers.
+// The Build API (github.com/sylabs/scs-build-client): what a builder is asked, and what it answers.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,4 +1,4 @@
-// The files of this machine that a definition copies, as the archive that a builder takes (Build API fact sheet, section 5):
+// The files of this machine that a definition copies, as the archive that a builder takes:
 // a gzip-compressed tar with paths relative to "/".
 #pragma once
 #include <cstdint>

@@ -1,4 +1,4 @@
-// library:// references of targets and of what a builder made (fact sheet "Library, Remote Builder", section 3).
+// library:// references of targets and of what a builder made (the help page of `library` has the forms).
 #pragma once
 #include <singularity/error.hpp>
 #include <string>

@@ -1,5 +1,5 @@
-// What remote.yaml holds: remote end points, which one is active, and logins of key servers (Library fact sheet,
-// section 2). SingularityCE and Apptainer read and write the same file.
+// What remote.yaml holds: remote end points, which one is active, and logins of key servers (Apptainer's user
+// guide, "Remote Endpoints"). SingularityCE and Apptainer read and write the same file.
 //
 // Values; not for several threads.
 #pragma once

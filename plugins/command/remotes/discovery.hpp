@@ -1,4 +1,4 @@
-// Which services a remote has, and whether it takes a token (Library fact sheet, section 2).
+// Which services a remote has, and whether it takes a token: /assets/config/config.prod.json of its host.
 #pragma once
 #include <map>
 

@@ -1,5 +1,5 @@
-// Requests to one service: base address, token, and the JSON envelope that all services share (Library fact sheet,
-// section 1).
+// Requests to one service: base address, token, and the JSON envelope that all services share
+// (github.com/sylabs/json-resp).
 //
 // Any thread.
 #pragma once

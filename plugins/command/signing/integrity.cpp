@@ -48,7 +48,7 @@ private:
     std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
 };
 
-// "sha256:HEX" to OpenSSL's name and the hex; the names of the fact sheet only.
+// "sha256:HEX" to OpenSSL's name and the hex; the names that signatures of SIF files may have only.
 std::pair<const char*, std::string> parse_digest(const std::string& text) {
     const size_t colon = text.find(':');
     const std::string_view name = std::string_view(text).substr(0, colon);

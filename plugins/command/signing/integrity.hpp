@@ -1,4 +1,4 @@
-// What a signature of a SIF says, and whether an image agrees (SIF fact sheet, sections 8.1 to 8.5).
+// What a signature of a SIF says, and whether an image agrees (github.com/apptainer/sif, pkg/integrity).
 #pragma once
 #include <singularity/image.hpp>
 

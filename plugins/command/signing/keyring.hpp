@@ -1,5 +1,5 @@
-// The user's key rings: files pgp-public and pgp-secret, as the other tools keep them (fact sheet of the services,
-// section 6).
+// The user's key rings: files pgp-public and pgp-secret, as the other tools keep them (RFC 4880, section 11.1,
+// "Transferable Public Keys").
 #pragma once
 #include <string>
 

@@ -1,4 +1,4 @@
-// Signatures by PEM keys and X.509 certificates: DSSE envelopes (SIF fact sheet, section 8.3).
+// Signatures by PEM keys and X.509 certificates: DSSE envelopes (github.com/secure-systems-lab/dsse, protocol.md).
 #pragma once
 #include <functional>
 #include <memory>

@@ -1,4 +1,4 @@
-// Checking the signatures of an image (SIF fact sheet, sections 8.4 and 8.5).
+// Checking the signatures of an image (github.com/apptainer/sif, pkg/integrity; those of Singularity before 3.6, too).
 #pragma once
 #include <functional>
 #include <optional>

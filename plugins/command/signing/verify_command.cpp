@@ -55,7 +55,7 @@ std::string row(const std::string& a, const std::string& b, const std::string& c
     return cell(a, 4) + cell(b, 8) + cell(c, 8) + d + "\n";
 }
 
-// As `sif list` of the other tools calls the type (SIF fact sheet, section 5).
+// As `sif list` of the other tools calls the type.
 std::string shown_type(std::string_view type) {
     static constexpr std::pair<std::string_view, std::string_view> names[] = {
         {"deffile", "Def.FILE"}, {"env", "Env.Vars"}, {"labels", "JSON.Labels"}, {"partition", "FS"}, {"signature", "Signature"}, {"json", "JSON.Generic"},

@@ -2,8 +2,8 @@
 /*
  * buffer_pool.hpp: buffers of one size for many threads, cut from 2 MiB arenas in huge pages, after a small first one.
  *
- * Page faults were the largest cost of a block after decompressing it (fast-path.md, "Reading through
- * FUSE", 3). Buffers come back with whatever they held. Arenas are freed with the pool, which must outlive
+ * Page faults were the largest cost of a block after decompressing it.
+ * Buffers come back with whatever they held. Arenas are freed with the pool, which must outlive
  * every buffer. Any thread.
  */
 #pragma once

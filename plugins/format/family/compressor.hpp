@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // compressor.hpp: sqfs_compressor_t objects of libsquashfs, and one of our own for gzip over libdeflate:
-// 7 times less CPU than zlib at level 9 and no larger (fast-path.md, "Defaults").
+// 7 times less CPU than zlib at level 9 and no larger.
 #pragma once
 #include <family/compression.hpp>
 

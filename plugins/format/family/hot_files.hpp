@@ -3,7 +3,7 @@
  * hot_files.hpp: files that every start of a program reads: the dynamic loader, the C library, the shell, `true`, what
  * the C library looks up, and the image's own scripts; and the names that every start looks up.
  *
- * Stored raw they spare a start most of its decompressing (fast-path.md, "Start-up": "Hot files raw"). They are told
+ * Stored raw they spare a start most of its decompressing (docs/user/images.md, "There and back"). They are told
  * by their path, as contents arrive in one pass before the tree is known: a name that is no such file costs a little
  * size, one that is missed a little time.
  */

@@ -158,7 +158,7 @@ std::string datatype(const std::string& text) {
                 "message (8), sbom (9), oci-index (10), oci-blob (11)");
 }
 
-// Its --partarch is a number of the fact sheet's table 3; a name is clearer.
+// Its --partarch is one of SIF's numbers for architectures (layout.hpp); a name is clearer.
 std::string architecture(const std::string& text) {
     const bool is_number =
         !text.empty() && text.size() < 3 && text.find_first_not_of("0123456789") == std::string::npos;

@@ -1,5 +1,5 @@
-// A SIF file as a set of objects: opened with every check, listed, read and edited (SIF fact sheet, sections 2
-// to 6 and 8.2). It knows nothing of file systems; image.hpp does.
+// A SIF file as a set of objects: opened with every check, listed, read and edited (github.com/apptainer/sif, pkg/sif).
+// It knows nothing of file systems; image.hpp does.
 //
 // One thread at a time, apart from `read`. An edited file is locked against other editors (flock); what a
 // killed editor leaves is the old container, at most with dead bytes behind its last object.

@@ -1,4 +1,4 @@
-// Partitions that hold an encrypted squashfs (SIF fact sheet, section 9). File system type 6 is a small squashfs around two
+// Partitions that hold an encrypted squashfs (Apptainer: "Encrypted Containers"). File system type 6 is a small squashfs around two
 // files, gocryptfs.conf and the encrypted image; type 5, which Apptainer writes as root, is a LUKS2 volume. Both are read here
 // itself, the first is written too: no helper program, no device mapper, no second mount, for root and users alike.
 #pragma once

@@ -1,5 +1,5 @@
-// A SIF as an image: its root file system is the primary system partition (SIF fact sheet, section 7, last
-// paragraph), its parts are the objects.
+// A SIF as an image: its root file system is the primary system partition,
+// its parts are the objects.
 #pragma once
 #include <map>
 #include <mutex>

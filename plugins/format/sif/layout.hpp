@@ -1,5 +1,5 @@
-// The bytes of a SIF: global header, descriptors, and what their numbers mean (SIF fact sheet, sections 2 to
-// 6). Pure values: nothing here touches a file or decides whether a container is sound (container.hpp does).
+// The bytes of a SIF: global header, descriptors, and what their numbers mean (github.com/apptainer/sif,
+// pkg/sif). Pure values: nothing here touches a file or decides whether a container is sound (container.hpp does).
 #pragma once
 #include <array>
 #include <cstdint>

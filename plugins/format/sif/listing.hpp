@@ -1,4 +1,4 @@
-// The texts of `sif list`, `header` and `info` (SIF fact sheet, section 10; other programs parse them) and
+// The texts of `sif list`, `header` and `info` (those of Apptainer's, as other programs parse them) and
 // their JSON forms. Nothing of the file's own text reaches a terminal unescaped.
 #pragma once
 #include <string>

@@ -1,5 +1,5 @@
-// Writes a new SIF with one squashfs root file system, in place (SIF fact sheet, sections 4 and 7; fast-path
-// sheet, "The design", step 5).
+// Writes a new SIF with one squashfs root file system, in place: the objects of
+// Apptainer's files in their order.
 //
 // Parts that come before the first content lie before the partition in the order of the calls, unaligned; the
 // partition is aligned to 4 KiB; later parts follow it. Slots are in the same order as the file. The table

@@ -1,4 +1,4 @@
-// What the container's process is to execute (runtime fact sheet, section 8, step 5), and executing it.
+// What the container's process is to execute (the image's runscript, a shell, a command), and executing it.
 #pragma once
 #include "family/environment.hpp"
 #include "family/spec.hpp"

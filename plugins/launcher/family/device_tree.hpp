@@ -1,4 +1,4 @@
-// A /dev of the container's own (runtime fact sheet, section 2): what programs need, nothing else.
+// A /dev of the container's own (OCI runtime-spec, "Default Devices"): what programs need, nothing else.
 #pragma once
 #include "family/spec.hpp"
 

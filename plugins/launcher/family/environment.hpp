@@ -1,5 +1,5 @@
 // The container's environment: the host's part (from the LaunchSpec), then the image's scripts, then what
-// is restored (runtime fact sheet, section 8, steps 2 to 4). Runs inside the container's root.
+// is restored (docs/user/running.md, "Environment"). Runs inside the container's root.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
 // The id mappings of a new user namespace that need another's rights: more ids than one's own (newuidmap(1),
-// newgidmap(1); runtime fact sheet, section 6).
+// newgidmap(1)).
 #pragma once
 #include <sys/types.h>
 

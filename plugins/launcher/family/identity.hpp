@@ -1,4 +1,4 @@
-// /etc/passwd and /etc/group as the container sees them (runtime fact sheet, section 4).
+// /etc/passwd and /etc/group as the container sees them: the image's, and the user who runs it.
 #pragma once
 #include "family/spec.hpp"
 

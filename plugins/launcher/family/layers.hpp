@@ -1,4 +1,4 @@
-// What lies over the image's root (runtime fact sheet, section 5): overlays in their order, a writable one on top
+// What lies over the image's root (running.md, "Keeping changes"): overlays in their order, a writable one on top
 // wherever it was given, missing mount points just above the image. By the kernel's overlay, else by fuse-overlayfs.
 //
 // Order: the constructor and prepare() outside, mount() and lay() while the root is built. One thread.

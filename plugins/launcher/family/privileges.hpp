@@ -1,4 +1,4 @@
-// Rights of the container's process (runtime fact sheet, section 7).
+// Rights of the container's process (capabilities(7), prctl(2) "PR_SET_NO_NEW_PRIVS", seccomp(2)).
 #pragma once
 #include <optional>
 

@@ -1,4 +1,4 @@
-// A program of the host in front of the container's (the command fakeroot; runtime fact sheet, section 6).
+// A program of the host in front of the container's (the command fakeroot).
 #pragma once
 #include "family/action.hpp"
 #include "family/spec.hpp"

@@ -1,4 +1,4 @@
-// The bootstrap source of the schemes http and https: one image file by its URL (fact sheet "Registries", section 11).
+// The bootstrap source of the schemes http and https: one image file by its URL.
 #pragma once
 #include <singularity/bootstrap.hpp>
 #include <string>

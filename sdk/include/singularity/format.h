@@ -186,7 +186,7 @@ typedef struct sg_part_spec {
     int64_t time;    /* INT64_MIN: not set */
 } sg_part_spec;
 
-/* What `digests` hands out for a signature (SIF: "integrity", fact sheet section 8.2). */
+/* What `digests` hands out for a signature (SIF: as its pkg/integrity hashes an object). */
 typedef struct sg_part_bytes {
     uint64_t relative_id;
     uint64_t id;

@@ -1,4 +1,4 @@
-// Definitions in the shapes that real ones have (callers sheet, "Definition files in the wild").
+// Definitions in the shapes that real ones have.
 #include "support.hpp"
 
 using namespace sg::definition;

@@ -1,4 +1,4 @@
-// Adding, deleting and making primary (SIF fact sheet, section 4, "Rules").
+// Adding, deleting and making primary (github.com/apptainer/sif, pkg/sif).
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>

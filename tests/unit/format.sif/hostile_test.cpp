@@ -1,4 +1,4 @@
-// Damaged and hostile containers: every check of the fact sheet, sections 2 and 4, and each field at its extremes.
+// Damaged and hostile containers: every check of header and descriptors, and each field at its extremes.
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 

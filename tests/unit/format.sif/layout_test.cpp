@@ -1,4 +1,4 @@
-// The bytes of headers and descriptors, and what a signature covers of them (SIF fact sheet, sections 2 to 6, 8.2, 12).
+// The bytes of headers and descriptors, and what a signature covers of them (apptainer/sif, pkg/sif and pkg/integrity).
 #include "sif/layout.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,4 @@
-// A new SIF (fact sheet, sections 4 and 7): order and place of its objects, times, and the same bytes each time.
+// A new SIF: order and place of its objects, times, and the same bytes each time.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <cstring>
@@ -38,7 +38,7 @@ void write_image(int fd, int64_t time = 1544117389) {
 
 BOOST_AUTO_TEST_SUITE(writer)
 
-BOOST_AUTO_TEST_CASE(objects_have_the_order_and_places_of_the_sheet) {
+BOOST_AUTO_TEST_CASE(objects_have_the_order_and_places_of_apptainers_files) {
     const testing::TemporaryFile file;
     write_image(file.fd());
     const auto c = sif::Container::parse(sif::File(::dup(file.fd())), "x.sif", file.size());

@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(exit_and_exec_are_reported) {
 
 namespace {
 
-// A runscript as builders write it for an OCI image (image-metadata fact sheet, section 2).
+// A runscript as builders write it for an OCI image.
 std::string oci_runscript(const std::string& entrypoint, const std::string& cmd) {
     return "#!/bin/sh\nOCI_ENTRYPOINT='" + entrypoint + "'\nOCI_CMD='" + cmd +
            "'\n\n# When SINGULARITY_NO_EVAL set, use OCI compatible behavior\nif [ -n \"$SINGULARITY_NO_EVAL\" ]; then\n"

@@ -1,4 +1,4 @@
-// What a build adds to a root file system (image-metadata fact sheet, sections 1, 4 and 5).
+// What a build adds to a root file system.
 #include <sys/stat.h>
 
 #include <boost/test/unit_test.hpp>
@@ -36,7 +36,7 @@ void describe(Tree& tree, const std::string& path, std::string& out) {
 
 BOOST_AUTO_TEST_SUITE(apply)
 
-BOOST_AUTO_TEST_CASE(an_oci_image_gets_every_file_of_the_sheet) {
+BOOST_AUTO_TEST_CASE(an_oci_image_gets_every_file_that_apptainers_images_have) {
     Tree tree;
     Recorder recorder;
     const Metadata m = Metadata::for_image(facts_of(config_of({"/bin/cow"}, {"moo"}, {"A=b"})));

@@ -1,4 +1,4 @@
-// The record that `inspect` reads (image-metadata fact sheet, section 5).
+// The record that `inspect` reads.
 #include "metadata/attributes.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -10,7 +10,7 @@ using namespace sg;
 
 BOOST_AUTO_TEST_SUITE(attributes)
 
-BOOST_AUTO_TEST_CASE(members_stand_in_the_order_of_the_sheet_and_empty_ones_are_absent) {
+BOOST_AUTO_TEST_CASE(members_stand_in_apptainers_order_and_empty_ones_are_absent) {
     Attributes a;
     BOOST_TEST(attributes_json(a) == R"({"data":{"attributes":{}},"type":"container"})");
     a.labels = {{"k", "v"}};

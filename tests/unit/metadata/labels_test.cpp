@@ -1,4 +1,4 @@
-// Labels (image-metadata fact sheet, section 4).
+// Labels of images, and those that builds add.
 #include "metadata/labels.hpp"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,4 @@
-// The texts of the scripts (image-metadata fact sheet, sections 1 to 3).
+// The texts of the scripts.
 #include "metadata/scripts.hpp"
 
 #include <boost/test/unit_test.hpp>

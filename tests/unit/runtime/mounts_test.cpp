@@ -50,7 +50,7 @@ size_t index_of(const MountPlan& p, const std::string& destination) {
 
 }  // namespace
 
-BOOST_FIXTURE_TEST_CASE(the_default_list_is_in_the_order_of_the_fact_sheet, Fixture) {
+BOOST_FIXTURE_TEST_CASE(the_default_list_has_apptainers_order, Fixture) {
     options.binds = {{directory + "/data", "/data", false}};
     const auto p = plan();
     const std::vector<std::string> order = {"/dev", "/proc", "/sys", facts.user.home, "/tmp", "/etc/passwd", "/etc/group", "/data"};

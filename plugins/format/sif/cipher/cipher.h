@@ -47,7 +47,7 @@ typedef struct sif_cipher_v1 {
                        uint64_t size, uint8_t *out, sg_error *err);
     /* A random password of 32 hexadecimal digits, NUL-ended. */
     int32_t (*random_password)(char out[33], sg_error *err);
-    /* RSA-OAEP with SHA-256 in pieces, a DER OCTET STRING, PEM "MESSAGE" (SIF fact sheet, section 9), with the key of a
+    /* RSA-OAEP with SHA-256 in pieces, a DER OCTET STRING, PEM "MESSAGE" (PKCS #1, RFC 8017), with the key of a
      * PEM text. unwrap: SG_EPERMISSION when the key is not the right one; any bytes, `size` of them, and a NUL. */
     int32_t (*wrap)(const char *pem, const char *password, char *message, uint64_t capacity, sg_error *err);
     int32_t (*unwrap)(const char *pem, const char *message, char *password, uint64_t capacity, uint64_t *size, sg_error *err);
