@@ -47,6 +47,9 @@ Answer kernels() {
     return out;
 }
 
+// What cannot be found; the kernel's own where it may not be looked for (mounts.hpp).
+Answer refused(int error) { return error == EXDEV ? kernels() : failed(error); }
+
 // Attributes that only root of the machine may set; file capabilities the kernel keeps for a user namespace itself.
 bool is_recorded_xattr(const std::string& name) {
     return name.starts_with("trusted.") || (name.starts_with("security.") && name != "security.capability");
@@ -171,13 +174,13 @@ private:
 
     Answer chown_named(int32_t directory, const std::string& path, int ids_at, bool follow) {
         UniqueFd object;
-        if (const int error = target_.object(directory, path, follow, object); error != 0) return failed(error);
+        if (const int error = target_.object(directory, path, follow, object); error != 0) return refused(error);
         return chown_object(object.get(), id(ids_at), id(ids_at + 1));
     }
 
     Answer chown_descriptor(int32_t fd, int ids_at) {
         const UniqueFd object = target_.descriptor(fd);
-        if (!object) return failed(errno);
+        if (!object) return refused(errno);
         return chown_object(object.get(), id(ids_at), id(ids_at + 1));
     }
 
@@ -412,7 +415,7 @@ private:
         if (!may(CAP_MKNOD)) return failed(EPERM);
         const auto path = target_.text(arg(path_at), PATH_MAX);
         if (!path) return kernels();
-        if (const int error = target_.place(directory, *path, false, place); error != 0) return failed(error);
+        if (const int error = target_.place(directory, *path, false, place); error != 0) return refused(error);
         if (place.object || !place.parent) return failed(EEXIST);
         owner = owner_in(place.parent.get());
         // A plain file stands in for it, so that its mode can be changed and its name removed.
@@ -435,7 +438,7 @@ private:
         const auto name = target_.text(arg(1), most_name);
         if (!name || !is_recorded_xattr(*name)) return kernels();
         UniqueFd object;
-        if (const int error = find(object); error != 0) return failed(error);
+        if (const int error = find(object); error != 0) return refused(error);
         return (this->*what)(object.get(), *name);
     }
     int path_object(bool follow, UniqueFd& object) {
@@ -738,11 +741,19 @@ private:
 
 }  // namespace
 
+void Answers::begin(pid_t process) {
+    // Its own mounts, and those of this process, whose proc stands in for theirs.
+    for (const std::string& whose : {std::to_string(process), std::string("self")}) {
+        const UniqueFd proc(open(("/proc/" + whose).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (proc) mounts_.know(proc.get());
+    }
+}
+
 Answer Answers::answer(const seccomp_notif& asked, const std::function<bool()>& waits) {
     const auto call = known_call(asked.data.arch, static_cast<uint32_t>(asked.data.nr));
     if (!call) return failed(ENOSYS);
     if (call->call == Call::getdents64 && !files_.has_devices()) return kernels();  // as nearly always
-    Target target(static_cast<pid_t>(asked.pid));
+    Target target(static_cast<pid_t>(asked.pid), mounts_);
     if (!target || !waits()) return failed(ESRCH);  // nobody hears it
     return One(asked, *call, target, files_, credentials_, scope_).run();
 }

@@ -28,6 +28,8 @@ class Answers {
 public:
     Answers(Files& files, Scope scope) : files_(files), scope_(scope) {}
 
+    // The process is the first one of others that ask from now on: what it has mounted was not mounted by them.
+    void begin(pid_t process);
     // `waits` says whether the call still waits for an answer; it is asked before anything is read or done.
     Answer answer(const seccomp_notif& asked, const std::function<bool()>& waits);
 
@@ -35,6 +37,7 @@ private:
     Files& files_;
     const Scope scope_;
     CredentialTable credentials_;
+    Mounts mounts_;
 };
 
 }  // namespace sg::ownership

@@ -58,7 +58,10 @@ void push_names(std::vector<std::string>& to, std::string_view path) {
 int resolve(const Viewpoint& from, std::string_view path, bool follow, Place& out) {
     out = {};
     if (path.empty()) return ENOENT;
-    UniqueFd at = copy_of(path[0] == '/' ? from.root : from.start);
+    const auto refused = [&](const UniqueFd& object) { return from.may_enter && !from.may_enter(object.get()); };
+    const int first = path[0] == '/' ? from.root : from.start;
+    if (from.may_enter && !from.may_enter(first)) return EXDEV;
+    UniqueFd at = copy_of(first);
     if (!at) return errno;
     std::vector<std::string> left;
     push_names(left, path);
@@ -70,6 +73,7 @@ int resolve(const Viewpoint& from, std::string_view path, bool follow, Place& ou
         if (name == "..") {
             if (!same_place(at.get(), from.root)) at.reset(openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
             if (!at) return errno;
+            if (refused(at)) return EXDEV;
             continue;
         }
         if (name.size() > NAME_MAX) return ENAMETOOLONG;
@@ -87,6 +91,7 @@ int resolve(const Viewpoint& from, std::string_view path, bool follow, Place& ou
             out.name = std::move(name);
             return 0;
         }
+        if (refused(child)) return EXDEV;
         struct stat st;
         if (fstat(child.get(), &st) != 0) return errno;
         if (S_ISLNK(st.st_mode) && (!left.empty() || follow)) {
@@ -94,6 +99,7 @@ int resolve(const Viewpoint& from, std::string_view path, bool follow, Place& ou
             if (on_proc(child.get()) && !is_proc_root(at.get())) {
                 at.reset(openat(at.get(), name.c_str(), O_PATH | O_CLOEXEC));
                 if (!at) return errno;
+                if (refused(at)) return EXDEV;
                 continue;
             }
             char target[PATH_MAX];
@@ -124,6 +130,10 @@ int find_object(const Viewpoint& from, const std::string& path, bool follow, Uni
     how.flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
     // A relative path that leaves its start, or a link that does, is walked below.
     how.resolve = RESOLVE_NO_MAGICLINKS | (path[0] == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH);
+    if (from.may_enter) {
+        how.resolve |= RESOLVE_NO_XDEV;
+        if (!from.may_enter(path[0] == '/' ? from.root : from.start)) return EXDEV;
+    }
     out.reset(static_cast<int>(
         syscall(SYS_openat2, path[0] == '/' ? from.root : from.start, path.c_str(), &how, sizeof how)));
     if (out) return 0;

@@ -14,6 +14,8 @@ struct Viewpoint {
     // Opens the process' own directory of a proc file system, for "/proc/self" and "/proc/thread-self": what those
     // links say depends on who reads them.
     std::function<UniqueFd(bool thread)> own_process;
+    // Whether a file may be asked about; none: all. Where one may not, the result is EXDEV.
+    std::function<bool(int object)> may_enter;
 };
 
 struct Place {

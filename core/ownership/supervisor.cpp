@@ -16,6 +16,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -99,14 +100,14 @@ public:
     void run() {
         for (;;) {
             std::vector<pollfd> fds{{control_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}};
-            for (const UniqueFd& l : listeners_) fds.push_back({l.get(), POLLIN, 0});
+            for (const Listener& l : listeners_) fds.push_back({l.descriptor.get(), POLLIN, 0});
             if (poll(fds.data(), fds.size(), -1) < 0) {
                 if (errno == EINTR) continue;
                 return;
             }
             for (size_t i = fds.size(); i-- > 2;) {
                 if (fds[i].revents & POLLIN)
-                    serve(listeners_[i - 2].get());
+                    serve(listeners_[i - 2]);
                 else if (fds[i].revents)  // the last process that the filter holds for has ended
                     listeners_.erase(listeners_.begin() + static_cast<ptrdiff_t>(i - 2));
             }
@@ -116,6 +117,11 @@ public:
     }
 
 private:
+    struct Listener {
+        UniqueFd descriptor;
+        bool has_asked = false;
+    };
+
     void accept_listener() {
         const UniqueFd connection(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!connection) return;
@@ -123,7 +129,7 @@ private:
         if (receive(connection.get(), listener) == '\0' || !listener) return;
         // Both wait for each other by turns: one processor is enough (SECCOMP_IOCTL_NOTIF_SET_FLAGS, Linux 6.6).
         (void)ioctl(listener.get(), _IOW('!', 4, uint64_t), 1UL);
-        listeners_.push_back(std::move(listener));
+        listeners_.push_back({std::move(listener)});
     }
 
     bool serve_control() {
@@ -135,7 +141,8 @@ private:
         return true;
     }
 
-    void serve(int listener) {
+    void serve(Listener& from) {
+        const int listener = from.descriptor.get();
         // The kernel wants it empty.
         std::memset(asked_.data(), 0, asked_.size());
         auto* asked = reinterpret_cast<seccomp_notif*>(asked_.data());
@@ -143,6 +150,7 @@ private:
         const auto waits = [&] { return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &asked->id) == 0; };
         Answer out;
         try {
+            if (!std::exchange(from.has_asked, true)) answers_.begin(static_cast<pid_t>(asked->pid));
             out = answers_.answer(*asked, waits);
         } catch (const std::exception&) {  // no memory
             out.error = ENOMEM;
@@ -182,7 +190,7 @@ private:
     UniqueFd socket_, control_;
     Files& files_;
     Answers answers_;
-    std::vector<UniqueFd> listeners_;
+    std::vector<Listener> listeners_;
     std::vector<unsigned char> asked_, answer_;
 };
 

@@ -6,6 +6,8 @@
 //     ... %post runs and ends ...
 //     OwnerRecord record = supervisor.record();   for write_overlay_tar
 //
+// Below a mount of FUSE that a program of the build made nothing is answered: its server may be waiting for an answer.
+//
 // It is no security boundary, and needs to be none: the supervisor does nothing but what the user's own processes in
 // that user namespace could do with files themselves, and who changes a path while it is being looked up deceives
 // himself only. Static programs, 32-bit x86 and x32 are served like all others; there is no io_uring, and a file that

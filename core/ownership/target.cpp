@@ -18,8 +18,8 @@ constexpr size_t page = 4096;
 
 }  // namespace
 
-Target::Target(pid_t thread)
-    : proc_(open(("/proc/" + std::to_string(thread)).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+Target::Target(pid_t thread, const Mounts& mounts)
+    : mounts_(mounts), proc_(open(("/proc/" + std::to_string(thread)).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 bool Target::open_memory() {
     if (!memory_) memory_.reset(openat(proc_.get(), "mem", O_RDWR | O_CLOEXEC));
@@ -51,6 +51,12 @@ std::optional<std::string> Target::text(uint64_t address, size_t most) {
     return std::nullopt;
 }
 
+UniqueFd Target::entered(UniqueFd object) const {
+    if (!object || may_enter(object.get())) return object;
+    errno = EXDEV;
+    return {};
+}
+
 UniqueFd Target::descriptor(int32_t fd) const {
     if (fd < 0) {
         errno = EBADF;
@@ -58,7 +64,7 @@ UniqueFd Target::descriptor(int32_t fd) const {
     }
     UniqueFd out(openat(proc_.get(), ("fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
     if (!out && errno == ENOENT) errno = EBADF;
-    return out;
+    return entered(std::move(out));
 }
 
 UniqueFd Target::shared_descriptor(int32_t fd) const {
@@ -76,7 +82,9 @@ UniqueFd Target::shared_descriptor(int32_t fd) const {
     return out;
 }
 
-UniqueFd Target::working_directory() const { return UniqueFd(openat(proc_.get(), "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+UniqueFd Target::working_directory() const {
+    return entered(UniqueFd(openat(proc_.get(), "cwd", O_PATH | O_DIRECTORY | O_CLOEXEC)));
+}
 
 std::string Target::status_line(const char* name) const {
     const UniqueFd fd(openat(proc_.get(), "status", O_RDONLY | O_CLOEXEC));
@@ -116,6 +124,7 @@ int Target::viewpoint(int32_t directory, const std::string& path, Viewpoint& out
     }
     out.root = root.get();
     out.start = start.get();
+    out.may_enter = [this](int object) { return may_enter(object); };
     out.own_process = [this](bool thread) {
         if (thread) return UniqueFd(openat(proc_.get(), ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
         return UniqueFd(open(("/proc/" + status_line("Tgid")).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

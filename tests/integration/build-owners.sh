@@ -133,6 +133,7 @@ From: $BASE/base.sif
     find / -xdev -user joe ! -path '/home/*' | sort >/joe.told
     su joe -c 'test -O /from/owned && test ! -O /etc/passwd && stat -c "%U %G" /from/shared/file' >/su.told
     true | stat -c %F - >/pipe.told
+    stat -L -c '%u %g' /proc/self/fd/9 9</from/owned >/fd.told
 
 %files
     busybox /usr/local/bin/
@@ -147,10 +148,10 @@ for who in root subordinate plain; do
     run me singularity build --no-cache --emulate-stat "out/stat-$who.sif" stat.def
     expect_rc 0
     tree_of "stat-$who"
-    for list in setup ls find devices joe su perl pipe; do singularity exec "out/stat-$who.sif" cat "/$list.told" >"$who.$list"; done
+    for list in setup ls find devices joe su perl pipe fd; do singularity exec "out/stat-$who.sif" cat "/$list.told" >"$who.$list"; done
     [ $who != root ] || { grep -q '^/from/disk 0 6 60 b' root.find && grep -q '^/copied/privileged 1000 1001 6711' root.find || { fail "root's lists lack what they should have"; head -n 30 root.find; }; continue; }
     diff stat-root.tree "stat-$who.tree" >difference || { fail "the trees differ"; head -n 40 difference; }
-    for list in setup ls find devices joe su perl pipe; do diff "root.$list" "$who.$list" >difference || { fail "$list is told other things"; head -n 20 difference; }; done
+    for list in setup ls find devices joe su perl pipe fd; do diff "root.$list" "$who.$list" >difference || { fail "$list is told other things"; head -n 20 difference; }; done
 done
 
 check "without it stat tells root as before; what was kept with it is another result"

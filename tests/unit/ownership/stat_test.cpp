@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <linux/stat.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
@@ -312,6 +313,49 @@ BOOST_AUTO_TEST_CASE(directories_do_not_call_a_device_a_plain_file) {
             MUST(sigaction(SIGALRM, &handler, nullptr) == 0 && setitimer(ITIMER_REAL, &often, nullptr) == 0);
             for (int i = 0; i < 50; ++i) MUST(listed("d", 128).size() == before.size() + 1);
             MUST(setitimer(ITIMER_REAL, &never, nullptr) == 0);
+            return "";
+        },
+        {}, told);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_system_that_the_build_serves_itself_is_not_waited_for) {
+    const int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (device < 0) {
+        BOOST_TEST_MESSAGE("skipped: no FUSE here");
+        return;
+    }
+    close(device);
+    Build b;
+    b.run(
+        []() -> std::string {
+            MUST(make("a") && chown("a", 1, 2) == 0 && mkdir("served", 0755) == 0);
+            MUST(unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+            SAYS(stat_owner("a"), "1:2");  // also in a copy of the mounts
+            // One that never answers.
+            const int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+            const std::string options = "fd=" + std::to_string(fuse) + ",rootmode=40000,user_id=0,group_id=0";
+            MUST(fuse >= 0);
+            if (mount("test", "served", "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return "";
+            std::vector<pid_t> waiting;
+            for (int i = 0; i < 5; ++i) {
+                waiting.push_back(fork());
+                if (waiting.back() != 0) continue;
+                struct stat st;
+                switch (i) {
+                    case 0: (void)stat("served/x", &st); break;
+                    case 1: (void)!chown("served/../served/x", 5, 6); break;
+                    case 2: (void)!open("served/x", O_CREAT | O_WRONLY, 0644); break;
+                    case 3: (void)mknod("served/x", S_IFCHR, 0); break;
+                    case 4: (void)!lchown("served", 5, 6); break;
+                }
+                _exit(0);
+            }
+            alarm(60);  // instead of waiting for ever
+            for (int i = 0; i < 50; ++i) SAYS(stat_owner("a"), "1:2");
+            alarm(0);
+            for (const pid_t p : waiting) kill(p, SIGKILL);
+            close(fuse);
+            for (const pid_t p : waiting) MUST(waitpid(p, nullptr, 0) == p);
             return "";
         },
         {}, told);
