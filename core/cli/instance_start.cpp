@@ -47,7 +47,14 @@ void InstanceStart::start(const What& what, Session& session) {
         singularity::check([&](sg_error* e) { return what.table.start(&what.launch, i.directory.c_str(), &first, e); });
         return first;
     };
-    const int pid = what.ended ? watch_instance(begin, what.ended, i.log_err) : begin();
+    int pid = 0;
+    try {
+        pid = what.ended ? watch_instance(begin, what.ended, i.log_err) : begin();
+    } catch (const Error& e) {
+        // Whoever heard that it is about to run hears that it is over.
+        if (what.ended) what.ended(exit_code(e.code()));
+        throw;
+    }
     try {
         (void)instance_runs(session, i);  // its address
         i.pid = pid;

@@ -86,6 +86,10 @@ ended|$RC"
     run me singularity exec --pwd /no/such/place "$T/w/p.sif" true
     expect_failure
     expect_equal "$(tail -n 1 "$T/w/events" | cut -d '|' -f 1,5)" "ended|$RC"
+    run me singularity instance start --pwd /no/such/place "$T/w/p.sif" stillborn
+    expect_failure
+    expect_equal "$(tail -n 2 "$T/w/events" | cut -d '|' -f 1,5)" "before_run|0
+ended|$RC"
     run me sh -c "echo from outside | singularity exec '$T/w/p.sif' cat"
     expect_equal "$OUT" "from outside"
 }

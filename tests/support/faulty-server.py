@@ -51,7 +51,7 @@ Actions; the body is what upstream or root has, else `size` bytes (default 1000)
 --proxy: CONNECT and absolute targets are carried out (and logged: actions tunnel, forwarded, refused); names that end in .test
 lead to 127.0.0.1; --password wants Proxy-Authorization.
 """
-import argparse, base64, hashlib, json, os, random, re, select, socket, ssl, struct, sys, threading, time, urllib.parse
+import argparse, base64, hashlib, itertools, json, os, random, re, select, socket, ssl, struct, sys, threading, time, urllib.parse
 import http.client
 
 BODY_FAULTS = ("reset", "close", "stall", "trickle", "more", "flip", "chunked", "open")
@@ -94,7 +94,10 @@ class Request:
 class Conversation:
     """One connection, request after request."""
 
+    numbers = itertools.count(1)
+
     def __init__(self, sock):
+        self.number = next(self.numbers)
         self.sock, self.file, self.served = sock, sock.makefile("rb"), 0
 
     def run(self):
@@ -409,7 +412,7 @@ class Conversation:
 
     def do_echo(self, request, keys, content, fields, body):
         text = json.dumps({"method": request.method, "target": request.target, "headers": request.headers, "body": len(body),
-                           "sha256": hashlib.sha256(body).hexdigest(), "connection": id(self), "served": self.served})
+                           "sha256": hashlib.sha256(body).hexdigest(), "connection": self.number, "served": self.served})
         self.answer(request, 200, [("Content-Type", "application/json")], text.encode())
 
     def do_upgrade(self, request, keys, content, fields, body):

@@ -6,6 +6,7 @@ command -v "$builder" >/dev/null || { echo "SKIPPED: $builder is not here"; exit
 T=$(mktemp -d)
 cleanup() { "$builder" unshare rm -rf "$T" 2>/dev/null || rm -rf "$T" || true; }
 trap cleanup EXIT
+trap 'echo "failed: $BASH_COMMAND (line $LINENO)" >&2; tail -n 20 output.txt >&2' ERR
 export HOME=$T CONTAINERS_STORAGE_CONF=$T/storage.conf
 unset XDG_RUNTIME_DIR
 mkdir -p "$T/.singularity/plugins.d" "$T/tmp"
@@ -60,11 +61,11 @@ grep -q 'STEP ' output.txt # the builder's own words are shown
 same "$("$program" run x.sif)" "hello nobody"
 same "$("$program" exec x.sif /bin/sh -c 'echo $COLOUR')" green
 same "$("$program" exec x.sif /bin/cat /kept)" kept
-"$program" inspect --labels x.sif | grep -q 'maintainer.*me'
-test -z "$(ls -A tmp)" # the layout is gone
+grep -q 'maintainer.*me' <<<"$("$program" inspect --labels x.sif)"
+same "$(find tmp -mindepth 1)" "" # the layout is gone
 
 # A stage and an argument, by option and by keyword.
-"$program" build --dockerfile-target small --dockerfile-arg "WHO=two words" y.sif dockerfile://context/Dockerfile 2>/dev/null
+"$program" build --dockerfile-target small --dockerfile-arg "WHO=two words" y.sif dockerfile://context/Dockerfile 2>output.txt
 same "$("$program" exec y.sif /bin/cat /greeting /size)" "$(printf 'hello two words\nsmall')"
 cat >z.def <<'EOF'
 Bootstrap: dockerfile
@@ -75,10 +76,10 @@ Args: WHO=you
 %environment
     export FROM_DEFINITION=yes
 EOF
-"$program" build z.sif z.def 2>/dev/null
+"$program" build z.sif z.def 2>output.txt
 same "$("$program" exec z.sif /bin/cat /greeting /size)" "$(printf 'hello you\nsmall')"
 same "$("$program" exec z.sif /bin/sh -c 'echo $FROM_DEFINITION')" yes
-same "$(cd context && "$program" run dockerfile://. 2>/dev/null)" "hello nobody"
+same "$(cd context && "$program" run dockerfile://. 2>../output.txt)" "hello nobody"
 
 # What goes wrong.
 mkdir empty broken
@@ -109,4 +110,4 @@ test ! -e no.sif
 
 sed -i "s/builder: .*/builder: no-such-builder/" .singularity/plugins.d/dockerfile.yaml
 refused "'no-such-builder' is not on this machine" "$program" build no.sif dockerfile://context
-test -z "$(ls -A tmp)"
+same "$(find tmp -mindepth 1)" ""
