@@ -142,7 +142,7 @@ private:
         return {place, false, converted};
     }
 
-    // One goes on without a cache that cannot be written to, as the seed's tools do, or has no room left.
+    // One goes on without a cache that cannot be written to, as Singularity does, or has no room left.
     RunnableImage without_cache(const SourceIdentity& id, const Error& why) {
         if (why.code() == Code::no_space) return without_room(id, why);
         if (why.code() != Code::permission && why.code() != Code::invalid) throw why;

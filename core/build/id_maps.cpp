@@ -16,6 +16,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/run_quietly.hpp"
 #include "base/unique_fd.hpp"
 
 namespace sg {
@@ -37,28 +38,6 @@ bool number(std::string_view text, uint32_t& out) {
 void write_file(const char* path, const std::string& text) {
     UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
     if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) throw_errno("cannot write", path);
-}
-
-// True when the program ran and ended with 0; what it says is not shown.
-bool run_quietly(const std::vector<std::string>& words) {
-    const pid_t child = fork();
-    if (child < 0) return false;
-    if (child == 0) {
-        const int null = open("/dev/null", O_RDWR);
-        if (null >= 0) {
-            dup2(null, 1);
-            dup2(null, 2);
-        }
-        std::vector<char*> argv;
-        for (const auto& w : words) argv.push_back(const_cast<char*>(w.c_str()));
-        argv.push_back(nullptr);
-        execvp(argv[0], argv.data());
-        _exit(127);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ public:
     Argument& group(std::string_view name) { return group_ = name, *this; }
     // What completion offers for its value, where the name of the value does not say it: see complete.hpp.
     Argument& offers(std::string_view what) { return offers_ = what, *this; }
-    // Works and is in no help: what the seed took and nobody needs to be told of.
+    // Works and is in no help: what Singularity took and nobody needs to be told of.
     Argument& hidden() { return hidden_ = true, *this; }
     // Also reads SINGULARITY_NAME and APPTAINER_NAME for each NAME of "BIND,BINDPATH", in that order, when it
     // is not on the command line; `append` adds the variable's value (split at commas) to what was given.

@@ -71,7 +71,7 @@ bool is_definition(const std::string& source, Session& session) {
     }
 }
 
-// Whether the image is to be encrypted: asked for, or a key given on the command line (as the seed's tools do).
+// Whether the image is to be encrypted: asked for, or a key given on the command line (as Singularity does).
 bool encrypts(const Options& o, const Session& session, const FormatEntry& format) {
     const auto on_command_line = [&](const char* key) { return session.settings.origin(key).layer == Layer::command_line; };
     if (!o.encrypt && !on_command_line("encryption.pem_path") && !on_command_line("encryption.ask")) return false;

@@ -36,7 +36,7 @@ struct Options {
     std::string most;
 };
 
-// As the seed and newer versions write it: never below KiB.
+// As Singularity writes it: never below KiB.
 std::string size_text(uint64_t bytes) {
     static const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
     double n = static_cast<double>(bytes) / 1024;

@@ -21,6 +21,7 @@
 #include <cstring>
 #include <functional>
 
+#include "base/run_quietly.hpp"
 #include "base/unique_fd.hpp"
 
 namespace sg {
@@ -58,25 +59,6 @@ Trial in_child(const std::function<void(int to)>& f) {
     }
     if (!whole) return {EIO, "a process for the trial"};
     return {r.reason, r.step};
-}
-
-// True when the program ran and ended with 0.
-bool run_quietly(const std::vector<std::string>& words) {
-    const pid_t child = ::fork();
-    if (child < 0) return false;
-    if (child == 0) {
-        const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-        for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, fd);
-        std::vector<char*> argv;
-        for (const auto& w : words) argv.push_back(const_cast<char*>(w.c_str()));
-        argv.push_back(nullptr);
-        ::execv(argv[0], argv.data());
-        ::_exit(127);
-    }
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool write_text(const char* path, const char* text) {

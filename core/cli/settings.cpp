@@ -1,9 +1,8 @@
 // The settings of a command: what the index holds, the environment and `--set`.
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "base/log.hpp"
+#include "cli/comma_list.hpp"
 #include "cli/dispatch.hpp"
 
 namespace sg {
@@ -14,14 +13,7 @@ void set_from_command_line(Settings& settings, const std::string& pair) {
     const std::string key = pair.substr(0, equals), value = pair.substr(equals + 1);
     const auto known = settings.index().find_key(key);
     std::vector<std::string> values{value};
-    if (known && known->type == ValueType::list) {
-        values.clear();
-        for (size_t at = 0; at <= value.size();) {
-            const size_t comma = std::min(value.find(',', at), value.size());
-            if (comma > at) values.push_back(value.substr(at, comma - at));
-            at = comma + 1;
-        }
-    }
+    if (known && known->type == ValueType::list) values = comma_list(values);
     settings.set(key, std::move(values), Layer::command_line, "--set");
 }
 

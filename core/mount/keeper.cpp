@@ -235,8 +235,7 @@ private:
     void tell_users() const {
         static constexpr char line[] =
             "FATAL:   The server of this container's file system has ended (was it killed?): nothing in the image can "
-            "be read any "
-            "more. End the container and start it again.\n";
+            "be read any more. End the container and start it again.\n";
         for (const auto& user : users_) {
             const long pid = process_of(user.get());
             if (pid == 0) continue;

@@ -337,14 +337,14 @@ private:
     // A link into /run is kept up to date by a service, which replaces the file that it leads to: with the file's directory
     // and the link itself a container that runs sees that, too.
     void name_servers() {
-        const std::string& file = facts_.resolv_conf;
+        const std::string file = "/etc/resolv.conf";
         const std::string directory = linked_directory(file);
         if (!directory.empty()) {
             Mount& m = bind("files", directory, directory);
             m.read_only = true;
             m.missing = "skip";  // the file is shown then
         }
-        Mount& m = bind("files", file, "/etc/resolv.conf");
+        Mount& m = bind("files", file, file);
         m.missing = "warn";
         m.replace_link = true;
         m.keep_link = !directory.empty();
@@ -382,7 +382,7 @@ private:
             for (const auto& server : options_.dns) need_address(server);
             for (const auto& server : options_.dns) text += "nameserver " + server + "\n";
             generated("resolv.conf", "/etc/resolv.conf", text);
-        } else if (settings_.boolean("files.resolv_conf") && !off("/etc/resolv.conf") && kind_of(facts_.resolv_conf) == Kind::file) {
+        } else if (settings_.boolean("files.resolv_conf") && !off("/etc/resolv.conf") && kind_of("/etc/resolv.conf") == Kind::file) {
             name_servers();
         }
         if (facts_.fakeroot && !facts_.fakeroot->command.empty())

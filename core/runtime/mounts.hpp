@@ -44,7 +44,6 @@ struct MountFacts {
     uint32_t container_uid = 0;
     uint32_t first_data_image = 1;  // of the LaunchSpec; one follows for each bind of an image
     const Fakeroot* fakeroot = nullptr;  // whose command is to be shown
-    std::string resolv_conf = "/etc/resolv.conf";
 };
 
 MountPlan plan_mounts(const LaunchOptions& options, const Settings& settings, const MountFacts& facts);

@@ -33,7 +33,7 @@ run singularity exec "$SERVER" /bin/sh -c 'echo ran'
 expect_out '^ran$'
 refuse_err 'blob|INFO'
 
-check "the layout in the cache is one, and is listed as the seed lists it"
+check "the layout in the cache is one, and is listed as Singularity lists it"
 expect_equal "$(cat "$C/oci/oci-layout")" '{"imageLayoutVersion": "1.0.0"}'
 NAME=$(python3 -c 'import json,sys; m=json.load(open(sys.argv[1]))["manifests"]; assert len(m)==1; assert m[0]["platform"]["os"]=="linux"; print(m[0]["annotations"]["org.opencontainers.image.ref.name"])' "$C/oci/index.json")
 expect_exists "$C/oci-tmp/$NAME"

@@ -228,7 +228,7 @@ EOF
 }
 each_user mirrors
 
-# ---- The words of the seed -----------------------------------------------------------------------------
+# ---- The words of Singularity -------------------------------------------------------------------------
 check "a denied image of Docker Hub is told of word for word"
 cat >"$T/hub.json" <<'EOF'
 [{"do": "status", "match": "/v2/", "code": 401, "type": "application/json",

@@ -30,7 +30,7 @@ public:
     std::string name() const { return reference_.name(); }
 
     // The digest of the manifest or index: none requested when it was named, else one HEAD (a GET where servers tell no
-    // digest). Throws in the seed's words: "conveyor failed to get: Error reading manifest TAG in NAME: ...".
+    // digest). Throws in Singularity's words: "conveyor failed to get: Error reading manifest TAG in NAME: ...".
     Digest digest(const Host& host);
     // The manifest or index itself; of the bytes that `digest` told, when that was asked before.
     FoundManifest manifest(const Host& host);

@@ -19,7 +19,7 @@ namespace {
 namespace json = singularity::json;
 
 constexpr uint64_t max_answer = 1 << 20;
-constexpr uint32_t answer_ms = 30000;      // as the seed's tools wait
+constexpr uint32_t answer_ms = 30000;      // as Singularity waits
 constexpr uint32_t image_ms = 7200000;
 
 struct Entry {

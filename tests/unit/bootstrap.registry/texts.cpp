@@ -79,7 +79,7 @@ BOOST_AUTO_TEST_CASE(what_a_challenge_says_comes_before_the_body) {
     BOOST_TEST(challenge_error(R"(Bearer realm="x",error="insufficient_scope")") == "denied: requested access to the resource is denied");
     BOOST_TEST(challenge_error(R"(Basic realm="x", Bearer realm="x",error="invalid_token",error_description="it is old")") == "unauthorized: it is old");
     BOOST_TEST(challenge_error(R"(Bearer realm="x")") == "");
-    // As Docker Hub answers: the seed's row R11.
+    // As Docker Hub answers: what Singularity says of it.
     BOOST_TEST(error_text(401, R"({"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]})", "denied: requested access to the resource is denied") ==
                "errors:\u2028denied: requested access to the resource is denied\u2028unauthorized: authentication required");
     BOOST_TEST(error_text(401, "", "denied: no") == "denied: no");
