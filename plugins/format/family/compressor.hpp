@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// compressor.hpp: sqfs_compressor_t objects of libsquashfs, and one of our own for gzip over libdeflate:
-// 7 times less CPU than zlib at level 9 and no larger.
+// compressor.hpp: sqfs_compressor_t objects of libsquashfs, and two of our own: gzip over libdeflate (7 times less CPU
+// than zlib at level 9 and no larger), and zstd whose tables fit blocks.
 #pragma once
 #include <family/compression.hpp>
 
@@ -21,7 +21,7 @@ using CompressorPtr = SqfsPtr<sqfs_compressor_t>;
 CompressorPtr make_compressor(const SquashfsOptions& options);
 // Shrinks nothing, so that everything is stored raw.
 CompressorPtr make_storing();
-// Name and version of the library that does it: another one may give other bytes.
+// Name and version of the library that does it, and how it is used: another one may give other bytes.
 std::string compressor_library(const SquashfsOptions& options);
 // Another one of the same kind, for another thread.
 CompressorPtr copy_compressor(const sqfs_compressor_t& from);
