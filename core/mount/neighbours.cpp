@@ -27,6 +27,7 @@ constexpr size_t max_files = 1u << 18;  // remembered in all: 6 MiB
 constexpr size_t first_look = 1024;     // entries that a single read may cost looking at
 constexpr uint32_t before = 16;         // files sent before a read is answered
 constexpr uint32_t after = 1024;        // and after it
+constexpr uint64_t start = 128 << 10;   // bytes at most of a file that is about to be read; whole pages
 
 // A byte that threads share; only its own value matters.
 using Shared = std::atomic_ref<uint8_t>;
@@ -172,21 +173,33 @@ void Neighbours::send_around(Directory& dir, const Rest& range, uint32_t limit) 
 bool Neighbours::send(uint64_t id, uint32_t size) noexcept {
     sg_slice slice{};
     if (!view_.first_block(id, slice)) return false;
-    bool taken = true;
-    if (slice.data && slice.size == size) {  // the tail is the whole file
-        struct {
-            fuse_out_header header;
-            fuse_notify_store_out store;
-        } head{};
-        head.header.len = static_cast<uint32_t>(sizeof head + size);
-        head.header.error = FUSE_NOTIFY_STORE;
-        head.store.nodeid = id;
-        head.store.size = size;
-        const iovec parts[2] = {{&head, sizeof head}, {const_cast<uint8_t*>(slice.data), size}};
-        taken = writev(transport_, parts, 2) >= 0;
-    }
+    // Else the tail is not the whole file.
+    const bool taken = !slice.data || slice.size != size || store(id, slice);
     if (slice.owner && slice.release) slice.release(slice.owner);
     return taken;
+}
+
+void Neighbours::before_reading(uint64_t id) noexcept {
+    if (parents_ && parent(id).id.load(relaxed) == id) return;
+    if (started_[id % started_.size()].exchange(id, relaxed) == id) return;
+    sg_slice slice{};
+    if (!view_.first_block(id, slice)) return;
+    slice.size = std::min(slice.size, start);
+    if (slice.data && slice.size > 0) store(id, slice);
+    if (slice.owner && slice.release) slice.release(slice.owner);
+}
+
+bool Neighbours::store(uint64_t id, const sg_slice& bytes) noexcept {
+    struct {
+        fuse_out_header header;
+        fuse_notify_store_out store;
+    } head{};
+    head.header.len = static_cast<uint32_t>(sizeof head + bytes.size);
+    head.header.error = FUSE_NOTIFY_STORE;
+    head.store.nodeid = id;
+    head.store.size = static_cast<uint32_t>(bytes.size);
+    const iovec parts[2] = {{&head, sizeof head}, {const_cast<uint8_t*>(bytes.data), bytes.size}};
+    return writev(transport_, parts, 2) >= 0;
 }
 
 }  // namespace sg

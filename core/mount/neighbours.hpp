@@ -9,6 +9,9 @@
 // on, the rest follow after the answer, while the program is at those that it has. So who wants one file only
 // pays little.
 //
+// The start of a file is sent, too, when a program asks whether it is a terminal: interpreters do that with each file
+// that they open, right before they read it.
+//
 // Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. A process that is killed meanwhile
 // does not end while it owes the answer: who holds its mount then ends the connection (keeper.cpp). And one thread
 // must always be left to answer, and of those that owe an answer themselves only one may send at a time: two could
@@ -19,6 +22,7 @@
 #pragma once
 #include <singularity/format.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -52,6 +56,10 @@ public:
     void before_answer(uint64_t id, bool may_send, Rest& rest) noexcept;
     void after_answer(Rest& rest) noexcept;
 
+    // Regular file `id`, which no listing told the kernel of, is about to be read: sends its start, once.
+    // This thread owes an answer and may send.
+    void before_reading(uint64_t id) noexcept;
+
 private:
     using Directory = struct NeighboursDirectory;
     // A table that forgets: a slot per number, the last one wins. A wrong or lost parent costs a pass that
@@ -67,9 +75,11 @@ private:
     void pass(std::shared_ptr<Directory> dir, uint64_t id, uint64_t shared, bool may_send, Rest& rest) noexcept;
     void send_around(Directory& dir, const Rest& range, uint32_t limit) noexcept;
     bool send(uint64_t id, uint32_t size) noexcept;
+    bool store(uint64_t id, const sg_slice& bytes) noexcept;
 
     const int transport_;
     const View& view_;
+    std::array<std::atomic<uint64_t>, 4096> started_{};  // whose start was sent: a slot per number, the last one wins
     Parent* parents_ = nullptr;  // mapped, touched where used; NULL: could not be had
     std::mutex mutex_;           // guards the two below
     std::unordered_map<uint64_t, std::shared_ptr<Directory>> directories_;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -214,7 +215,7 @@ void Server::handle(Request& request) {
         case FUSE_FORGET:  // no node has a state here
         case FUSE_BATCH_FORGET:
         case FUSE_INTERRUPT: return;  // these want no answer
-        case FUSE_IOCTL: return request.fail(ENOTTY);
+        case FUSE_IOCTL: return control(request);
         case FUSE_SETATTR:
         case FUSE_SYMLINK:
         case FUSE_MKNOD:
@@ -361,6 +362,19 @@ void Server::read(Request& request) {
     if (!rest.dir) return;
     neighbours_.after_answer(rest);
     sending_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Server::control(Request& request) {
+    const auto* in = request.body<fuse_ioctl_in>();
+    if (in && in->cmd == TCGETS && !(in->flags & FUSE_IOCTL_DIR)) {
+        if (sending_.fetch_add(1, std::memory_order_relaxed) + 1 < answering_.load(std::memory_order_relaxed) &&
+            !owing_.exchange(true, std::memory_order_acquire)) {
+            neighbours_.before_reading(request.header().nodeid);
+            owing_.store(false, std::memory_order_release);
+        }
+        sending_.fetch_sub(1, std::memory_order_relaxed);
+    }
+    request.fail(ENOTTY);
 }
 
 void Server::xattr(Request& request) {

@@ -51,6 +51,7 @@ private:
     void look_up(Request& request);
     void list(Request& request, bool plus);
     void read(Request& request);
+    void control(Request& request);
     void xattr(Request& request);
 
     const int transport_;

@@ -1,4 +1,6 @@
 // Small files that are sent before they are asked for.
+#include <sys/ioctl.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "client.hpp"
@@ -131,6 +133,50 @@ BOOST_AUTO_TEST_CASE(a_file_that_lies_in_a_shared_block_only_in_part_is_not_sent
     c.read(c.id(1, "a"), 0, 4096);
     BOOST_REQUIRE(c.stored(0).size() == 1u);
     BOOST_TEST(c.stored(0)[0].data == "cc");
+}
+
+// As interpreters ask of each file that they open, right before they read it.
+BOOST_AUTO_TEST_CASE(who_asks_whether_a_file_is_a_terminal_has_its_start_before_the_answer) {
+    Root root;
+    const std::string large(300000, 'x');
+    root.add(root.root(), "small", S_IFREG | 0644, "read soon");
+    root.add(root.root(), "large", S_IFREG | 0644, large);
+    root.add(root.root(), "empty", S_IFREG | 0644, "");
+    root.add(root.root(), "other", S_IFREG | 0644, "asked something else");
+    root.add(root.root(), "dir", S_IFDIR | 0755);
+    Client c(root);
+    const auto small = c.id(1, "small");
+    const auto ask = [&](uint64_t id, uint32_t command, uint32_t flags = 0) {
+        fuse_ioctl_in in{};
+        in.cmd = command;
+        in.flags = flags;
+        BOOST_TEST(c.ask_with(FUSE_IOCTL, id, in).error == -ENOTTY);
+    };
+    ask(small, TCGETS);
+    BOOST_REQUIRE(c.stored(0).size() == 1u);
+    BOOST_TEST(c.stored(0)[0].id == small);
+    BOOST_TEST(c.stored(0)[0].offset == 0u);
+    BOOST_TEST(c.stored(0)[0].data == "read soon");
+    ask(small, TCGETS);
+    ask(c.id(1, "other"), FIONREAD);
+    ask(c.id(1, "empty"), TCGETS);
+    ask(c.id(1, "dir"), TCGETS, FUSE_IOCTL_DIR);
+    BOOST_TEST(c.stored(0).size() == 1u);
+    ask(c.id(1, "large"), TCGETS);
+    BOOST_REQUIRE(c.stored(0).size() == 2u);
+    BOOST_TEST((large.starts_with(c.stored(0)[1].data) && c.stored(0)[1].data.size() >= 4096));
+}
+
+BOOST_AUTO_TEST_CASE(files_of_a_listed_directory_are_sent_by_their_neighbours_alone) {
+    Image image(3);
+    Client c(image);
+    const auto d = c.id(1, "d");
+    c.list(d, 65536, true);
+    fuse_ioctl_in in{};
+    in.cmd = TCGETS;
+    BOOST_TEST(c.ask_with(FUSE_IOCTL, c.id(d, Image::name(1)), in).error == -ENOTTY);
+    BOOST_TEST(c.stored(0).empty());
+    BOOST_TEST(sent_with(c, d, 1).size() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_neighbour_stops_the_pass_and_harms_nothing) {
