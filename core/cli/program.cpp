@@ -1,6 +1,7 @@
 #include "cli/program.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstring>
@@ -166,8 +167,19 @@ static void open_standard_streams() {
         if (fcntl(fd, F_GETFD) < 0) [[maybe_unused]] const int opened = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
 }
 
+// A file that would grow past the limit (ulimit -f) is an error of write(), with a message. By a handler: what is
+// started has the default again, where it would inherit that the signal is ignored.
+static void outlive_file_limit() {
+    struct sigaction action {};
+    if (sigaction(SIGXFSZ, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
+    action.sa_handler = [](int) {};
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGXFSZ, &action, nullptr);
+}
+
 int run_program(int argc, char** argv) {
     open_standard_streams();
+    outlive_file_limit();
     try {
         // What `#!/usr/bin/env run-singularity` at the head of an image calls: FILE ARGUMENTS...
         if (argc > 0 && base_name(argv[0]) == "run-singularity") {

@@ -12,11 +12,11 @@
 // The start of a file is sent, too, when a program asks whether it is a terminal: interpreters do that with each file
 // that they open, right before they read it.
 //
-// Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. A process that is killed meanwhile
-// does not end while it owes the answer: who holds its mount then ends the connection (keeper.cpp). And one thread
-// must always be left to answer, and of those that owe an answer themselves only one may send at a time: two could
-// wait for each other's page for ever (the server sees to both). Nodes that the kernel was not told of give ENOENT, where a pass
-// stops; as only listings tell it of a whole directory, only they are noted here.
+// Kernel facts: the notification waits for a page that another read has locked, beyond the reach of signals. A process
+// that is killed meanwhile does not end while it owes the answer: who holds its mount then ends the connection
+// (keeper.cpp). And one thread must always be left to answer, and of those that owe an answer themselves only one may
+// send at a time: two could wait for each other's page for ever (the server sees to both). Nodes that the kernel was
+// not told of give ENOENT, where a pass stops; as only listings tell it of a whole directory, only they are noted here.
 //
 // Any thread; nothing throws, and none waits for another.
 #pragma once

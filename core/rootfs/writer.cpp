@@ -1,5 +1,8 @@
 #include "rootfs/writer.hpp"
 
+#include <cerrno>
+#include <cstring>
+
 #include "base/error.hpp"
 #include "rootfs/tree.hpp"
 
@@ -16,8 +19,14 @@ void checked(const std::string& name, F&& f) {
         singularity::check(f);
     } catch (const Error& e) {
         if (e.code() != Code::no_space || name.empty() || !e.hint().empty()) throw;
-        throw Error(e.code(), "cannot write " + name + ": No space left on device",
-                    "Make room there, or name a place on another file system.", e.message());
+        int reason = ENOSPC;
+        for (const int other : {EFBIG, EDQUOT})
+            if (e.message().ends_with(strerrordesc_np(other))) reason = other;
+        throw Error(e.code(), "cannot write " + name + ": " + strerrordesc_np(reason),
+                    reason == EFBIG ? "Raise the limit of this account (ulimit -f), or name a place on a file system "
+                                      "that takes large files."
+                                    : "Make room there, or name a place on another file system.",
+                    e.message());
     }
 }
 }  // namespace

@@ -225,5 +225,22 @@ tight() {
     done
 }
 each_user tight
+small_files() {
+    check "a file that may not grow is told of, and leaves nothing"
+    run me bash -o pipefail -c "(ulimit -f 0 && exec singularity exec '$I/full.sif' true) 2>&1 | cat >&2"
+    expect_rc 255
+    expect_err '^FATAL:   .*File too large'
+    run me bash -o pipefail -c "cd \$HOME && (ulimit -f 8 && exec singularity build limited.sif '$I/full.sif') 2>&1 | cat >&2"
+    expect_rc 255
+    expect_err '^FATAL:   .*limited.sif.*File too large'
+    run me bash -c "ls -A \$HOME | grep limited"
+    expect_equal "$OUT" ""
+    check "and its program has the usual answer to that"
+    run me singularity exec "$I/full.sif" /bin/sh -c 'grep SigCgt /proc/self/status; ulimit -f 0; echo x >"$HOME/limited"'
+    expect_rc 153
+    rm -f "$(home_of)/limited"
+}
+home_of() { [ "$WHO" = user ] && echo "$USER_HOME" || echo "$HOME"; }
+each_user small_files
 expect_nothing_left
 finish
