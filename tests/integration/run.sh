@@ -235,6 +235,10 @@ small_files() {
     expect_err '^FATAL:   .*limited.sif.*File too large'
     run me bash -c "ls -A \$HOME | grep limited"
     expect_equal "$OUT" ""
+    run me bash -o pipefail -c "(ulimit -f 8 && exec singularity exec 'oci:$IMAGES/full.oci' true) 2>&1 | cat >&2"
+    expect_rc 255
+    expect_err '^FATAL:   .*File too large'
+    refuse_err 'is full'
     check "and its program has the usual answer to that"
     run me singularity exec "$I/full.sif" /bin/sh -c 'grep SigCgt /proc/self/status; ulimit -f 0; echo x >"$HOME/limited"'
     expect_rc 153
