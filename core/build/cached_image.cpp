@@ -3,9 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -153,7 +151,6 @@ private:
     }
 
     RunnableImage without_room(const SourceIdentity& id, const Error& why) {
-        if (why.message().ends_with(strerrordesc_np(EFBIG))) throw why;  // a limit of the account, which holds everywhere
         const std::string& root = lookup_.places().own;
         const std::string temporary = convert_options(settings_).temporary;
         const std::string full = "the file system of the cache " + root + " is full";

@@ -12,21 +12,25 @@ using singularity::Slice;
 using singularity::Stream;
 
 namespace {
-// A format knows its file as a descriptor: a full disk is told by the name that the user gave.
+// A format knows its file as a descriptor: a full disk, and a file that may not grow, is told by the name that the user
+// gave.
 template <class F>
 void checked(const std::string& name, F&& f) {
     try {
         singularity::check(f);
     } catch (const Error& e) {
-        if (e.code() != Code::no_space || name.empty() || !e.hint().empty()) throw;
-        int reason = ENOSPC;
-        for (const int other : {EFBIG, EDQUOT})
-            if (e.message().ends_with(strerrordesc_np(other))) reason = other;
-        throw Error(e.code(), "cannot write " + name + ": " + strerrordesc_np(reason),
-                    reason == EFBIG ? "Raise the limit of this account (ulimit -f), or name a place on a file system "
-                                      "that takes large files."
-                                    : "Make room there, or name a place on another file system.",
-                    e.message());
+        if (name.empty() || !e.hint().empty()) throw;
+        const auto is = [&](int reason) { return e.message().ends_with(strerrordesc_np(reason)); };
+        const auto told = [&](int reason, const char* hint) {
+            return Error(e.code(), "cannot write " + name + ": " + strerrordesc_np(reason), hint, e.message());
+        };
+        if (e.code() == Code::limit && is(EFBIG))
+            throw told(EFBIG,
+                       "Raise the limit of this account (ulimit -f), or name a place on a file system that takes large "
+                       "files.");
+        if (e.code() == Code::no_space)
+            throw told(is(EDQUOT) ? EDQUOT : ENOSPC, "Make room there, or name a place on another file system.");
+        throw;
     }
 }
 }  // namespace

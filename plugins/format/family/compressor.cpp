@@ -20,34 +20,6 @@ using singularity::Error;
 
 namespace {
 
-struct Deflate : sqfs_compressor_t {
-    libdeflate_compressor* state;
-    int level;
-    uint32_t block_size;
-};
-
-sqfs_object_t* make_deflate(int level, uint32_t block_size);
-
-void deflate_destroy(sqfs_object_t* object) {
-    auto* self = reinterpret_cast<Deflate*>(object);
-    libdeflate_free_compressor(self->state);
-    delete self;
-}
-
-sqfs_object_t* deflate_copy(const sqfs_object_t* object) {
-    const auto* self = reinterpret_cast<const Deflate*>(object);
-    return make_deflate(self->level, self->block_size);
-}
-
-void deflate_configuration(const sqfs_compressor_t* self, sqfs_compressor_config_t* out) {
-    const auto* d = static_cast<const Deflate*>(self);
-    *out = {};
-    out->id = SQFS_COMP_GZIP;
-    out->block_size = d->block_size;
-    out->level = static_cast<uint32_t>(d->level);
-    out->opt.gzip.window_size = 15;
-}
-
 // What the super block is followed by where a compressor has options: a metadata block that is stored raw.
 template <class Options>
 int write_raw_block(sqfs_file_t* file, const Options& options) {
@@ -59,116 +31,112 @@ int write_raw_block(sqfs_file_t* file, const Options& options) {
     return error < 0 ? error : static_cast<int>(sizeof block);
 }
 
-// Level, window, strategies (none named: the default).
-int deflate_write_options(sqfs_compressor_t* self, sqfs_file_t* file) {
-    const auto* d = static_cast<const Deflate*>(self);
-    if (d->level == 9) return 0;  // what readers take for granted
-    struct __attribute__((packed)) {
-        uint32_t level;
-        uint16_t window, strategies;
-    } options{htole32(static_cast<uint32_t>(std::min(d->level, 9))), htole16(15), 0};
-    static_assert(sizeof options == 8);
-    return write_raw_block(file, options);
-}
+// A compressor of our own. `Library` has its state: Library(level, block_size), which throws std::bad_alloc;
+// compress(in, size, out, capacity), 0 for what does not fit; write_options(level, file); describe(configuration); and
+// `id`.
+template <class Library>
+struct Own : sqfs_compressor_t {
+    Library library;
+    const int level;
+    const uint32_t block_size;
 
-int no_options_to_read(sqfs_compressor_t*, sqfs_file_t*) { return SQFS_ERROR_UNSUPPORTED; }
-
-sqfs_s32 deflate_block(sqfs_compressor_t* self, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out, sqfs_u32 capacity) {
-    const size_t n = libdeflate_zlib_compress(static_cast<Deflate*>(self)->state, in, size, out, capacity);
-    return n < size ? static_cast<sqfs_s32>(n) : 0;
-}
-
-sqfs_object_t* make_deflate(int level, uint32_t block_size) {
-    auto* state = libdeflate_alloc_compressor(level);
-    if (!state) return nullptr;
-    auto* self = new (std::nothrow) Deflate{};
-    if (!self) {
-        libdeflate_free_compressor(state);
-        return nullptr;
+    Own(int l, uint32_t size) : sqfs_compressor_t{}, library(l, size), level(l), block_size(size) {
+        base.destroy = [](sqfs_object_t* object) { delete reinterpret_cast<Own*>(object); };
+        base.copy = [](const sqfs_object_t* object) -> sqfs_object_t* {
+            const auto* from = reinterpret_cast<const Own*>(object);
+            try {
+                return reinterpret_cast<sqfs_object_t*>(new Own(from->level, from->block_size));
+            } catch (const std::bad_alloc&) {
+                return nullptr;
+            }
+        };
+        get_configuration = [](const sqfs_compressor_t* self, sqfs_compressor_config_t* out) {
+            const auto* own = static_cast<const Own*>(self);
+            *out = {};
+            out->id = Library::id;
+            out->block_size = own->block_size;
+            out->level = static_cast<uint32_t>(own->level);
+            own->library.describe(*out);
+        };
+        write_options = [](sqfs_compressor_t* self, sqfs_file_t* file) {
+            return Library::write_options(static_cast<const Own*>(self)->level, file);
+        };
+        read_options = [](sqfs_compressor_t*, sqfs_file_t*) -> int { return SQFS_ERROR_UNSUPPORTED; };
+        do_block = [](sqfs_compressor_t* self, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out,
+                      sqfs_u32 capacity) -> sqfs_s32 {
+            const size_t n = static_cast<Own*>(self)->library.compress(in, size, out, capacity);
+            return n < size ? static_cast<sqfs_s32>(n) : 0;
+        };
     }
-    self->base.destroy = deflate_destroy;
-    self->base.copy = deflate_copy;
-    self->get_configuration = deflate_configuration;
-    self->write_options = deflate_write_options;
-    self->read_options = no_options_to_read;
-    self->do_block = deflate_block;
-    self->state = state;
-    self->level = level;
-    self->block_size = block_size;
-    return reinterpret_cast<sqfs_object_t*>(self);
-}
-
-// Of level 3, for blocks of up to 128 KiB: the tables of matches are small enough for a processor's first cache, and
-// matches may be short, which makes up for it. Beside the level's own (15, 16, 5) it takes 16 % less time and gives
-// the same size.
-constexpr struct {
-    int level = 3, chain_log = 12, hash_log = 13, minimum_match = 4;
-    uint32_t largest_block = 128 << 10;
-} tuned;
-
-struct Zstd : sqfs_compressor_t {
-    ZSTD_CCtx* state;
-    int level;
-    uint32_t block_size;
 };
 
-sqfs_object_t* make_zstd(int level, uint32_t block_size);
+class Deflate {
+public:
+    static constexpr auto id = SQFS_COMP_GZIP;
 
-void zstd_destroy(sqfs_object_t* object) {
-    auto* self = reinterpret_cast<Zstd*>(object);
-    ZSTD_freeCCtx(self->state);
-    delete self;
-}
-
-sqfs_object_t* zstd_copy(const sqfs_object_t* object) {
-    const auto* self = reinterpret_cast<const Zstd*>(object);
-    return make_zstd(self->level, self->block_size);
-}
-
-void zstd_configuration(const sqfs_compressor_t* self, sqfs_compressor_config_t* out) {
-    const auto* z = static_cast<const Zstd*>(self);
-    *out = {};
-    out->id = SQFS_COMP_ZSTD;
-    out->block_size = z->block_size;
-    out->level = static_cast<uint32_t>(z->level);
-}
-
-int zstd_write_options(sqfs_compressor_t* self, sqfs_file_t* file) {
-    const int level = static_cast<const Zstd*>(self)->level;
-    if (level == 15) return 0;  // what readers take for granted
-    return write_raw_block(file, htole32(static_cast<uint32_t>(level)));
-}
-
-sqfs_s32 zstd_block(sqfs_compressor_t* self, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out, sqfs_u32 capacity) {
-    const size_t n = ZSTD_compress2(static_cast<Zstd*>(self)->state, out, capacity, in, size);
-    return !ZSTD_isError(n) && n < size ? static_cast<sqfs_s32>(n) : 0;
-}
-
-sqfs_object_t* make_zstd(int level, uint32_t block_size) {
-    auto* state = ZSTD_createCCtx();
-    if (!state) return nullptr;
-    auto* self = new (std::nothrow) Zstd{};
-    if (!self) {
-        ZSTD_freeCCtx(state);
-        return nullptr;
+    Deflate(int level, uint32_t) : state_(libdeflate_alloc_compressor(level)) {
+        if (!state_) throw std::bad_alloc();
     }
-    ZSTD_CCtx_setParameter(state, ZSTD_c_compressionLevel, level);
-    if (level == tuned.level && block_size <= tuned.largest_block) {
-        ZSTD_CCtx_setParameter(state, ZSTD_c_strategy, ZSTD_dfast);
-        ZSTD_CCtx_setParameter(state, ZSTD_c_chainLog, tuned.chain_log);
-        ZSTD_CCtx_setParameter(state, ZSTD_c_hashLog, tuned.hash_log);
-        ZSTD_CCtx_setParameter(state, ZSTD_c_minMatch, tuned.minimum_match);
+    ~Deflate() { libdeflate_free_compressor(state_); }
+    Deflate(const Deflate&) = delete;
+    Deflate& operator=(const Deflate&) = delete;
+
+    size_t compress(const void* in, size_t size, void* out, size_t capacity) {
+        return libdeflate_zlib_compress(state_, in, size, out, capacity);
     }
-    self->base.destroy = zstd_destroy;
-    self->base.copy = zstd_copy;
-    self->get_configuration = zstd_configuration;
-    self->write_options = zstd_write_options;
-    self->read_options = no_options_to_read;
-    self->do_block = zstd_block;
-    self->state = state;
-    self->level = level;
-    self->block_size = block_size;
-    return reinterpret_cast<sqfs_object_t*>(self);
+    static void describe(sqfs_compressor_config_t& out) { out.opt.gzip.window_size = 15; }
+    // Level, window, strategies (none named: the default).
+    static int write_options(int level, sqfs_file_t* file) {
+        if (level == 9) return 0;  // what readers take for granted
+        struct __attribute__((packed)) {
+            uint32_t level;
+            uint16_t window, strategies;
+        } options{htole32(static_cast<uint32_t>(std::min(level, 9))), htole16(15), 0};
+        static_assert(sizeof options == 8);
+        return write_raw_block(file, options);
+    }
+
+private:
+    libdeflate_compressor* state_;
+};
+
+class Zstd {
+public:
+    static constexpr auto id = SQFS_COMP_ZSTD;
+
+    Zstd(int level, uint32_t block_size) : state_(ZSTD_createCCtx()) {
+        if (!state_) throw std::bad_alloc();
+        ZSTD_CCtx_setParameter(state_, ZSTD_c_compressionLevel, level);
+        if (level != 3 || block_size > largest_tuned) return;
+        // The tables of matches are small enough for a processor's first cache, and matches may be short, which makes
+        // up for it: beside the level's own (15, 16, 5) 16 % less time, and the same size (docs/benchmarks.md).
+        ZSTD_CCtx_setParameter(state_, ZSTD_c_strategy, ZSTD_dfast);
+        ZSTD_CCtx_setParameter(state_, ZSTD_c_chainLog, 12);
+        ZSTD_CCtx_setParameter(state_, ZSTD_c_hashLog, 13);
+        ZSTD_CCtx_setParameter(state_, ZSTD_c_minMatch, 4);
+    }
+    ~Zstd() { ZSTD_freeCCtx(state_); }
+    Zstd(const Zstd&) = delete;
+    Zstd& operator=(const Zstd&) = delete;
+
+    size_t compress(const void* in, size_t size, void* out, size_t capacity) {
+        const size_t n = ZSTD_compress2(state_, out, capacity, in, size);
+        return ZSTD_isError(n) ? 0 : n;
+    }
+    static void describe(sqfs_compressor_config_t&) {}
+    static int write_options(int level, sqfs_file_t* file) {
+        if (level == 15) return 0;  // what readers take for granted
+        return write_raw_block(file, htole32(static_cast<uint32_t>(level)));
+    }
+
+private:
+    static constexpr uint32_t largest_tuned = 128 << 10;  // larger blocks gain from larger tables
+    ZSTD_CCtx* state_;
+};
+
+template <class Library>
+CompressorPtr own(const SquashfsOptions& options) {
+    return CompressorPtr(static_cast<sqfs_compressor_t*>(new Own<Library>(options.level, options.block_size)));
 }
 
 // A compressor of the library that keeps to its contract: lz4 of libsquashfs 1.2 hands out blocks that grew, which
@@ -219,11 +187,8 @@ void check_sqfs(int answer, const char* doing) {
 }
 
 CompressorPtr make_compressor(const SquashfsOptions& options) {
-    if (options.compressor == Compressor::gzip || options.compressor == Compressor::zstd) {
-        auto* made = (options.compressor == Compressor::gzip ? make_deflate : make_zstd)(options.level, options.block_size);
-        if (!made) throw std::bad_alloc();
-        return CompressorPtr(reinterpret_cast<sqfs_compressor_t*>(made));
-    }
+    if (options.compressor == Compressor::gzip) return own<Deflate>(options);
+    if (options.compressor == Compressor::zstd) return own<Zstd>(options);
     sqfs_compressor_config_t config;
     const auto id = static_cast<SQFS_COMPRESSOR>(options.compressor);
     int answer = sqfs_compressor_config_init(&config, id, options.block_size, 0);

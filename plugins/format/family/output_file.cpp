@@ -29,7 +29,7 @@ uint64_t next_piece(uint64_t source, uint64_t target, uint64_t left) {
 
 void throw_errno(const char* doing) {
     const int e = errno;
-    const Code code = e == ENOSPC || e == EDQUOT || e == EFBIG ? Code::no_space : Code::io;
+    const Code code = e == ENOSPC || e == EDQUOT ? Code::no_space : e == EFBIG ? Code::limit : Code::io;
     throw Error(code, std::string("cannot ") + doing + ": " + std::strerror(e));
 }
 

@@ -32,8 +32,8 @@ Error system_error(int error, const std::string& what, const std::string& path) 
         case EPERM:
         case EROFS: code = Code::permission; break;
         case ENOSPC:
-        case EDQUOT:
-        case EFBIG: code = Code::no_space; break;
+        case EDQUOT: code = Code::no_space; break;
+        case EFBIG: code = Code::limit; break;
         case EISDIR:
         case ELOOP:
         case ENAMETOOLONG: code = Code::invalid; break;
