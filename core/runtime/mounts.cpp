@@ -70,6 +70,7 @@ public:
         kernel();
         home();
         temporary();
+        home_above_temporary();
         scratch();
         files();
         host_files();
@@ -316,6 +317,15 @@ private:
             bind("tmp", "/var/tmp", "/var/tmp").missing = "warn";
     }
 
+    // A home below /tmp (--home DIR:/tmp/me) lies on the /tmp of the container and not below it, unless /tmp shows that home anyway.
+    void home_above_temporary() {
+        const auto hidden = [](const Mount& m) {
+            return m.tag == "home" && m.source != m.destination && (is_below(m.destination, "/tmp") || is_below(m.destination, "/var/tmp"));
+        };
+        const auto at = std::find_if(plan_.mounts.begin(), plan_.mounts.end(), hidden);
+        if (at != plan_.mounts.end()) std::rotate(at, at + 1, plan_.mounts.end());
+    }
+
     void scratch() {
         for (const auto& directory : options_.scratch) {
             need_user_control("--scratch");
@@ -368,8 +378,15 @@ private:
         return directory;
     }
 
+    // Something of the container itself can be changed.
+    bool writable() const {
+        return options_.writable || options_.writable_tmpfs ||
+               std::any_of(options_.overlays.begin(), options_.overlays.end(), [](const OverlayOption& o) { return !o.read_only; });
+    }
+
     void files() {
-        if (!(facts_.container_uid == 0 && options_.writable)) {
+        // Programs that add users put new files in the place of these two, which a mount would refuse.
+        if (!(facts_.container_uid == 0 && writable())) {
             for (const auto& [key, name] : {std::pair{"files.passwd", "passwd"}, {"files.group", "group"}}) {
                 if (!settings_.boolean(key) || off(std::string("/etc/") + name)) continue;
                 generated(name, std::string("/etc/") + name);
@@ -472,6 +489,9 @@ private:
         if (std::find(std::begin(never), std::end(never), cwd) != std::end(never)) return;
         for (const std::string_view top : {"/sys", "/proc", "/dev"})
             if (is_below(cwd, top)) return;
+        // What was put in its place on purpose (--bind DIR:HERE, --home DIR:HERE, --scratch HERE) stays to be seen.
+        for (const auto& m : plan_.mounts)
+            if (m.destination == cwd && (m.type != "bind" || m.source != cwd)) return;
         // Most directories are there already, by the home's or /tmp's mount.
         for (const auto& m : plan_.mounts)
             if (m.type == "bind" && m.source == m.destination && m.recursive && m.source != "/" && is_below(cwd, m.source)) {

@@ -70,6 +70,8 @@ std::string double_quotes_escaped(const std::string& text) {
 }
 
 bool is_base(const std::string& name) { return name == "99-base.sh"; }
+// Scripts that were written by the image's maker and may extend a PATH.
+bool wants_path(const std::string& name) { return name == "90-environment.sh" || name == "environment"; }
 bool is_docker(const std::string& name) { return name == "10-docker2singularity.sh" || name == "10-docker.sh"; }
 
 // The place of the user's definitions: after 99-base.sh; without it before 99-runtimevars.sh, else at the end.
@@ -179,7 +181,7 @@ Outcome evaluate_scripts(const Spec& spec, const Variables& host, const std::vec
             if (i == point) inject(spec, shell);
             if (i == scripts.size()) break;
             const std::string name = base_name(scripts[i]);
-            if (name == "90-environment.sh" && shell.get("PATH").empty()) shell.assign("PATH", default_path, true);
+            if (wants_path(name) && shell.get("PATH").empty()) shell.assign("PATH", default_path, true);
             shell.run(read_file(AT_FDCWD, scripts[i], script_limit));
             if (is_docker(name)) shell.assign("PATH", complete_path(shell.get("PATH")), true);
         }
@@ -202,7 +204,7 @@ Outcome evaluate_scripts(const Spec& spec, const Variables& host, const std::vec
 
 // The driver for a real shell: the same order of steps, written out.
 std::string shell_driver(const Spec& spec, const Variables& host, const std::vector<std::string>& scripts, const std::string& marker) {
-    std::string text = "unset PATH\n";
+    std::string text = "unset PATH PS1\n";  // dash and busybox begin with a prompt of their own
     for (const auto& [name, value] : host)
         if (fixed_for_scripts(name)) text += "readonly " + name + "\n";
     const size_t point = injection_point(scripts);
@@ -213,7 +215,7 @@ std::string shell_driver(const Spec& spec, const Variables& host, const std::vec
                     text += "export " + name + "=" + (spec.evaluate ? "\"" + double_quotes_escaped(value) + "\"" : quoted(value)) + "\n";
         if (i == scripts.size()) break;
         const std::string name = base_name(scripts[i]);
-        if (name == "90-environment.sh") text += "if [ -z \"${PATH:-}\" ]; then export PATH=" + std::string(default_path) + "; fi\n";
+        if (wants_path(name)) text += "if [ -z \"${PATH:-}\" ]; then export PATH=" + std::string(default_path) + "; fi\n";
         text += ". " + quoted(scripts[i]) + "\n";
         if (is_docker(name)) {
             text += "export PATH\n";

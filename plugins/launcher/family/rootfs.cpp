@@ -422,9 +422,17 @@ bool Rootfs::cover_top(const Mount& m) {
     return bind(session_.path + "/top", target.get(), flags, warning);
 }
 
-// A missing destination below what is the session's memory, as /tmp is with --contain: it is made there. False anywhere else,
-// as nothing of the image and nothing of the host is written to.
-bool Rootfs::make_in_session(const Mount& m) {
+// The mount that an open file lies in.
+static std::string mount_of(int fd) {
+    const std::string text = read_file(AT_FDCWD, "/proc/self/fdinfo/" + std::to_string(fd), 4096);
+    const size_t at = text.find("mnt_id:");
+    return at == std::string::npos ? std::string() : text.substr(at, text.find('\n', at) - at);
+}
+
+// A missing destination below a mount is made there: in the session's memory (/tmp with --contain) for all mounts, in a directory of
+// the host for those that the user asked for and for the directory that he stands in. Nothing is written to the image, nor to /dev.
+// False when it is not there in the end, with `why` if it could not be made.
+bool Rootfs::make_below_mount(const Mount& m, std::string& why) {
     std::vector<std::string> missing;
     std::string at = m.destination;
     Fd directory;
@@ -434,17 +442,38 @@ bool Rootfs::make_in_session(const Mount& m) {
         at = parent_path(at);
     }
     struct stat here, memory;
-    if (::fstat(directory.get(), &here) != 0 || ::fstat(session_.fd.get(), &memory) != 0 || here.st_dev != memory.st_dev || !S_ISDIR(here.st_mode)) return false;
+    if (::fstat(directory.get(), &here) != 0 || ::fstat(session_.fd.get(), &memory) != 0 || !S_ISDIR(here.st_mode)) return false;
+    if (here.st_dev != memory.st_dev) {
+        const bool asked = m.missing == Missing::fail || m.tag == "cwd";
+        const bool of_kernel = is_below(at, "/dev") || is_below(at, "/proc") || is_below(at, "/sys");
+        if (!asked || of_kernel || mount_of(directory.get()) == mount_of(root_.get())) return false;
+    }
     for (auto name = missing.rbegin(); name != missing.rend(); ++name) {
-        if (name + 1 == missing.rend() && !m.directory) {
-            const Fd made(::openat(directory.get(), name->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-            return static_cast<bool>(made);
+        Fd made;
+        if (name + 1 == missing.rend() && !m.directory)
+            made = Fd(::openat(directory.get(), name->c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
+        else if (::mkdirat(directory.get(), name->c_str(), 0755) == 0 || errno == EEXIST)  // another start may be faster
+            made = Fd(::openat(directory.get(), name->c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!made) {
+            why = "it cannot be made in what is mounted at " + at + ": " + std::strerror(errno);
+            return false;
         }
-        if (::mkdirat(directory.get(), name->c_str(), 0755) != 0) return false;
-        directory = Fd(::openat(directory.get(), name->c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (!directory) return false;
+        directory = std::move(made);
     }
     return true;
+}
+
+// In some images one of /tmp and /var/tmp is a link to the other: what the first one brought stays to be seen.
+bool Rootfs::is_earlier_tmp(const Mount& m, int target) const {
+    struct stat here, other;
+    if (m.tag != "tmp" || ::fstat(target, &here) != 0) return false;
+    for (const Mount& earlier : spec_.mounts) {
+        if (&earlier == &m) break;
+        if (earlier.tag != "tmp") continue;
+        const Fd place = open_inside(root_.get(), earlier.destination);
+        if (place && ::fstat(place.get(), &other) == 0 && other.st_dev == here.st_dev && other.st_ino == here.st_ino) return true;
+    }
+    return false;
 }
 
 void Rootfs::apply(const Mount& m) {
@@ -454,8 +483,9 @@ void Rootfs::apply(const Mount& m) {
         if (cover_top(m)) target = open_inside(root_.get(), m.destination);
         if (!target) errno = ENOENT;
     }
+    std::string why;
     if (!target && errno == ENOENT && m.create) {
-        if (make_in_session(m)) target = open_inside(root_.get(), m.destination, !m.replace_link);
+        if (make_below_mount(m, why)) target = open_inside(root_.get(), m.destination, !m.replace_link);
         if (!target) errno = ENOENT;
     }
     if (!target) {
@@ -464,13 +494,14 @@ void Rootfs::apply(const Mount& m) {
                  errno == EIO ? "the image may be damaged: dmesg tells more" : "");
         if (m.missing == Missing::fail)
             throw Error(Code::not_found, "while mounting " + what + ": destination " + m.destination + " doesn't exist in container",
-                        spec_.layer != "none" ? std::string()
+                        spec_.layer != "none" || !why.empty() ? why
                                               : "with --writable nothing is made for mounts: make it in the image first" +
                                                     std::string(m.tag == "home" ? ", or leave the home out by --no-home" : ""));
         if (m.missing == Missing::warn)
             host.warn("Skipping mount " + what + " [" + m.tag + "]: " + m.destination + " doesn't exist in container");
         return;
     }
+    if (is_earlier_tmp(m, target.get())) return;
     if (m.unless_same) {
         struct stat a, b;
         if (::stat(m.source.c_str(), &a) == 0 && ::fstat(target.get(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) return;

@@ -48,7 +48,8 @@ private:
     void serve_in_old_namespace(const std::string& target);
     std::vector<const Mount*> absent(int root) const;
     void lay_over(const std::vector<const Mount*>& absent);
-    bool make_in_session(const Mount& mount);
+    bool make_below_mount(const Mount& mount, std::string& why);
+    bool is_earlier_tmp(const Mount& mount, int target) const;
     void make_place(int lower, int root, const Mount& mount);
     void apply(const Mount& mount);
     bool apply_at(const Mount& mount, int target, std::string& warning);

@@ -78,6 +78,16 @@ std::string get(const Variables& v, const std::string& name) {
 
 }  // namespace
 
+BOOST_FIXTURE_TEST_CASE(an_image_before_2_3_extends_the_usual_path, Scripts) {
+    add("environment", "PATH=/old/bin:$PATH\nexport PATH\n");
+    BOOST_TEST(get(both(), "PATH") == "/old/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_prompt_that_the_images_shell_begins_with_is_not_the_containers, Scripts) {
+    add("99-base.sh", "PS1=\"${PS1:-Apptainer> }\"\nexport PS1\n");
+    BOOST_TEST(get(both(), "PS1") == "Apptainer> ");
+}
+
 BOOST_FIXTURE_TEST_CASE(the_usual_scripts_give_the_usual_environment, Scripts) {
     add_usual();
     const auto v = both();

@@ -256,6 +256,57 @@ BOOST_AUTO_TEST_CASE(without_a_layer_a_missing_destination_is_fatal_or_a_warning
     BOOST_TEST(r.err == "");
 }
 
+BOOST_AUTO_TEST_CASE(a_missing_place_below_a_directory_of_the_host_is_made_there_for_what_was_asked_for) {
+    if (!possible()) return;
+    Box box;
+    const std::string data = box.root + ".data";
+    fs::create_directory(data);
+    const std::string before = box.mounts + R"(,{"destination":"/tmp","type":"bind","source":")" + data + R"(","options":["rbind"]})";
+    const auto bind = [&](const char* place, const char* missing, const char* extra = "") {
+        box.mounts = before + R"(,{"destination":")" + place + R"(","type":"bind","source":")" + (*extra ? "/proc/version" : "/proc/sys") + R"(","options":["rbind"],"missing":")" + missing + "\"" + extra + "}";
+    };
+    bind("/tmp/a/b", "fail");
+    auto r = box.run({"ls", "-d", "/tmp/a/b/kernel"});
+    BOOST_TEST_CONTEXT(r.err) BOOST_TEST(r.code() == 0);
+    BOOST_TEST(fs::is_empty(data + "/a/b"));
+    bind("/tmp/file", "fail", R"(,"directory":false)");
+    r = box.run({"cat", "/tmp/file"});
+    BOOST_TEST_CONTEXT(r.err) BOOST_TEST(r.out.find("Linux") == 0u);
+    BOOST_TEST(fs::file_size(data + "/file") == 0u);
+    // Nobody asked for this one, and the image itself is never written to.
+    bind("/tmp/c", "warn");
+    r = box.run({"true"});
+    BOOST_TEST(r.err.find("/tmp/c doesn't exist in container") != std::string::npos);
+    BOOST_TEST(!fs::exists(data + "/c"));
+    box.layer = "none";
+    bind("/bin/c", "fail");
+    BOOST_TEST(box.run({"true"}).code() == 255);
+    BOOST_TEST(!fs::exists(box.root + "/bin/c"));
+    bind("/tmp/file/c", "fail");
+    BOOST_TEST(box.run({"true"}).code() == 255);
+    fs::remove_all(data);
+}
+
+BOOST_AUTO_TEST_CASE(two_names_of_one_tmp_show_what_was_mounted_first) {
+    if (!possible()) return;
+    for (const bool first_is_link : {false, true}) {
+        Box box;
+        const std::string one = box.root + ".one", two = box.root + ".two";
+        fs::create_directory(one);
+        fs::create_directory(two);
+        std::ofstream(one + "/first") << "";
+        fs::create_directories(box.root + "/var/tmp");
+        fs::remove(box.root + (first_is_link ? "/tmp" : "/var/tmp"));
+        first_is_link ? fs::create_symlink("var/tmp", box.root + "/tmp") : fs::create_symlink("/tmp", box.root + "/var/tmp");
+        box.mounts += R"(,{"destination":"/tmp","type":"bind","source":")" + one + R"(","options":["rbind"],"tag":"tmp"},{"destination":"/var/tmp","type":"bind","source":")" + two +
+                      R"(","options":["rbind"],"tag":"tmp"})";
+        const auto r = box.run({"ls", "/tmp", "/var/tmp/"});
+        BOOST_TEST_CONTEXT(r.err) BOOST_TEST(r.out == "/tmp:\nfirst\n\n/var/tmp/:\nfirst\n");
+        fs::remove_all(one);
+        fs::remove_all(two);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(links_of_the_image_cannot_lead_a_mount_out) {
     if (!possible()) return;
     Box box;

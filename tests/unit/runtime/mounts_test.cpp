@@ -92,6 +92,33 @@ BOOST_FIXTURE_TEST_CASE(another_current_directory_is_bound_unless_it_is_a_system
     }
 }
 
+BOOST_FIXTURE_TEST_CASE(what_was_put_in_the_place_of_the_current_directory_is_not_hidden_by_it, Fixture) {
+    const auto shown = [&](const std::string& tag) {
+        const auto p = plan();
+        const auto last = std::find_if(p.mounts.rbegin(), p.mounts.rend(), [&](const Mount& m) { return m.destination == facts.cwd; });
+        return last != p.mounts.rend() && last->tag == tag;
+    };
+    options.binds = {{directory + "/data", facts.cwd, false}};
+    BOOST_TEST(shown("userbinds"));
+    options.binds.clear();
+    options.scratch = {facts.cwd};
+    BOOST_TEST(shown("scratch"));
+    options.scratch.clear();
+    facts.cwd = facts.user.home;
+    options.home = directory + "/data:" + facts.user.home;
+    BOOST_TEST(shown("home"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_home_below_tmp_lies_on_the_containers_tmp, Fixture) {
+    for (const char* place : {"/tmp/me", "/var/tmp/me"})
+        for (const bool contain : {false, true}) {
+            options.contain = contain;
+            options.home = directory + "/data:" + place;
+            const auto p = plan();
+            BOOST_TEST_CONTEXT(place << " " << contain) BOOST_TEST(index_of(p, "/var/tmp") < index_of(p, place));
+        }
+}
+
 BOOST_FIXTURE_TEST_CASE(contain_gives_empty_directories, Fixture) {
     options.contain = true;
     const auto p = plan();
@@ -198,6 +225,22 @@ BOOST_FIXTURE_TEST_CASE(root_in_a_writable_image_sees_the_images_own_passwd, Fix
     facts.user.uid = facts.container_uid = 0;
     options.writable = true;
     BOOST_TEST(at(plan(), "/etc/passwd") == nullptr);
+}
+
+BOOST_FIXTURE_TEST_CASE(root_can_add_users_where_changes_are_kept_or_forgotten, Fixture) {
+    facts.user.uid = facts.container_uid = 0;
+    options.writable_tmpfs = true;
+    BOOST_TEST(at(plan(), "/etc/group") == nullptr);
+    options.writable_tmpfs = false;
+    OverlayOption overlay;
+    overlay.path = directory + "/data";
+    overlay.read_only = true;
+    options.overlays = {overlay};
+    BOOST_TEST(at(plan(), "/etc/passwd") != nullptr);
+    options.overlays[0].read_only = false;
+    BOOST_TEST(at(plan(), "/etc/passwd") == nullptr);
+    facts.user.uid = facts.container_uid = 1000;
+    BOOST_TEST(at(plan(), "/etc/passwd") != nullptr);
 }
 
 BOOST_FIXTURE_TEST_CASE(name_servers_and_a_host_name_are_generated, Fixture) {
