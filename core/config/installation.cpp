@@ -1,9 +1,12 @@
 #include "config/installation.hpp"
 
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
+#include <cstdlib>
 
 #include "base/error.hpp"
 
@@ -22,8 +25,12 @@ static std::string parent(const std::string& path) {
 Installation Installation::find() {
     char path[PATH_MAX];
     const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    if (n <= 0 || static_cast<size_t>(n) >= sizeof path) throw_errno("cannot find the program's own path in", "/proc/self/exe");
-    return at(std::string(path, static_cast<size_t>(n)));
+    if (n > 0 && static_cast<size_t>(n) < sizeof path) return at(std::string(path, static_cast<size_t>(n)));
+    const int error = errno;
+    // A root file system in which packages are being installed may have no /proc: then as execve was told.
+    const auto* told = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+    if (told && realpath(told, path)) return at(path);
+    throw system_error(error, "cannot find the program's own path in", "/proc/self/exe");
 }
 
 Installation Installation::at(const std::string& executable) {

@@ -118,6 +118,15 @@ ok singularity version
 ok singularity help
 rm "$ETC/conf.d/30-wrong.yaml"
 
+if [ "$(id -u)" = 0 ]; then
+    check "packages compile the index also in a root file system that has no /proc yet"
+    ln -s "$PREFIX/bin/singularity" linked
+    for program in singularity ./linked; do
+        ok unshare --mount --propagation private bash -c "while umount -l /proc 2>/dev/null; do :; done; [ ! -e /proc/self ] && $program config compile && $program config show build.threads"
+        expect_out '3'
+    done
+fi
+
 check "a key that changes behaviour does"
 ok singularity build x.sif "oci:$IMAGES/tiny.oci"
 echo 'mount: {home: no}' >"$ETC/conf.d/40-home.yaml"
