@@ -16,8 +16,8 @@ namespace sg {
 
 namespace {
 
-constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '1', '\n'};
-constexpr uint64_t most_text = 8u << 20;
+constexpr char magic[8] = {'S', 'G', 'C', 'H', 'N', 'G', '2', '\n'};
+constexpr uint64_t most_text = 32u << 20;
 
 class Tee final : public singularity::Stream {
 public:
@@ -39,7 +39,7 @@ private:
 std::string header_of(const ScriptResults& r) {
     std::string out(magic, sizeof magic);
     out.push_back(static_cast<char>((r.unpacked ? 1 : 0) | (r.owners_unknown ? 2 : 0) | (r.environment ? 4 : 0)));
-    for (const std::string& text : {r.labels, r.environment.value_or("")}) {
+    for (const std::string& text : {r.labels, r.environment.value_or(""), r.metadata}) {
         const uint64_t size = text.size();
         out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
     }
@@ -50,7 +50,7 @@ bool read_header(int fd, ScriptResults& r) {
     char head[sizeof magic + 1];
     if (!read_exactly(fd, head, sizeof head) || std::memcmp(head, magic, sizeof magic) != 0) return false;
     const char flags = head[sizeof magic];
-    std::string texts[2];
+    std::string texts[3];
     for (std::string& text : texts) {
         uint64_t size = 0;
         if (!read_exactly(fd, &size, sizeof size) || size > most_text) return false;
@@ -60,6 +60,7 @@ bool read_header(int fd, ScriptResults& r) {
     r.unpacked = flags & 1;
     r.owners_unknown = flags & 2;
     r.labels = std::move(texts[0]);
+    r.metadata = std::move(texts[2]);
     if (flags & 4) r.environment = std::move(texts[1]);
     return true;
 }

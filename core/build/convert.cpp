@@ -140,7 +140,7 @@ void write_copy(const Making& m, const std::string& path, Target& target) {
     facts.arch = *info.arch ? info.arch : m.request.arch;
     facts.time = result_time("");
     facts.kept_config = read_part(image, "json", "oci-config.json", m.call).value_or("");
-    const Metadata metadata = Metadata::for_base(facts, root);
+    const Metadata metadata = Metadata::for_base(facts, read_base_metadata(root));
     expect_space_for_image(target.name(), m.format, image, root);
     ImageWriter writer = open_writer(m, target, identity_of(path), facts.arch, facts.time);
     say_creating(m.format);

@@ -31,7 +31,7 @@ void set_times(int fd, int64_t mtime) {
 
 class DirectoryTarget final : public FilesTarget {
 public:
-    explicit DirectoryTarget(int root) : root_(root) {}
+    DirectoryTarget(int root, Unowned unowned) : root_(root), unowned_(std::move(unowned)) {}
 
     Kind kind(const std::string& path) override {
         const UniqueFd fd = open_inside(root_, path, O_PATH);
@@ -83,6 +83,35 @@ public:
         if (symlinkat(target.c_str(), parent.get(), name.c_str()) != 0) throw_errno("cannot create the link", path + " in the image");
     }
 
+    void give(const std::string& path, uint32_t mode, uint32_t uid, uint32_t gid) override {
+        UniqueFd fd;
+        if (S_ISLNK(mode)) {
+            const auto [parent, name] = place(path);
+            fd = UniqueFd(openat(parent.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        } else {
+            fd = open_inside(root_, path, O_PATH);
+        }
+        if (!fd) throw_errno("cannot look at", path + " in the image");
+        struct stat st;
+        if (fstat(fd.get(), &st) != 0) throw_errno("cannot look at", path + " in the image");
+        if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd.get(), "", uid, gid, AT_EMPTY_PATH) != 0) {
+            if (errno != EINVAL && errno != EPERM) throw_errno("cannot set the owner of", path + " in the image");
+            if (unowned_) unowned_(fd.get(), uid, gid);
+        }
+        // After the owner: a change of that takes set-user-id away.
+        if (!S_ISLNK(mode) && chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), mode & 07777) != 0)
+            throw_errno("cannot set the mode of", path + " in the image");
+    }
+
+    void link(const std::string& path, const std::string& first) override {
+        const UniqueFd fd = open_inside(root_, first, O_PATH);
+        if (!fd) throw_errno("cannot look at", first + " in the image");
+        const auto [parent, name] = place(path);
+        (void)unlinkat(parent.get(), name.c_str(), 0);
+        if (linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd.get())).c_str(), parent.get(), name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+            throw_errno("cannot create the link", path + " in the image");
+    }
+
 private:
     static void write_all(int fd, const singularity::Slice& s, const std::string& path) {
         static const std::string zeros(1 << 16, '\0');
@@ -112,10 +141,11 @@ private:
     }
 
     int root_;
+    Unowned unowned_;
 };
 
 }  // namespace
 
-std::unique_ptr<FilesTarget> directory_target(int root) { return std::make_unique<DirectoryTarget>(root); }
+std::unique_ptr<FilesTarget> directory_target(int root, Unowned unowned) { return std::make_unique<DirectoryTarget>(root, std::move(unowned)); }
 
 }  // namespace sg

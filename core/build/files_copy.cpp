@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/call.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "build/files_words.hpp"
 
 namespace sg {
 
@@ -52,13 +54,11 @@ public:
         : text_(text), source_(source), target_(target), rules_(rules), call_(call) {}
 
     void pair(const FilePair& pair) {
-        const auto paths = expand_pattern(source_, pair.source);
-        if (paths.empty()) {
-            const Error e = text_.error(pair.at, "no such file or directory: " + source_.shown(pair.source), "%files copies from where the build is started, or from absolute paths.");
-            throw Error(Code::not_found, e.message(), e.hint());
-        }
+        std::vector<std::string> paths;
+        placed(pair, [&] { paths = sources(pair.source); });
         const bool into = pair.destination.ends_with('/');
         for (const std::string& path : paths) {
+            names_.clear();
             std::string to = pair.destination.empty() ? path : pair.destination;
             to = joined(rules_.top, to);
             target_.begin(source_.shown(path), to);
@@ -68,17 +68,35 @@ public:
             // cp puts a source into a directory that is there; "." and ".." mean their contents.
             if ((into || kind == FilesTarget::Kind::directory || paths.size() > 1) && base != "." && base != ".." && base != "/" && !pair.destination.empty())
                 to = joined(to, base);
-            try {
-                copy(path, to, true, 0);
-            } catch (const Error& e) {
-                if (e.code() == Code::cancelled || e.code() == Code::no_space) throw;
-                const Error placed = text_.error(pair.at, e.message());
-                throw Error(e.code(), placed.message(), placed.hint());
-            }
+            placed(pair, [&] { copy(path, to, true, 0); });
         }
     }
 
 private:
+    template <class Do>
+    void placed(const FilePair& pair, const Do& what) const {
+        try {
+            what();
+        } catch (const Error& e) {
+            if (e.code() == Code::cancelled || e.code() == Code::no_space) throw;
+            const Error at_line = text_.error(pair.at, e.message(), e.hint());
+            throw Error(e.code(), at_line.message(), at_line.hint());
+        }
+    }
+
+    // A file may have a name that is a pattern.
+    std::vector<std::string> sources(const std::string& text) const {
+        if (source_.look(text, false)) return {text};
+        std::vector<std::string> out;
+        for (const std::string& word : shell_words(text)) {
+            const auto found = expand_pattern(source_, word);
+            if (found.empty())
+                throw Error(Code::not_found, "no such file or directory: " + source_.shown(word), "%files copies from where the build is started, or from absolute paths.");
+            out.insert(out.end(), found.begin(), found.end());
+        }
+        return out;
+    }
+
     int64_t time(int64_t t) const {
         t = std::max<int64_t>(t, 0);
         return rules_.clamp ? std::min(t, *rules_.clamp) : t;
@@ -86,7 +104,7 @@ private:
 
     void copy(const std::string& from, const std::string& to, bool named, int depth) {
         if (call_) call_->cancel.poll();
-        const bool follow = named || !rules_.keep_links;
+        const bool follow = named || !rules_.as_made;
         const auto entry = source_.look(from, follow);
         if (!entry) {
             if (source_.look(from, false)) throw Error(Code::not_found, "the symbolic link " + source_.shown(from) + " leads nowhere");
@@ -97,10 +115,25 @@ private:
             case S_IFDIR: return directory(from, to, *entry, permissions, depth);
             case S_IFREG:
                 if (target_.kind(to) == FilesTarget::Kind::directory) throw Error(Code::invalid, "cannot replace the directory " + to + " by a file");
-                return target_.file(to, permissions, time(entry->mtime), {source_, from, entry->size});
-            case S_IFLNK: return target_.symlink(to, source_.link_target(from), time(entry->mtime));
+                return file(from, to, *entry, permissions, named);
+            case S_IFLNK:
+                target_.symlink(to, source_.link_target(from), time(entry->mtime));
+                return give(to, *entry);
             default: throw Error(Code::unsupported, source_.shown(from) + " is no file, directory or link, and is not copied");
         }
+    }
+
+    void give(const std::string& to, const FilesSource::Entry& entry) {
+        if (rules_.as_made) target_.give(to, entry.mode, entry.uid, entry.gid);
+    }
+
+    void file(const std::string& from, const std::string& to, const FilesSource::Entry& entry, uint32_t permissions, bool named) {
+        if (rules_.as_made && entry.nlink > 1 && !named) {
+            const auto [at, fresh] = names_.try_emplace(entry.identity, to);
+            if (!fresh) return target_.link(to, at->second);
+        }
+        target_.file(to, permissions, time(entry.mtime), {source_, from, entry.size});
+        give(to, entry);
     }
 
     void directory(const std::string& from, const std::string& to, const FilesSource::Entry& entry, uint32_t permissions, int depth) {
@@ -108,7 +141,10 @@ private:
             throw Error(Code::invalid, source_.shown(from) + " is a directory that contains itself");
         const auto kind = target_.kind(to);
         if (kind == FilesTarget::Kind::file || kind == FilesTarget::Kind::other) throw Error(Code::invalid, "cannot replace the file " + to + " by a directory");
-        if (kind == FilesTarget::Kind::none) target_.directory(to, permissions, time(entry.mtime));
+        if (kind == FilesTarget::Kind::none) {
+            target_.directory(to, permissions, time(entry.mtime));
+            give(to, entry);
+        }
         above_.push_back(entry.identity);
         const std::string prefix = from.ends_with('/') ? from : from + "/";
         for (const std::string& name : source_.names(from)) copy(prefix + name, to == "/" ? "/" + name : to + "/" + name, false, depth + 1);
@@ -121,6 +157,7 @@ private:
     const FilesRules& rules_;
     const sg_call* call_;
     std::vector<std::pair<uint64_t, uint64_t>> above_;
+    std::map<std::pair<uint64_t, uint64_t>, std::string> names_;  // of files with several: where the first was put
 };
 
 // ---- A tree in memory --------------------------------------------------------------------------
@@ -158,6 +195,10 @@ public:
         tree_.put_file(place, permissions, mtime, size, content);
     }
     void symlink(const std::string& path, const std::string& target, int64_t mtime) override { tree_.put_symlink(path, target, mtime); }
+    void give(const std::string& path, uint32_t mode, uint32_t uid, uint32_t gid) override {
+        tree_.give(S_ISLNK(mode) ? path : resolved(path), mode, uid, gid);
+    }
+    void link(const std::string& path, const std::string& first) override { tree_.put_link(path, resolved(first)); }
 
 private:
     // A file that grows or shrinks while it is read would break the image.

@@ -31,10 +31,10 @@ public:
     std::optional<Entry> look(const std::string& path, bool follow) const override {
         struct stat st;
         if (fstatat(AT_FDCWD, place(path).c_str(), &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
-            if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+            if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return std::nullopt;
             throw_errno("cannot look at", path);
         }
-        return Entry{st.st_mode, static_cast<uint64_t>(st.st_size), st.st_mtime, major(st.st_rdev), minor(st.st_rdev), {st.st_dev, st.st_ino}};
+        return Entry{st.st_mode, static_cast<uint64_t>(st.st_size), st.st_mtime, major(st.st_rdev), minor(st.st_rdev), st.st_uid, st.st_gid, static_cast<uint32_t>(st.st_nlink), {st.st_dev, st.st_ino}};
     }
     std::vector<std::string> names(const std::string& directory) const override {
         DIR* d = opendir(place(directory).c_str());
@@ -94,7 +94,7 @@ public:
         const uint64_t node = find(path, follow);
         if (node == SG_NO_NODE) return std::nullopt;
         const sg_attr a = root_.stat(node);
-        return Entry{a.mode, a.size, a.mtime, a.major, a.minor, {0, node}};
+        return Entry{a.mode, a.size, a.mtime, a.major, a.minor, a.uid, a.gid, a.nlink, {0, a.inode}};
     }
     std::vector<std::string> names(const std::string& directory) const override { return names_in(root_, directory); }
     std::string link_target(const std::string& path) const override { return root_.link_target(find(path, false)); }

@@ -17,7 +17,8 @@ public:
         uint64_t size = 0;
         int64_t mtime = 0;
         uint32_t major = 0, minor = 0;
-        std::pair<uint64_t, uint64_t> identity;  // equal for one directory reached on two ways
+        uint32_t uid = 0, gid = 0, nlink = 1;
+        std::pair<uint64_t, uint64_t> identity;  // equal for one file or directory reached on two ways
     };
     virtual ~FilesSource() = default;
 

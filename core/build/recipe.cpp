@@ -64,7 +64,7 @@ public:
 private:
     struct Prepared {
         std::optional<definition::Section> post;
-        bool setup = false;
+        bool setup = false, metadata = false;
         RecipeBase base;
     };
 
@@ -77,7 +77,8 @@ private:
         Prepared out;
         out.post = post_script(stage, options_.sections);
         out.setup = runs(stage, "setup");
-        out.base = updates(stage) ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(out.post || out.setup), call_);
+        out.metadata = brings_metadata(stage, options_.sections);
+        out.base = updates(stage) ? update_base() : open_base(plugins_, definition_.source, stage, wish_of(out.post || out.setup || out.metadata), call_);
         return out;
     }
 
@@ -107,7 +108,7 @@ private:
         if (of.base.layers) expect_space_for_image(path, format, of.base.layers->inputs);
         Target target(path, format.directory);
         Segments segments(options_.convert.segments);
-        if (of.post || of.setup || of.base.recipe)
+        if (of.post || of.setup || of.metadata || of.base.recipe)
             write_with_scripts(stage, of.base, facts, of.post, target, format);
         else
             write(stage, of.base, facts, target, format, segments);
@@ -159,7 +160,7 @@ private:
     void write(const Stage& stage, RecipeBase& base, const BuildFacts& facts, Target& target, const FormatEntry& format, Segments& segments) {
         std::optional<singularity::ForeignRoot> root;
         if (base.image) root = base.image->root();
-        const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
+        const Metadata metadata = root ? Metadata::for_base(facts, read_base_metadata(*root)) : Metadata::for_image(facts);
         const std::string identity = base.identity + "\n" + sha256_hex(facts.deffile);
         ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
         writer.use_layers(layers_of(plugins_, format));
@@ -202,8 +203,8 @@ private:
         if (runs(stage, "setup")) plan.setup = *stage.section("setup");
         const bool latest = std::getenv("SOURCE_DATE_EPOCH") != nullptr;
         const std::optional<int64_t> clamp = latest ? facts.time : std::nullopt;
-        plan.files_of_stages = [&](int root) { files_.of_stages(stage, *directory_target(root), std::nullopt); };
-        plan.files_of_host = [&](int root) { files_.of_host(stage, *directory_target(root), std::nullopt); };
+        plan.files_of_stages = [&](FilesTarget& to) { files_.of_stages(stage, to, std::nullopt); };
+        plan.files_of_host = [&](FilesTarget& to) { files_.of_host(stage, to, std::nullopt); };
         const auto inputs = inputs_of_changes(context(stage), base, post);
         const StageResults results_kept(inputs ? options_.reuse_root : "", origin_of(context(stage)), options_.reuse_days);
         ChangesCache cache(results_kept, inputs.value_or(StageInputs()));
@@ -231,9 +232,7 @@ private:
         facts.sections->post_environment = results.environment;
         if (results.owners_unknown && post)
             log::warning(no_owners_text(results));
-        std::optional<singularity::ForeignRoot> root;
-        if (base.image) root = base.image->root();
-        const Metadata metadata = root ? Metadata::for_base(facts, *root) : Metadata::for_image(facts);
+        const Metadata metadata = Metadata::for_base(facts, BaseMetadata::unpacked(results.metadata));
         const std::string identity = base.identity + "\n" + sha256_hex(facts.deffile);
         ImageWriter writer = open_writer(format, options_.convert, target, {identity, facts.arch, facts.time}, call_);
         add_parts(metadata, format, writer);
@@ -275,7 +274,7 @@ private:
             ImageWriter writer = open_writer(directory, options_.convert, target, {"kept", facts.arch, facts.time}, call_);
             const auto tar = session.changes();
             Tree tree = changed_tree(*tar, base, writer, std::nullopt, session.results());
-            (base.image ? Metadata::for_base(facts, base.image->root()) : Metadata::for_image(facts)).apply(tree, writer, call_);
+            (base.image ? Metadata::for_base(facts, read_base_metadata(base.image->root())) : Metadata::for_image(facts)).apply(tree, writer, call_);
             writer.finish(tree);
             target.commit();
         } catch (const Error& why) {

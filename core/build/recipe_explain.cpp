@@ -49,7 +49,7 @@ private:
         RecipeBase base;
         if (!updates(stage)) {
             BaseWish wish{options_.directory, options_.arch, options_.convert.temporary, options_.source_options,
-                          post || setup};
+                          post || setup || brings_metadata(stage, options_.sections)};
             wish.at_hand = true;
             base = open_base(plugins_, definition_.source, stage, wish, call_);
         }

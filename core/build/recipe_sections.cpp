@@ -1,6 +1,7 @@
 #include "build/recipe_sections.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/nearest.hpp"
 #include "definition/parser.hpp"
@@ -42,7 +43,14 @@ std::string shell_quoted(const std::string& text) {
 
 ChosenSections ChosenSections::parse(const std::vector<std::string>& names) {
     ChosenSections out;
-    for (const std::string& name : names) {
+    std::vector<std::string> each;
+    for (const std::string& text : names)
+        for (size_t at = 0; at <= text.size();) {
+            const size_t end = std::min(text.find(',', at), text.size());
+            each.emplace_back(trimmed(std::string_view(text).substr(at, end - at)));
+            at = end + 1;
+        }
+    for (const std::string& name : each) {
         if (name == "all") continue;
         out.all_ = false;
         if (name == "none") continue;
@@ -113,6 +121,17 @@ std::vector<std::string> script_command(const definition::Text& text, const Sect
     }
     out.push_back(script);
     return out;
+}
+
+bool brings_metadata(const Stage& stage, const ChosenSections& chosen) {
+    if (!chosen.has("files")) return false;
+    for (const definition::Files& files : stage.files)
+        for (const definition::FilePair& pair : files.pairs) {
+            const std::string to = std::filesystem::path("/" + (pair.destination.empty() ? pair.source : pair.destination)).lexically_normal();
+            const std::string_view first = std::string_view(to).substr(1, to.find('/', 1) == std::string::npos ? to.npos : to.find('/', 1) - 1);
+            if (first == ".singularity.d" || first == "environment" || first == "singularity") return true;
+        }
+    return false;
 }
 
 std::optional<Section> post_script(const Stage& stage, const ChosenSections& chosen) {

@@ -12,7 +12,7 @@ namespace sg {
 // --section: which ones are acted on. Empty: all of them.
 class ChosenSections {
 public:
-    // Throws Code::usage for a name that is no section, "none" and "all" apart.
+    // A name may be several, with commas between. Throws Code::usage for one that is no section, "none" and "all" apart.
     static ChosenSections parse(const std::vector<std::string>& names);
     bool has(std::string_view section) const;
 
@@ -26,6 +26,10 @@ std::string script_file(const definition::Section& section);
 
 // The sections that become metadata.
 ImageSections image_sections(const definition::Stage& stage, const ChosenSections& chosen);
+
+// Whether %files names a place in /.singularity.d, or one of the links to it: what the image says of itself is known then
+// when the files are in it, as with scripts.
+bool brings_metadata(const definition::Stage& stage, const ChosenSections& chosen);
 
 // "/bin/sh -ex [arguments] SCRIPT"; what follows "-c" and SCRIPT are one argument. Throws with the place.
 std::vector<std::string> script_command(const definition::Text& text, const definition::Section& section, const std::string& script);

@@ -191,6 +191,7 @@ const ScriptResults& BuildSession::run() {
                 break;
             case session_event::labels: results_.labels = payload; break;
             case session_event::environment: results_.environment = payload; break;
+            case session_event::metadata: results_.metadata = payload; break;
             case session_event::unpacked: results_.unpacked = true; break;
             case session_event::done: return results_;
             case session_event::failure: failed(payload);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "build/files_copy.hpp"
 #include "build/host_share.hpp"
 #include "build/recipe_base.hpp"
 #include "build/recipe_sections.hpp"
@@ -35,14 +36,15 @@ struct SessionPlan {
     std::vector<AppSections> apps;
     HostShare share;
     bool emulate_stat = false;  // an ordinary user's scripts are told recorded owners and devices by stat
-    // Copies files into the open directory of the root file system: those of stages, then those of the host.
-    std::function<void(int root)> files_of_stages, files_of_host;
+    // Copies files into the root file system: those of stages, then those of the host.
+    std::function<void(FilesTarget& to)> files_of_stages, files_of_host;
 };
 
 // What scripts left beside files.
 struct ScriptResults {
     std::string labels;
     std::optional<std::string> environment;
+    std::string metadata;         // what the image says of itself then: BaseMetadata, packed
     bool unpacked = false;        // the changes are the whole root file system
     bool owners_unknown = false;  // all files belong to the user: there were no other ids, and none could be recorded
     std::string owners_missing;   // why not, as half a sentence; not known of kept results

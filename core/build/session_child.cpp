@@ -12,7 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -28,6 +30,7 @@
 #include "build/script_devices.hpp"
 #include "build/space.hpp"
 #include "metadata/image_files.hpp"
+#include "metadata/oci.hpp"
 #include "ownership/filter.hpp"
 #include "ownership/supervisor.hpp"
 #include "rootfs/copy.hpp"
@@ -179,7 +182,7 @@ private:
             mounts();
             before_scripts();
             if (plan_.setup) setup();
-            if (plan_.files_of_host) plan_.files_of_host(root_.get());
+            if (plan_.files_of_host) plan_.files_of_host(*directory_target(root_.get()));
             if (plan_.post) post();
             results();
             send_event(session_event::done);
@@ -330,11 +333,39 @@ private:
             if (target->kind(directory) == FilesTarget::Kind::none) target->directory(directory, 0755, 0);
         for (const char* file : {"/etc/resolv.conf", "/etc/hosts"})
             if (target->kind(file) == FilesTarget::Kind::none && faccessat(AT_FDCWD, file, R_OK, 0) == 0) put(file, 0644, "");
+        if (!plan_.base.image) first_metadata(*target);
         for (const AppSections& app : plan_.apps) {
             for (const std::string& directory : app_directories(app.name)) target->directory("/" + directory, 0755, 0);
             put("/scif/apps/" + app.name + "/scif/env/01-base.sh", 0755, app_files(app).front().text);
         }
-        if (plan_.files_of_stages) plan_.files_of_stages(root_.get());
+        if (plan_.files_of_stages) files_of_stages();
+    }
+
+    // Owners that this namespace cannot set are recorded as those of scripts are.
+    void files_of_stages() {
+        OwnerRecord known;
+        const auto remember = [&](int fd, uint32_t uid, uint32_t gid) {
+            char place[PATH_MAX];
+            const ssize_t n = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), place, sizeof place);
+            const std::string_view path(place, static_cast<size_t>(std::max<ssize_t>(n, 0)));
+            if (!path.starts_with(rootfs_ + "/")) return;
+            const std::string file = (overlaid_ ? below("upper") : rootfs_) + std::string(path.substr(rootfs_.size()));
+            struct statx st {};
+            if (statx(AT_FDCWD, file.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &st) != 0) throw_errno("cannot look at", file);
+            RecordedFile& f = known.add(identity_of(st));
+            f.uid = uid, f.gid = gid;
+        };
+        plan_.files_of_stages(*directory_target(root_.get(), remember));
+        if (owners_ && known.size() > 0) owners_->know(known);
+    }
+
+    // What an image as base would have: scripts append to /environment.
+    void first_metadata(FilesTarget& target) {
+        for (const SectionFile& f : Metadata::first_files())
+            if (target.kind("/" + f.path) == FilesTarget::Kind::none) put("/" + f.path, f.mode, f.text);
+        struct stat st;
+        for (const auto& [name, to] : Metadata::first_links())
+            if (fstatat(root_.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) target.symlink("/" + name, to, 0);
     }
 
     // ---- %setup -------------------------------------------------------------------------------
@@ -486,6 +517,9 @@ private:
     void results() {
         if (const auto labels = text_of(labels_path)) send_event(session_event::labels, *labels);
         if (const auto environment = text_of(environment_path); environment && plan_.post) send_event(session_event::environment, *environment);
+        // Scripts and %files change what the base says of itself: the image tells what is there now.
+        OpenedImage now = plan_.plugins.open_image(rootfs_);
+        send_event(session_event::metadata, read_base_metadata(now.root()).packed());
     }
 
     // What a package manager or a script left mounted is not of the image.

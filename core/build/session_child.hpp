@@ -12,6 +12,7 @@ namespace session_event {
 inline constexpr char map = 'u';            // made its user namespace; the answer is 'y' (mapped) or 'n' (map it yourself)
 inline constexpr char labels = 'l';         // the text of $SINGULARITY_LABELS
 inline constexpr char environment = 'e';    // the text of $SINGULARITY_ENVIRONMENT
+inline constexpr char metadata = 'm';       // what the image says of itself then (BaseMetadata::packed)
 inline constexpr char unpacked = 'p';       // no overlay: the changes are the whole root file system
 inline constexpr char no_owners = 'o';      // every file belongs to the user; why no others can be recorded
 inline constexpr char done = 'd';           // the scripts are done; the changes follow in the pipe

@@ -45,6 +45,10 @@ public:
         text_ += "f " + std::to_string(permissions) + " " + path + '\0' +
                  std::string(reinterpret_cast<const char*>(sum), length);
     }
+    void give(const std::string&, uint32_t mode, uint32_t uid, uint32_t gid) override {
+        text_ += "o " + std::to_string(mode) + " " + std::to_string(uid) + " " + std::to_string(gid) + '\0';
+    }
+    void link(const std::string& path, const std::string& first) override { text_ += "h " + path + '\0' + first + '\0'; }
     const std::string& text() const { return text_; }
 
 private:
@@ -65,7 +69,7 @@ void StageFiles::copy(const std::vector<FilePair>& pairs, const std::string& sta
     FilesRules rules;
     rules.clamp = latest;
     rules.top = top;
-    rules.keep_links = !stage.empty();
+    rules.as_made = !stage.empty();
     if (stage.empty()) return copy_files(definition_.source, pairs, *host_files(directory_), to, rules, call_);
     const auto root = images_.at(stage)->root();
     copy_files(definition_.source, pairs, *stage_files(root, stage), to, rules, call_);

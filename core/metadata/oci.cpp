@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstring>
 #include <singularity/text.hpp>
 
 #include "base/call.hpp"
@@ -24,6 +25,8 @@ constexpr const char* post_environment_path = ".singularity.d/env/91-environment
 constexpr const char* apps_path = ".singularity.d/env/94-appsbase.sh";
 constexpr const char* labels_path = ".singularity.d/labels.json";
 constexpr const char* help_path = ".singularity.d/runscript.help";
+constexpr const char* runscript_path = ".singularity.d/runscript";
+constexpr const char* startscript_path = ".singularity.d/startscript";
 
 constexpr const char* directories[] = {".singularity.d",
                                        ".singularity.d/libs",
@@ -90,6 +93,54 @@ void add_labels(Labels& labels, const BuildFacts& facts) {
 
 }  // namespace
 
+BaseMetadata read_base_metadata(const singularity::ForeignRoot& root) {
+    BaseMetadata out;
+    std::vector<std::string> problems;
+    out.attributes = read_attributes(root, &problems);
+    for (const auto& problem : problems)
+        log::warning("The labels of the image cannot be read and are lost: " + problem);
+    out.environment = read_text_file(root, environment_path);
+    out.apps = read_text_file(root, apps_path);
+    out.runscript = read_text_file(root, runscript_path).has_value();
+    out.startscript = read_text_file(root, startscript_path).has_value();
+    return out;
+}
+
+// Which of the parts are there, then each with its size in front.
+std::string BaseMetadata::packed() const {
+    std::string out(
+        1, static_cast<char>((environment ? 1 : 0) | (apps ? 2 : 0) | (runscript ? 4 : 0) | (startscript ? 8 : 0)));
+    for (const std::string& text : {attributes_json(attributes), environment.value_or(""), apps.value_or("")}) {
+        const uint64_t size = text.size();
+        out.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+    }
+    return out;
+}
+
+BaseMetadata BaseMetadata::unpacked(std::string_view bytes) {
+    const auto take = [&](size_t size) {
+        if (size > bytes.size())
+            throw Error(Code::corrupt, "what the scripts of the build left in /.singularity.d is damaged");
+        const auto part = bytes.substr(0, size);
+        bytes.remove_prefix(size);
+        return part;
+    };
+    const char flags = take(1)[0];
+    std::string texts[3];
+    for (std::string& text : texts) {
+        uint64_t size = 0;
+        std::memcpy(&size, take(sizeof size).data(), sizeof size);
+        text = take(size);
+    }
+    BaseMetadata out;
+    out.attributes = parse_attributes(texts[0]);
+    if (flags & 1) out.environment = std::move(texts[1]);
+    if (flags & 2) out.apps = std::move(texts[2]);
+    out.runscript = flags & 4;
+    out.startscript = flags & 8;
+    return out;
+}
+
 Metadata Metadata::for_image(const BuildFacts& facts) {
     Metadata m;
     m.facts_ = facts;
@@ -105,8 +156,8 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
         runscript = facts.command_runs ? command_runscript(*facts.config) : oci_runscript(*facts.config);
         labels.insert(facts.config->labels.begin(), facts.config->labels.end());
     }
-    m.files_.push_back({".singularity.d/runscript", runscript, 0755});
-    m.files_.push_back({".singularity.d/startscript", std::string(startscript_stub), 0755});
+    m.files_.push_back({runscript_path, runscript, 0755});
+    m.files_.push_back({startscript_path, std::string(startscript_stub), 0755});
     add_labels(labels, facts);
     m.files_.push_back({labels_path, labels_json(labels), 0644});
     m.files_.push_back({definition_path, facts.deffile, 0644});
@@ -117,9 +168,9 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
         const std::string text = without_trailing_newlines(f.text);
         if (f.path == oci_environment_path || f.path == environment_path || f.path == post_environment_path)
             m.attributes_.environment["/" + f.path] = text;
-        else if (f.path == ".singularity.d/runscript")
+        else if (f.path == runscript_path)
             m.attributes_.runscript = text;
-        else if (f.path == ".singularity.d/startscript")
+        else if (f.path == startscript_path)
             m.attributes_.startscript = text;
     }
     m.attributes_.deffile = without_trailing_newlines(facts.deffile);
@@ -127,18 +178,26 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
     return m;
 }
 
-Metadata Metadata::for_base(const BuildFacts& facts, const singularity::ForeignRoot& base) {
+std::vector<SectionFile> Metadata::first_files() {
+    std::vector<SectionFile> out;
+    for (const Script& s : standard_scripts()) out.push_back({std::string(s.path), std::string(s.text), 0755});
+    out.push_back({runscript_path, std::string(runscript_stub), 0755});
+    out.push_back({startscript_path, std::string(startscript_stub), 0755});
+    return out;
+}
+
+std::vector<std::pair<std::string, std::string>> Metadata::first_links() {
+    return {std::begin(links), std::end(links)};
+}
+
+Metadata Metadata::for_base(const BuildFacts& facts, const BaseMetadata& base) {
     BuildFacts plain = facts;
     plain.config.reset();
     plain.sections.reset();
     Metadata m = for_image(plain);
     m.facts_ = facts;
     m.oci_ = false;
-    std::vector<std::string> problems;
-    Attributes old = read_attributes(base, &problems);
-    for (const auto& problem : problems)
-        log::warning("The base image's labels cannot be read and are lost: " + problem);
-
+    Attributes old = base.attributes;
     Labels labels = old.labels;
     add_labels(labels, facts);
     for (File& f : m.files_) {
@@ -154,17 +213,16 @@ Metadata Metadata::for_base(const BuildFacts& facts, const singularity::ForeignR
     m.attributes_.deffile = ours.deffile;
     m.attributes_.environment.insert(ours.environment.begin(), ours.environment.end());
     m.attributes_.environment.erase("/environment");
-    const auto kept = [&](const char* path) { return read_text_file(base, path).has_value(); };
-    if (!kept(".singularity.d/runscript")) m.attributes_.runscript = ours.runscript;
-    if (!kept(".singularity.d/startscript")) m.attributes_.startscript = ours.startscript;
+    if (!base.runscript) m.attributes_.runscript = ours.runscript;
+    if (!base.startscript) m.attributes_.startscript = ours.startscript;
     if (facts.command_runs && facts.config) {
-        File& f = m.file(".singularity.d/runscript", 0755);
+        File& f = m.file(runscript_path, 0755);
         f.text = command_runscript(*facts.config);
         m.attributes_.runscript = without_trailing_newlines(f.text);
     }
     if (facts.sections)
-        m.add_sections(*facts.sections, read_text_file(base, environment_path).value_or(standard_text(environment_path)),
-                       read_text_file(base, apps_path).value_or(standard_text(apps_path)));
+        m.add_sections(*facts.sections, base.environment.value_or(standard_text(environment_path)),
+                       base.apps.value_or(standard_text(apps_path)));
     return m;
 }
 
@@ -184,12 +242,16 @@ void Metadata::add_sections(const ImageSections& s, const std::string& environme
         file(path, mode).text = *text;
         shown = without_trailing_newlines(*text);
     };
-    add(".singularity.d/runscript", s.runscript, 0755, attributes_.runscript);
-    add(".singularity.d/startscript", s.startscript, 0755, attributes_.startscript);
+    add(runscript_path, s.runscript, 0755, attributes_.runscript);
+    add(startscript_path, s.startscript, 0755, attributes_.startscript);
     add(".singularity.d/test", s.test, 0755, attributes_.test);
     add(help_path, s.help, 0644, attributes_.helpfile);
-    if (s.environment) add(environment_path, environment + "\n" + *s.environment + "\n", 0755, attributes_.environment[std::string("/") + environment_path]);
-    if (s.post_environment) add(post_environment_path, s.post_environment, 0755, attributes_.environment[std::string("/") + post_environment_path]);
+    if (s.environment)
+        add(environment_path, environment + "\n" + *s.environment + "\n", 0755,
+            attributes_.environment[std::string("/") + environment_path]);
+    if (s.post_environment)
+        add(post_environment_path, s.post_environment, 0755,
+            attributes_.environment[std::string("/") + post_environment_path]);
     if (s.apps.empty()) return;
     file(apps_path, 0755).text = apps + apps_environment(s.apps);
     for (const AppSections& app : s.apps) {
@@ -200,7 +262,9 @@ void Metadata::add_sections(const ImageSections& s, const std::string& environme
         if (app.environment) shown.environment[env] = without_trailing_newlines(*app.environment);
         shown.labels = {{"SCIF_APP_NAME", app.name}};
         for (const auto& [name, value] : app.labels) shown.labels[name] = value;
-        const auto show = [](const std::optional<std::string>& text, std::string& to) { if (text) to = without_trailing_newlines(*text); };
+        const auto show = [](const std::optional<std::string>& text, std::string& to) {
+            if (text) to = without_trailing_newlines(*text);
+        };
         show(app.runscript, shown.runscript);
         show(app.startscript, shown.startscript);
         show(app.test, shown.test);
@@ -212,8 +276,10 @@ std::vector<Metadata::Part> Metadata::parts() const {
     std::vector<Part> out;
     if (!facts_.deffile.empty()) out.push_back({"deffile", "", facts_.deffile});
     out.push_back({"json", "inspect-metadata.json", attributes_json(attributes_)});
-    if (facts_.config) out.push_back({"json", "oci-config.json", facts_.config->config});
-    else if (!facts_.kept_config.empty()) out.push_back({"json", "oci-config.json", facts_.kept_config});
+    if (facts_.config)
+        out.push_back({"json", "oci-config.json", facts_.config->config});
+    else if (!facts_.kept_config.empty())
+        out.push_back({"json", "oci-config.json", facts_.kept_config});
     return out;
 }
 

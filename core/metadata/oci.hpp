@@ -27,16 +27,29 @@ namespace sg {
 struct BuildFacts {
     std::vector<std::pair<std::string, std::string>> header;  // words of the definition's header: bootstrap, from, ...
     std::optional<ImageConfig> config;                        // of an OCI image
-    std::string kept_config;                                  // without `config`: what the base has recorded of its own, as it is
-    std::string arch;                                         // Go's name
-    std::optional<int64_t> time;                              // seconds since 1970 UTC
-    std::string version;                                      // of the product
-    std::string deffile;                                      // the definition's text, as it is recorded
-    std::optional<ImageSections> sections;                    // of a definition file
-    bool command_runs = false;  // IncludeCmd: CMD alone is the runscript
+    std::string kept_config;                // without `config`: what the base has recorded of its own, as it is
+    std::string arch;                       // Go's name
+    std::optional<int64_t> time;            // seconds since 1970 UTC
+    std::string version;                    // of the product
+    std::string deffile;                    // the definition's text, as it is recorded
+    std::optional<ImageSections> sections;  // of a definition file
+    bool command_runs = false;              // IncludeCmd: CMD alone is the runscript
     // The base was converted from `config` for this build: its definition is nobody's history.
     bool base_is_new = false;
 };
+
+// What a root file system says of itself, as far as a build that goes on from it needs it.
+struct BaseMetadata {
+    Attributes attributes;
+    std::optional<std::string> environment, apps;  // the two files that grow, as they are
+    bool runscript = false, startscript = false;   // whether there are such files
+
+    // The same as bytes, to pass on and to keep. unpacked() throws Code::corrupt.
+    std::string packed() const;
+    static BaseMetadata unpacked(std::string_view bytes);
+};
+// A damaged labels.json is told and counts as empty. Throws as read_attributes does.
+BaseMetadata read_base_metadata(const singularity::ForeignRoot& root);
 
 class Metadata {
 public:
@@ -44,7 +57,12 @@ public:
     // and /etc/resolv.conf are overwritten.
     static Metadata for_image(const BuildFacts& facts);
     // For a copy of `base`: scripts that it has stay, labels are merged, its definition goes into the history.
-    static Metadata for_base(const BuildFacts& facts, const singularity::ForeignRoot& base);
+    static Metadata for_base(const BuildFacts& facts, const BaseMetadata& base);
+
+    // What a root file system that is neither has before scripts run in it, so that they may add to it: files, and
+    // links (name, target).
+    static std::vector<SectionFile> first_files();
+    static std::vector<std::pair<std::string, std::string>> first_links();
 
     struct Part {
         std::string type, name, bytes;

@@ -544,6 +544,26 @@ void Tree::put_symlink(std::string_view path, std::string_view target, int64_t m
     place(n, add_file(i));
 }
 
+void Tree::put_link(std::string_view path, std::string_view first) {
+    const Node there = walk(first, false);
+    if (there == none || !present(there) || is_directory(there)) throw Error(Code::invalid, "no file stands at " + std::string(first));
+    std::string last;
+    const Node dir = make_way(path, 0, last);
+    if (last.empty()) throw Error(Code::invalid, "no file can stand at " + std::string(path));
+    const Node n = make_child(dir, last);
+    if (n == there) return;
+    clear_below(n);
+    place(n, file(there));
+}
+
+void Tree::give(std::string_view path, uint32_t permissions, uint32_t uid, uint32_t gid) {
+    const Node n = walk(path, false);
+    if (n == none || !present(n)) return;
+    Inode& i = inode(file(n));
+    if (!is_link(i.mode)) i.mode = (i.mode & S_IFMT) | (permissions & 07777);
+    i.uid = uid, i.gid = gid;
+}
+
 bool Tree::remove(std::string_view path) {
     const Node n = walk(path, false);
     if (n == none) return false;

@@ -56,6 +56,10 @@ public:
     // Replaces what is there; `content` is what the writer gave for the bytes (SG_NO_CONTENT: size 0).
     void put_file(std::string_view path, uint32_t permissions, int64_t mtime, uint64_t size, uint64_t content);
     void put_symlink(std::string_view path, std::string_view target, int64_t mtime);
+    // Another name of what stands at `first`, which is no directory. Code::invalid when nothing does.
+    void put_link(std::string_view path, std::string_view first);
+    // Owner, and permissions but of a link, of what stands there (not followed); nothing where nothing does.
+    void give(std::string_view path, uint32_t permissions, uint32_t uid, uint32_t gid);
     // Removes the name and all below it; the last component is not followed. False: there was none.
     bool remove(std::string_view path);
 

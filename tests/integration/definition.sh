@@ -123,6 +123,110 @@ copied $WHO"
 }
 each_user metadata
 
+between_stages() {
+    [ $WHO = root ] || [ $FUSE_FOR_USERS = yes ] || { note "no FUSE for users"; return; }
+    for scripts in "" "%post
+    chown 8:8 /same/w"; do
+        cat >o.def <<END
+Bootstrap: oci
+From: $BASE
+Stage: one
+%post
+    mkdir -p /d/sub /d/tmp
+    echo a >/d/program && chmod 4755 /d/program
+    echo a >/d/w && chown 5:6 /d/w && chmod 666 /d/w && ln /d/w /d/sub/w2
+    chmod 1777 /d/tmp
+    chown 10:10 /d/sub && chmod 2750 /d/sub
+    ln -s w /d/l && chown -h 3:4 /d/l
+
+Bootstrap: oci
+From: $BASE
+%files from one
+    /d /new
+    /d/program /p
+    /d/* /same/
+$scripts
+END
+        check "files of a stage keep owners, modes and their names${scripts:+, also below scripts}"
+        run me singularity build --force o.sif o.def
+        expect_rc 0
+        offset=$(singularity sif list o.sif | sed -n 's/.*|\([0-9]*\)-[0-9]* *|FS.*/\1/p' | head -n 1)
+        run sh -c 'unsquashfs -lln -o "$1" o.sif | sed "s/ *[0-9]* [0-9-]* [0-9:]* squashfs-root/ /"' list "${offset:-0}"
+        owner=5/6
+        [ -z "$scripts" ] || owner=8/8
+        for line in '-rwsr-xr-x 0/0 /new/program' '-rw-rw-rw- 5/6 /new/w' 'drwxrwxrwt 0/0 /new/tmp' 'drwxr-s--- 10/10 /new/sub' \
+            'lrwxrwxrwx 3/4 /new/l -> w' '-rwsr-xr-x 0/0 /p' "-rw-rw-rw- $owner /same/w"; do
+            expect_out "^$line$"
+        done
+        run me singularity exec o.sif stat -c %h /new/sub/w2
+        expect_equal "$OUT" 2
+    done
+}
+each_user between_stages
+
+own_words() {
+    [ $WHO = root ] || [ $FUSE_FOR_USERS = yes ] || { note "no FUSE for users"; return; }
+    check "what %post adds to /environment, the runscript and the help is in the image and told, with and without sections on top"
+    for environment in "" "%environment
+    export ON_TOP=top"; do
+        cat >w.def <<END
+Bootstrap: oci
+From: $BASE
+%post
+    echo "export OLD_WAY=old" >>/environment
+    echo "echo added" >>/.singularity.d/runscript
+    echo "some help" >/.singularity.d/runscript.help
+$environment
+END
+        for pass in made reused; do
+            run me singularity build --force w.sif w.def
+            expect_rc 0
+            run me singularity exec w.sif sh -c 'echo "$OLD_WAY $ON_TOP"; tail -n 1 /.singularity.d/runscript'
+            expect_equal "$OUT" "old ${environment:+top}
+echo added"
+            run me singularity inspect --environment w.sif
+            expect_out OLD_WAY=old
+            run me singularity inspect --runscript w.sif
+            expect_out '^echo added$'
+            run me singularity run-help w.sif
+            expect_out '^some help$'
+        done
+    done
+    check "the same where the base is no image, and for files that %files puts there"
+    cp "$(command -v busybox)" busybox
+    cat >e.def <<END
+Bootstrap: scratch
+%files
+    busybox /bin/sh
+    busybox /bin/busybox
+%post
+    echo "export OLD_WAY=old" >>/environment
+%environment
+    export ON_TOP=top
+END
+    run me singularity build --force w.sif e.def
+    expect_rc 0
+    run me singularity exec w.sif sh -c 'echo "$OLD_WAY $ON_TOP"'
+    expect_equal "$OUT" "old top"
+    printf '#!/bin/sh\necho mine\n' >mine.sh && chmod 755 mine.sh
+    printf 'Bootstrap: oci\nFrom: %s\n%%files\n    mine.sh /.singularity.d/runscript\n' "$BASE" >f.def
+    run me singularity build --force w.sif f.def
+    expect_rc 0
+    run me singularity run w.sif
+    expect_equal "$OUT" mine
+    run me singularity inspect --runscript w.sif
+    expect_out '^echo mine$'
+    check "--section takes several names"
+    run me singularity build --force --section post,environment w.sif w.def
+    expect_rc 0
+    run me singularity exec w.sif sh -c 'echo "$OLD_WAY $ON_TOP"'
+    expect_equal "$OUT" "old top"
+    run me singularity build --force --section post,environmnt w.sif w.def
+    expect_rc 1
+    expect_err "there is no section 'environmnt'"
+}
+each_user own_words
+
 scripts() {
     [ $WHO = root ] || [ $FUSE_FOR_USERS = yes ] || { note "no FUSE for users"; return; }
     echo data >file.txt

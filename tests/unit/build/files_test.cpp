@@ -91,10 +91,38 @@ BOOST_AUTO_TEST_CASE(below_the_sources_of_stages_links_stay) {
     fs::create_symlink("f", p.top / "host/d/link");
     fs::create_symlink("d", p.top / "host/top");
     FilesRules rules;
-    rules.keep_links = true;
+    rules.as_made = true;
     p.copy("top", "/new", rules);
     BOOST_TEST(fs::is_directory(fs::symlink_status(p.top / "root/new")));
     BOOST_TEST(fs::read_symlink(p.top / "root/new/link").string() == "f");
+}
+
+BOOST_AUTO_TEST_CASE(what_stages_made_keeps_modes_names_and_owners) {
+    Place p;
+    p.write("host/d/program");
+    p.write("host/d/sub/all");
+    p.write("root/there", "old");
+    BOOST_REQUIRE(chmod((p.top / "host/d/program").c_str(), 04755) == 0 && chmod((p.top / "host/d/sub/all").c_str(), 0666) == 0);
+    BOOST_REQUIRE(chmod((p.top / "host/d/sub").c_str(), 01777) == 0);
+    fs::create_hard_link(p.top / "host/d/program", p.top / "host/d/sub/second");
+    FilesRules rules;
+    rules.as_made = true;
+    p.copy("d", "/new", rules);
+    p.copy("d/program", "/there", rules);
+    const auto look = [&](const char* path) {
+        struct stat st {};
+        BOOST_REQUIRE(lstat((p.top / "root" / path).c_str(), &st) == 0);
+        return st;
+    };
+    BOOST_TEST((look("new/program").st_mode & 07777) == 04755u);
+    BOOST_TEST((look("there").st_mode & 07777) == 04755u);
+    BOOST_TEST((look("new/sub").st_mode & 07777) == 01777u);
+    BOOST_TEST((look("new/sub/all").st_mode & 07777) == 0666u);
+    BOOST_TEST(look("new/sub/second").st_ino == look("new/program").st_ino);
+    BOOST_TEST(look("new/program").st_uid == geteuid());
+    p.copy("d", "/plain");
+    BOOST_TEST((look("plain/program").st_mode & 07777) == 0755u);
+    BOOST_TEST(look("plain/sub/second").st_nlink == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(patterns_match_as_in_a_shell) {
@@ -107,6 +135,36 @@ BOOST_AUTO_TEST_CASE(patterns_match_as_in_a_shell) {
     BOOST_TEST(!fs::exists(p.top / "root/all/b1"));
     BOOST_TEST(fs::exists(p.top / "root/deep/a4"));
     BOOST_TEST(p.failure("nothing*", "/x") == "x.def:2:2: no such file or directory: nothing*");
+}
+
+BOOST_AUTO_TEST_CASE(sources_are_read_as_by_a_shell) {
+    Place p;
+    for (const char* name : {"host/a.txt", "host/b.txt", "host/in [x]/c.txt", "host/$odd{1,2}"}) p.write(name, name);
+    setenv("SG_TEST_PLACE", (p.top / "host/in [x]").c_str(), 1);
+    unsetenv("SG_TEST_UNSET");
+    const std::string home = std::getenv("HOME") ? std::getenv("HOME") : "";
+    setenv("HOME", (p.top / "host").c_str(), 1);
+    p.copy("{a,b}.txt", "/braces/");
+    p.copy("~/{a.txt,in*/{c,c}.txt}", "/home/");
+    p.copy("$SG_TEST_PLACE/*.txt", "/value/");
+    p.copy("${SG_TEST_PLACE}/c.txt", "/named");
+    p.copy("$odd{1,2}", "/literal");  // there is such a file
+    BOOST_TEST(p.read("braces/a.txt") == "host/a.txt");
+    BOOST_TEST(p.read("braces/b.txt") == "host/b.txt");
+    BOOST_TEST(p.read("home/a.txt") == "host/a.txt");
+    BOOST_TEST(p.read("home/c.txt") == "host/in [x]/c.txt");
+    BOOST_TEST(p.read("value/c.txt") == "host/in [x]/c.txt");
+    BOOST_TEST(p.read("named") == "host/in [x]/c.txt");
+    BOOST_TEST(p.read("literal") == "host/$odd{1,2}");
+    BOOST_TEST(p.failure("$SG_TEST_UNSET/a", "/x") == "x.def:2:2: the variable SG_TEST_UNSET is not set");
+    BOOST_TEST(p.failure("{a,z}.txt", "/x") == "x.def:2:2: no such file or directory: z.txt");
+    BOOST_TEST(p.failure("$(id)", "/x") == "x.def:2:2: no such file or directory: $(id)");
+    BOOST_TEST(p.failure("{a}${", "/x") == "x.def:2:2: no such file or directory: {a}${");
+    std::string many;
+    for (int i = 0; i < 40; ++i) many += "{a,b}";
+    BOOST_TEST(p.failure(many, "/x") == "x.def:2:2: the braces make more than 10000 names");
+    BOOST_TEST(p.failure(std::string(5000, '{'), "/x").find("more than 4096 bytes") != std::string::npos);
+    setenv("HOME", home.c_str(), 1);
 }
 
 BOOST_AUTO_TEST_CASE(nothing_goes_out_of_the_root) {

@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(a_base_image_keeps_what_it_has) {
     facts.header = {{"bootstrap", "localimage"}, {"from", "base.sif"}};
     facts.deffile = "bootstrap: localimage\nfrom: base.sif\n\n";
     Readable base(tree, recorder);
-    const Metadata m = Metadata::for_base(facts, base.foreign());
+    const Metadata m = Metadata::for_base(facts, read_base_metadata(base.foreign()));
     m.apply(tree, recorder.writer(), nullptr);
     BOOST_TEST(text_of(tree, recorder, ".singularity.d/runscript") == "#!/bin/sh\nthe base's\n");
     BOOST_TEST(text_of(tree, recorder, ".singularity.d/env/90-environment.sh") == "export BASE=1\n");
@@ -249,7 +249,7 @@ BOOST_AUTO_TEST_CASE(the_record_and_the_files_say_the_same) {
     const Metadata m = Metadata::for_image(facts_of(config_of({"/bin/cow"}, {"moo"}, {"A=b", "PATH=/x"})));
     m.apply(tree, recorder.writer(), nullptr);
     Readable image(tree, recorder);
-    const Metadata again = Metadata::for_base(facts_of({}), image.foreign());
+    const Metadata again = Metadata::for_base(facts_of({}), read_base_metadata(image.foreign()));
     BOOST_TEST(attributes_json(again.attributes()) == attributes_json(m.attributes()));
 }
 
