@@ -80,6 +80,9 @@ fakeroot() {
     expect_equal "$OUT" $'0\n0\nroot\n/root'
     expect_equal "$(stat -c %u:%g made)" "$(me id -u):$(me id -g)"
     expect_err 'not listed in /etc/subuid'
+    check "it can add users where changes are kept or forgotten"
+    run me singularity exec --fakeroot --writable-tmpfs "$I" sh -c 'echo bob:x:77:77::/:/bin/sh >>/etc/passwd && cp /etc/passwd /etc/new && mv /etc/new /etc/passwd && id -u bob'
+    expect_equal "$OUT" 77
     check "it has every capability there"
     run me singularity exec --fakeroot "$I" grep CapEff /proc/self/status
     expect_out '000001ff'

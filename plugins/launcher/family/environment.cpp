@@ -205,6 +205,9 @@ Outcome evaluate_scripts(const Spec& spec, const Variables& host, const std::vec
 // The driver for a real shell: the same order of steps, written out.
 std::string shell_driver(const Spec& spec, const Variables& host, const std::vector<std::string>& scripts, const std::string& marker) {
     std::string text = "unset PATH PS1\n";  // dash and busybox begin with a prompt of their own
+    // By `command` it goes on where something is not in the shell's language (bash's lists in an image with busybox alone).
+    text += "command : 2>/dev/null && SG_COMMAND__=command\n";
+    const auto guarded = [](const std::string& call) { return "${SG_COMMAND__:-} " + call + "\n"; };
     for (const auto& [name, value] : host)
         if (fixed_for_scripts(name)) text += "readonly " + name + "\n";
     const size_t point = injection_point(scripts);
@@ -212,11 +215,12 @@ std::string shell_driver(const Spec& spec, const Variables& host, const std::vec
         if (i == point)
             for (const auto& [name, value] : spec.overrides)
                 if (is_name(name) && !in(name, {"UID", "GID"}))
-                    text += "export " + name + "=" + (spec.evaluate ? "\"" + double_quotes_escaped(value) + "\"" : quoted(value)) + "\n";
+                    text += spec.evaluate ? guarded("eval " + quoted("export " + name + "=\"" + double_quotes_escaped(value) + "\""))
+                                          : "export " + name + "=" + quoted(value) + "\n";
         if (i == scripts.size()) break;
         const std::string name = base_name(scripts[i]);
         if (wants_path(name)) text += "if [ -z \"${PATH:-}\" ]; then export PATH=" + std::string(default_path) + "; fi\n";
-        text += ". " + quoted(scripts[i]) + "\n";
+        text += guarded(". " + quoted(scripts[i]));
         if (is_docker(name)) {
             text += "export PATH\n";
             const std::string defaults = default_path;
@@ -232,6 +236,7 @@ std::string shell_driver(const Spec& spec, const Variables& host, const std::vec
         text += "if [ -z \"${PATH+x}\" ]; then export PATH=" + std::string(default_path) + "; fi\n" + runtime_variables;
     text += "export -p >&9\n";
     text += "echo " + quoted(marker) + " >&9\n";
+    text += "umask >&9\n";
     for (const auto& [name, value] : host) text += "echo \"${" + name + "+" + name + "}\" >&9\n";
     text += "echo " + quoted(marker) + " >&9\n";
     return text;
@@ -286,6 +291,7 @@ ContainerEnvironment container_environment(const Spec& spec) {
     ContainerEnvironment out;
     out.exited = outcome.exited;
     out.status = outcome.status;
+    out.umask = outcome.umask;
     if (!out.exited) out.variables = restore(host, outcome), add_32_bit_libraries(spec, out.variables);
     return out;
 }

@@ -2,6 +2,7 @@
 // is restored (docs/user/running.md, "Environment"). Runs inside the container's root.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Outcome {
     std::vector<std::string> set;  // set, exported or not
     bool exited = false;           // a script ended the start with `status`
     int status = 0;
+    std::optional<unsigned> umask;  // where a shell ran them: the one that they left
 };
 
 extern const char* const default_path;
@@ -40,6 +42,7 @@ struct ContainerEnvironment {
     Variables variables;
     bool exited = false;
     int status = 0;
+    std::optional<unsigned> umask;
 };
 ContainerEnvironment container_environment(const Spec& spec);
 

@@ -79,6 +79,7 @@ void become_payload(const Spec& spec) {
                     "the image's environment scripts ended the start with status " + std::to_string(environment.status),
                     "what they said is in " + spec.instance.err);
     if (environment.exited) ::_exit(environment.status);
+    if (environment.umask) ::umask(*environment.umask);
     environment.variables["PWD"] = nothing["PWD"];
     CommandLine command = command_for(spec, environment.variables);
     wrap(spec, command);

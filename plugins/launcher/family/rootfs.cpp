@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <climits>
+
 #include "family/device_tree.hpp"
 #include "family/file_tree.hpp"
 #include "family/id_maps.hpp"
@@ -429,8 +431,16 @@ static std::string mount_of(int fd) {
     return at == std::string::npos ? std::string() : text.substr(at, text.find('\n', at) - at);
 }
 
+// The name by which the kernel knows an open file here.
+static std::string name_of(int fd) {
+    char text[PATH_MAX];
+    const ssize_t n = ::readlink(fd_path(fd).c_str(), text, sizeof text);
+    return n < 0 ? std::string() : std::string(text, static_cast<size_t>(n));
+}
+
 // A missing destination below a mount is made there: in the session's memory (/tmp with --contain) for all mounts, in a directory of
-// the host for those that the user asked for and for the directory that he stands in. Nothing is written to the image, nor to /dev.
+// the host for those that the user asked for and for the directory that he stands in. Nothing is written to the image, nor to /dev, and
+// no link of the image chooses the place.
 // False when it is not there in the end, with `why` if it could not be made.
 bool Rootfs::make_below_mount(const Mount& m, std::string& why) {
     std::vector<std::string> missing;
@@ -447,6 +457,7 @@ bool Rootfs::make_below_mount(const Mount& m, std::string& why) {
         const bool asked = m.missing == Missing::fail || m.tag == "cwd";
         const bool of_kernel = is_below(at, "/dev") || is_below(at, "/proc") || is_below(at, "/sys");
         if (!asked || of_kernel || mount_of(directory.get()) == mount_of(root_.get())) return false;
+        if (name_of(directory.get()) != name_of(root_.get()) + at) return false;
     }
     for (auto name = missing.rbegin(); name != missing.rend(); ++name) {
         Fd made;
@@ -479,13 +490,13 @@ bool Rootfs::is_earlier_tmp(const Mount& m, int target) const {
 void Rootfs::apply(const Mount& m) {
     const std::string what = m.source.empty() || m.source[0] != '/' ? m.type : m.source;
     Fd target = open_inside(root_.get(), m.destination, !m.replace_link);
-    if (!target && errno == ENOENT && m.tag == "home") {
-        if (cover_top(m)) target = open_inside(root_.get(), m.destination);
-        if (!target) errno = ENOENT;
-    }
     std::string why;
     if (!target && errno == ENOENT && m.create) {
         if (make_below_mount(m, why)) target = open_inside(root_.get(), m.destination, !m.replace_link);
+        if (!target) errno = ENOENT;
+    }
+    if (!target && errno == ENOENT && m.tag == "home" && why.empty()) {
+        if (cover_top(m)) target = open_inside(root_.get(), m.destination);
         if (!target) errno = ENOENT;
     }
     if (!target) {

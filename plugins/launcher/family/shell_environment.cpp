@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include <charconv>
+
 #include "family/environment.hpp"
 #include "family/system.hpp"
 
@@ -184,7 +186,11 @@ Outcome evaluate_with_shell(const Spec& spec, const Variables& host, const std::
     // The shell's own book-keeping is nobody's environment.
     for (const char* name : {"_", "SHLVL", "OLDPWD"}) out.exported.erase(name);
     for (const auto& [name, value] : out.exported) out.set.push_back(name);
-    for (size_t at = first + marker.size() + 1; at < result.size();) {
+    size_t at = first + marker.size() + 1;
+    unsigned mask = 0;
+    const auto number = std::from_chars(result.data() + at, result.data() + result.size(), mask, 8);
+    if (number.ec == std::errc() && *number.ptr == '\n' && mask <= 0777) out.umask = mask;
+    while (at < result.size()) {
         const size_t end = std::min(result.find('\n', at), result.size());
         const std::string name = result.substr(at, end - at);
         if (is_name(name) && name != "_" && name != "SHLVL" && name != "OLDPWD") out.set.push_back(name);

@@ -83,6 +83,42 @@ BOOST_FIXTURE_TEST_CASE(an_image_before_2_3_extends_the_usual_path, Scripts) {
     BOOST_TEST(get(both(), "PATH") == "/old/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_umask_that_the_scripts_set_is_told, Scripts) {
+    add("90-environment.sh", "umask 027\nexport A=1\n");
+    BOOST_CHECK_THROW(evaluate_scripts(spec, host, paths), NotUnderstood);
+    for (const char* shell : {"/bin/sh", "/bin/bash"}) {
+        const Outcome outcome = evaluate_with_shell(spec, host, paths, shell);
+        BOOST_TEST_CONTEXT(shell) BOOST_TEST(outcome.umask.value_or(0) == 027u);
+        BOOST_TEST(outcome.exported.at("A") == "1");
+        BOOST_TEST(std::count(outcome.set.begin(), outcome.set.end(), "0027") == 0);
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_script_in_another_language_than_the_images_shell_costs_only_itself, Scripts) {
+    add("10-before.sh", "export BEFORE=$(echo 1)\n");
+    add("90-environment.sh", "export LIST=(a b)\nexport NEVER=1\n");
+    add("91-broken.sh", "if [ ; then\n");
+    add("92-after.sh", "export AFTER=1\n");
+    const Outcome outcome = evaluate_with_shell(spec, host, paths, "/bin/sh");
+    BOOST_TEST(!outcome.exited);
+    BOOST_TEST(outcome.exported.at("BEFORE") == "1");
+    BOOST_TEST(outcome.exported.at("AFTER") == "1");
+    add("93-exit.sh", "exit 7\n");
+    BOOST_TEST(evaluate_with_shell(spec, host, paths, "/bin/sh").status == 7);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_value_that_is_no_shell_text_costs_only_its_variable, Scripts) {
+    add_usual();
+    spec.overrides = {{"A", "one `"}, {"B", "$(echo two)"}, {"C", "${three"}, {"D", "it's \"four\""}};
+    for (const char* shell : {"/bin/sh", "/bin/bash"}) {
+        const Outcome outcome = evaluate_with_shell(spec, host, paths, shell);
+        BOOST_TEST_CONTEXT(shell) BOOST_TEST(!outcome.exited);
+        BOOST_TEST(outcome.exported.at("B") == "two");
+        BOOST_TEST(outcome.exported.at("D") == "it's \"four\"");
+        BOOST_TEST(outcome.exported.count("A") == 0u);
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(a_prompt_that_the_images_shell_begins_with_is_not_the_containers, Scripts) {
     add("99-base.sh", "PS1=\"${PS1:-Apptainer> }\"\nexport PS1\n");
     BOOST_TEST(get(both(), "PS1") == "Apptainer> ");

@@ -273,10 +273,18 @@ BOOST_AUTO_TEST_CASE(a_missing_place_below_a_directory_of_the_host_is_made_there
     r = box.run({"cat", "/tmp/file"});
     BOOST_TEST_CONTEXT(r.err) BOOST_TEST(r.out.find("Linux") == 0u);
     BOOST_TEST(fs::file_size(data + "/file") == 0u);
+    // A home there hides nothing of what is beside it.
+    box.mounts = before + R"(,{"destination":"/tmp/home","type":"bind","source":"/proc/sys","options":["rbind"],"missing":"fail","tag":"home"})";
+    r = box.run({"ls", "-d", "/tmp/home/kernel", "/tmp/file"});
+    BOOST_TEST_CONTEXT(r.err) BOOST_TEST(r.code() == 0);
     // Nobody asked for this one, and the image itself is never written to.
     bind("/tmp/c", "warn");
     r = box.run({"true"});
     BOOST_TEST(r.err.find("/tmp/c doesn't exist in container") != std::string::npos);
+    BOOST_TEST(!fs::exists(data + "/c"));
+    fs::create_symlink("tmp", box.root + "/link");
+    bind("/link/c", "fail");
+    BOOST_TEST(box.run({"true"}).code() == 255);
     BOOST_TEST(!fs::exists(data + "/c"));
     box.layer = "none";
     bind("/bin/c", "fail");
