@@ -319,8 +319,8 @@ private:
 
     // A home below /tmp (--home DIR:/tmp/me) lies on the /tmp of the container and not below it, unless /tmp shows that home anyway.
     void home_above_temporary() {
-        const auto hidden = [](const Mount& m) {
-            return m.tag == "home" && m.source != m.destination && (is_below(m.destination, "/tmp") || is_below(m.destination, "/var/tmp"));
+        const auto hidden = [&](const Mount& m) {
+            return m.tag == "home" && (options_.contain || m.source != m.destination) && (is_below(m.destination, "/tmp") || is_below(m.destination, "/var/tmp"));
         };
         const auto at = std::find_if(plan_.mounts.begin(), plan_.mounts.end(), hidden);
         if (at != plan_.mounts.end()) std::rotate(at, at + 1, plan_.mounts.end());

@@ -117,6 +117,8 @@ BOOST_FIXTURE_TEST_CASE(a_home_below_tmp_lies_on_the_containers_tmp, Fixture) {
             const auto p = plan();
             BOOST_TEST_CONTEXT(place << " " << contain) BOOST_TEST(index_of(p, "/var/tmp") < index_of(p, place));
         }
+    options.home = directory + "/data";  // below /var/tmp, which is empty here
+    BOOST_TEST(index_of(plan(), "/var/tmp") < index_of(plan(), directory + "/data"));
 }
 
 BOOST_FIXTURE_TEST_CASE(contain_gives_empty_directories, Fixture) {
