@@ -68,6 +68,7 @@ public:
 
     void look() {
         account();
+        mount_namespaces();
         user_namespaces();
         fuse();
         loop_devices();
@@ -93,6 +94,19 @@ private:
     void account() {
         const runtime::User& u = machine_.user;
         add("account", State::ok, machine_.root ? u.name + ": root, who uses the kernel's own mounts" : u.name + " (uid " + std::to_string(u.uid) + "), who uses user namespaces and FUSE");
+    }
+
+    // Root's alone: ordinary users make theirs in user namespaces. Told only where they are missing, as they are
+    // everywhere.
+    void mount_namespaces() {
+        if (!machine_.root) return;
+        const Trial t = try_mount_namespace();
+        if (t.worked()) return;
+        add("mount namespaces", State::missing, "no container can be run: " + t.told(),
+            t.reason == EINVAL
+                ? "this root directory (of a chroot) must be a mount point: mount --bind DIR DIR before chroot DIR"
+                : "whoever started this environment must leave root CAP_SYS_ADMIN: docker run --privileged");
+        verdict_.run_files = verdict_.run_directories = false;
     }
 
     // In the order of how often each is the reason.
@@ -265,7 +279,10 @@ private:
         if (!controllers.empty()) {
             std::string own = line_of("/proc/self/cgroup");
             own = own.substr(std::min(own.find("::") + 2, own.size()));
-            const bool systemd = exists("/run/systemd/system") && (machine_.root || std::getenv("DBUS_SESSION_BUS_ADDRESS") || std::getenv("XDG_RUNTIME_DIR"));
+            const bool systemd =
+                exists("/run/systemd/system") &&
+                (machine_.root || std::getenv("DBUS_SESSION_BUS_ADDRESS") || std::getenv("XDG_RUNTIME_DIR") ||
+                 exists("/run/user/" + std::to_string(machine_.user.uid) + "/bus"));
             const bool ours = ::access(("/sys/fs/cgroup" + own + "/cgroup.procs").c_str(), W_OK) == 0;
             if (systemd || ours)
                 add("control groups", State::ok, "version 2, with " + controllers + (systemd ? ", by systemd" : ""));

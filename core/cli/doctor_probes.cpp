@@ -88,6 +88,10 @@ Trial try_user_namespace() {
     return in_child([](int to) { enter_user_namespace(to); });
 }
 
+Trial try_mount_namespace() {
+    return in_child([](int to) { enter_mount_namespace(to); });
+}
+
 Trial try_fuse(bool own_namespace) {
     return in_child([=](int to) {
         if (own_namespace) enter_user_namespace(to);

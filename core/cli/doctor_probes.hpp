@@ -16,6 +16,7 @@ struct Trial {
 
 // `own_namespace`: first in a user namespace of its own, as ordinary users must.
 Trial try_user_namespace();
+Trial try_mount_namespace();  // in the namespace of users that this process is in
 Trial try_fuse(bool own_namespace);                                        // open /dev/fuse and mount with it
 Trial try_overlay(bool own_namespace, const std::vector<std::string>& places);  // a writable one, on the first place that is a directory
 Trial try_loop_device();

@@ -1,5 +1,5 @@
-// singularity instance stats: what an instance takes of the machine, from its control group where it has one of its
-// own, else added up over its processes.
+// singularity instance stats: what an instance takes of the machine, added up over its processes, and how much memory
+// its control groups allow.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,8 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
@@ -87,6 +90,29 @@ Usage usage_of(const runtime::Instance& instance) {
     return u;
 }
 
+// In bytes: the least that the groups of a process and those above them allow; UINT64_MAX where none does. cgroups(7):
+// a line "0::PATH" is of version 2, "NUMBER:CONTROLLERS:PATH" of version 1.
+uint64_t allowed_memory(pid_t pid) {
+    uint64_t least = UINT64_MAX;
+    std::istringstream groups(read_small("/proc/" + std::to_string(pid) + "/cgroup"));
+    for (std::string line; std::getline(groups, line);) {
+        const size_t one = line.find(':'), two = line.find(':', one + 1);
+        if (one == std::string::npos || two == std::string::npos) continue;
+        const std::string controllers = "," + line.substr(one + 1, two - one - 1) + ",";
+        const bool v2 = controllers == ",,";
+        if (!v2 && controllers.find(",memory,") == std::string::npos) continue;
+        const std::string top = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory",
+                          file = v2 ? "/memory.max" : "/memory.limit_in_bytes";
+        for (std::string group = line.substr(two + 1); !group.empty(); group.erase(group.rfind('/'))) {
+            const std::string text = read_small(top + group + file);
+            if (!text.empty() && text[0] >= '0' && text[0] <= '9')
+                least = std::min<uint64_t>(least, std::strtoull(text.c_str(), nullptr, 10));
+            if (group[0] != '/') break;
+        }
+    }
+    return least;
+}
+
 // "12.5MiB", as container engines print sizes.
 std::string size_text(double bytes) {
     const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -120,14 +146,16 @@ int show_instance_stats(const StatsOptions& o, Session& session) {
     if (!json) log::info("Stats for " + instance.name + " instance of " + instance.image + " (PID=" + std::to_string(instance.pid) + ")");
     struct sysinfo machine {};
     ::sysinfo(&machine);
-    const double limit = static_cast<double>(machine.totalram) * machine.mem_unit;
+    const auto limit = static_cast<double>(
+        std::min<uint64_t>(uint64_t{machine.totalram} * machine.mem_unit, allowed_memory(instance.pid)));
     Usage before = usage_of(instance);
     double time_before = seconds();
     for (;;) {
         ::poll(nullptr, 0, 1000);  // what the share of a processor is taken over
         if (!instance_runs(session, instance)) return 0;
         const Usage now = usage_of(instance);
-        const double time_now = seconds(), share = (now.cpu_seconds - before.cpu_seconds) / (time_now - time_before);
+        const double time_now = seconds(), share = std::max(0.0, now.cpu_seconds - before.cpu_seconds) /
+                                                   (time_now - time_before);  // less: a process ended
         if (json) {
             JsonWriter w;
             w.begin_object();

@@ -34,6 +34,21 @@ healthy() {
 }
 each_user healthy
 
+if [ "$(id -u)" = 0 ]; then
+    check "root in a chroot that is no mount point: nothing runs, and both say what helps"
+    mkdir -p "$T/root$SG_STAGE"
+    for d in /usr /bin /sbin /lib /lib64 /etc /dev /proc "$SG_STAGE"; do [ ! -e "$d" ] || { mkdir -p "$T/root$d" && mount --bind "$d" "$T/root$d"; }; done
+    inside() { run unshare --mount --propagation private chroot "$T/root" env HOME=/ "$PREFIX/bin/singularity" "$@"; }
+    inside doctor --json
+    expect_rc 255
+    expect_equal "$(state 'mount namespaces') $(member run) $(member runDirectories)" "missing False False"
+    expect_equal "$(cure 'mount namespaces' | grep -o 'mount --bind DIR DIR')" "mount --bind DIR DIR"
+    inside exec "$I/full" true
+    expect_failure
+    expect_err 'mount --bind DIR DIR'
+    for d in /usr /bin /sbin /lib /lib64 /etc /dev /proc "$SG_STAGE"; do [ ! -e "$T/root$d" ] || umount "$T/root$d"; done
+fi
+
 [ "$(id -u)" = 0 ] && user_namespaces || { note "no more can be taken away here"; expect_nothing_left; finish; }
 WHO=user
 

@@ -62,9 +62,12 @@ if [ "$(id -u)" = 0 ] && version_1 && mkdir "/sys/fs/cgroup/pids/sgtest-$$" 2>/d
         g=$(sed -n "s#^[0-9]*:cpu:##p" /proc/self/cgroup); cat /sys/fs/cgroup/cpu$g/cpu.shares'
     expect_equal "$(tr '\n' ' ' <"$T/out")" "40 512 "
     check "an instance and those who join it are in one group"
-    ok singularity instance start --pids-limit 50 "$I" limited
+    ok singularity instance start --pids-limit 50 --memory 100m "$I" limited
     run singularity exec instance://limited cat /proc/self/cgroup
     expect_out 'pids:.*/singularity-[0-9-]+$'
+    check "stats shows the memory that its group allows"
+    ok singularity instance stats --json limited
+    expect_out '"memoryLimitBytes": ?104857600'
     ok singularity instance stop limited
     [ -z "$(find /sys/fs/cgroup -maxdepth 5 -name 'singularity-[0-9]*' 2>/dev/null)" ] || fail "a group was left"
 else

@@ -151,6 +151,7 @@ std::string joined(const std::set<std::string>& texts) {
     return out;
 }
 
+// The status of a program that prints nothing; 127: it is not there.
 int run_program(const std::vector<std::string>& command) {
     std::vector<char*> argv;
     std::vector<std::string> texts = command;
@@ -169,6 +170,24 @@ int run_program(const std::vector<std::string>& command) {
     while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+// A call of the service manager whose groups this user has, by systemd's own tool: no library is needed for it.
+int call_systemd(const std::string& method, const std::string& signature, const std::vector<std::string>& values) {
+    std::vector<std::string> command = {"busctl"};
+    if (::geteuid() != 0) command.emplace_back("--user");
+    for (const char* word : {"--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                             "org.freedesktop.systemd1.Manager"})
+        command.emplace_back(word);
+    command.push_back(method);
+    command.push_back(signature);
+    // A batch job has no session's environment; where the user lingers, his manager is there all the same
+    // (pam_systemd(8)).
+    if (const std::string runtime = "/run/user/" + std::to_string(::geteuid());
+        ::geteuid() != 0 && !::getenv("DBUS_SESSION_BUS_ADDRESS") && !::getenv("XDG_RUNTIME_DIR"))
+        command.insert(command.begin(), {"env", "XDG_RUNTIME_DIR=" + runtime});
+    command.insert(command.end(), values.begin(), values.end());
+    return run_program(command);
 }
 
 }  // namespace
@@ -332,23 +351,17 @@ void ControlGroup::enter() {
     }
 }
 
-// systemd makes a group for this process and takes it away when that is empty. Its D-Bus call by systemd's own tool:
-// no library is needed for it.
+// systemd makes a group for this process and takes it away when that is empty.
 void ControlGroup::enter_scope() {
-    std::vector<std::string> command = {"busctl"};
-    if (::geteuid() != 0) command.push_back("--user");
-    for (const char* word : {"--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "StartTransientUnit",
-                             "ssa(sv)a(sa(sv))"})
-        command.emplace_back(word);
-    for (const std::string& word : {scope_, std::string("fail"), std::string("3"), std::string("PIDs"), std::string("au"), std::string("1"),
-                                    std::to_string(::getpid()), std::string("Delegate"), std::string("b"), std::string("true"), std::string("Description"),
-                                    std::string("s"), std::string("singularity container"), std::string("0")})
-        command.push_back(word);
-    const int code = run_program(command);
+    const int code = call_systemd("StartTransientUnit", "ssa(sv)a(sa(sv))",
+                                  {scope_, "fail", "3", "PIDs", "au", "1", std::to_string(::getpid()), "Delegate", "b",
+                                   "true", "Description", "s", "singularity container", "0"});
     if (code != 0)
-        throw Error(Code::permission, "cannot get a control group from systemd" + std::string(code == 127 ? ": there is no busctl" : ""),
+        throw Error(Code::permission,
+                    "cannot get a control group from systemd" + std::string(code == 127 ? ": there is no busctl" : ""),
                     ::geteuid() == 0 ? "'systemctl status' tells about the service manager"
-                                     : "a session with DBUS_SESSION_BUS_ADDRESS and XDG_RUNTIME_DIR is needed, as a login gives it; 'loginctl enable-linger' for batch jobs");
+                                     : "it needs the user's own service manager, as a login starts it; for batch jobs "
+                                       "an administrator runs 'loginctl enable-linger USER'");
     // The answer to the call comes before the process is moved.
     for (int i = 0; i < 500; ++i) {
         for (const auto& tree : trees(places_.mounts)) {
@@ -373,9 +386,8 @@ void remove_groups(const std::vector<std::string>& directories) {
     }
 }
 
-void enter_groups_of(pid_t pid) {
-    const GroupPlaces places;
-    const std::string theirs = "/proc/" + std::to_string(pid) + "/cgroup";
+void enter_groups_of(pid_t pid, const GroupPlaces& places) {
+    const std::string theirs = places.proc + "/" + std::to_string(pid) + "/cgroup";
     for (const auto& tree : trees(places.mounts)) {
         const std::string controller = tree.v2 || tree.controllers.empty() ? std::string() : [&] {
             for (const auto& c : tree.controllers)
@@ -385,6 +397,11 @@ void enter_groups_of(pid_t pid) {
         const std::string there = own_group(theirs, controller, tree);
         if (there.empty() || there == own_group(places.own, controller, tree)) continue;
         const std::string why = write_value(tree.mounted + there + "/cgroup.procs", std::to_string(::getpid()));
+        // Out of the group of a login no user may move a process, but the service manager does it for him.
+        const std::string unit = there.substr(there.rfind('/') + 1);
+        if (!why.empty() && unit.ends_with(".scope") && is_directory(places.systemd) &&
+            call_systemd("AttachProcessesToUnit", "ssau", {unit, "/", "1", std::to_string(::getpid())}) == 0)
+            continue;
         if (!why.empty()) host.warn("the limits of the instance do not count for this process: " + why);
     }
 }

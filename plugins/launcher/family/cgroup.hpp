@@ -52,6 +52,7 @@ std::vector<GroupWrite> writes_v2(const Resources& resources);
 struct GroupPlaces {
     std::string mounts = "/proc/self/mountinfo", own = "/proc/self/cgroup", systemd = "/run/systemd/system";
     std::string name;  // of the group; "" = one that nobody else has
+    std::string proc = "/proc";
 };
 
 class ControlGroup {
@@ -80,7 +81,7 @@ private:
 
 // Removes groups by their directories (of an instance that has ended).
 void remove_groups(const std::vector<std::string>& directories);
-// Moves the calling process to the groups of another one.
-void enter_groups_of(pid_t pid);
+// Moves the calling process to the groups of another one; warns of those that it may not enter.
+void enter_groups_of(pid_t pid, const GroupPlaces& places = {});
 
 }  // namespace launcher

@@ -84,7 +84,14 @@ bool mount_new(const char* type, int target, unsigned long ms_flags, const std::
 
 void set_propagation(const std::string& how) {
     const unsigned long flag = how == "rprivate" || how == "private" ? MS_PRIVATE : MS_SLAVE;
-    if (::mount(nullptr, "/", nullptr, MS_REC | flag, nullptr) != 0) fail("cannot set the propagation of mounts");
+    if (::mount(nullptr, "/", nullptr, MS_REC | flag, nullptr) == 0) return;
+    const bool chroot = errno == EINVAL;  // "/" is no mount point
+    fail(
+        "cannot set the propagation of mounts", {},
+        chroot
+            ? machine_hint(
+                  "this root directory (of a chroot) must be a mount point: 'mount --bind DIR DIR' before 'chroot DIR'")
+            : std::string());
 }
 
 Session make_session(const std::vector<std::string>& places, uint64_t bytes) {

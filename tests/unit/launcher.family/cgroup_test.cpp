@@ -23,7 +23,7 @@ struct World {
     World() {
         char name[] = "/tmp/sg-cgroup-XXXXXX";
         top = mkdtemp(name);
-        places = {top + "/mountinfo", top + "/own", top + "/systemd", "group"};
+        places = {top + "/mountinfo", top + "/own", top + "/systemd", "group", top + "/proc"};
     }
     ~World() { fs::remove_all(top); }
     void write(const std::string& name, const std::string& text) {
@@ -159,6 +159,26 @@ BOOST_AUTO_TEST_CASE(without_limits_nothing_is_looked_at) {
     World w;
     const ControlGroup group(Resources(), w.places);
     BOOST_TEST(group.directories().empty());
+}
+
+BOOST_AUTO_TEST_CASE(systemd_moves_a_user_from_the_group_of_a_login_to_a_scope_and_to_nothing_else) {
+    World w;
+    w.v2("pids", "pids", "/user/session-1.scope");
+    fs::create_directories(w.top + "/systemd");
+    w.write("bin/busctl", "#!/bin/sh\nprintf '%s ' \"$@\" > " + w.top + "/called\n");
+    fs::permissions(w.top + "/bin/busctl", fs::perms::owner_all);
+    const std::string path = getenv("PATH");
+    setenv("PATH", (w.top + "/bin:" + path).c_str(), 1);
+    for (const std::string group : {"/user/app/container.scope", "/user/app/plain"}) {
+        fs::create_directories(w.top + "/unified" + group + "/cgroup.procs");  // cannot be written
+        w.write("proc/77/cgroup", "0::" + group + "\n");
+        enter_groups_of(77, w.places);
+    }
+    setenv("PATH", path.c_str(), 1);
+    const std::string called = w.read("called"),
+                      wanted = "AttachProcessesToUnit ssau container.scope / 1 " + std::to_string(getpid()) + " ";
+    BOOST_TEST(called.find(wanted) != std::string::npos, called);
+    BOOST_TEST((called.find("--user") == std::string::npos) == (geteuid() == 0), called);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
