@@ -97,7 +97,7 @@ void finish_fetch(const Making& m, LayerFetch& fetch, const Layers& layers, cons
 
 void write_layers(const Making& m, OpenedSource& source, Target& target, Segments& segments) {
     log::plain("Getting image source signatures");
-    const FetchPlan plan{m.options.blobs.get(), m.options.keep_blobs, m.options.temporary, m.options.jobs};
+    const FetchPlan plan{m.options.blobs, m.options.keep_blobs, m.options.temporary, m.options.jobs};
     const auto capability = m.plugins.index().find(CapabilityKind::bootstrap, m.request.scheme);
     BuildFacts facts = facts_of(m);
     std::string digest;

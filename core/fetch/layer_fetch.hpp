@@ -31,10 +31,10 @@ struct RemoteLayer {
 
 // Where bytes that came over a network are kept, and how.
 struct FetchPlan {
-    BlobStore* store = nullptr;  // null: no cache; blobs in it are used
-    bool keep = true;            // new blobs go there, if it is writable
-    std::string temporary;       // directory of unnamed files for those that do not
-    unsigned jobs = 4;           // layers at a time
+    std::shared_ptr<BlobStore> store;  // null: no cache; blobs in it are used
+    bool keep = true;                  // new blobs go there, if it is writable
+    std::string temporary;             // directory of unnamed files for those that do not
+    unsigned jobs = 4;                 // layers at a time
 };
 
 class LayerFetch {

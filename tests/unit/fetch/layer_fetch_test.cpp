@@ -53,7 +53,8 @@ struct Server {
     }
     ~Server() { sg::remove_tree(path); }
     std::string root() const { return path + "/cache"; }
-    sg::FetchPlan plan(sg::BlobStore* store, unsigned jobs = 4) const { return {store, true, path, jobs}; }
+    // The store is the test's, and outlives the fetch.
+    sg::FetchPlan plan(sg::BlobStore* store, unsigned jobs = 4) const { return {{std::shared_ptr<void>(), store}, true, path, jobs}; }
 
     sg::RemoteLayer layer(const std::string& text, std::function<void(const sg_call*)> between = {}, const std::string& sent = "\1") {
         sg::RemoteLayer r;
@@ -167,6 +168,20 @@ BOOST_AUTO_TEST_CASE(one_failed_layer_ends_the_others_and_every_reader_learns_wh
     sg::LayerFetch fetch({s.layer("a", refused), s.layer("b", never), s.layer("c", never)}, s.plan(&store), &s.call);
     BOOST_CHECK_EXCEPTION(all_of(fetch, 2), sg::Error, code_is(sg::Code::network));
     BOOST_CHECK_EXCEPTION(fetch.finish(), sg::Error, code_is(sg::Code::network));
+}
+
+BOOST_AUTO_TEST_CASE(a_layer_that_comes_after_its_caller_gave_up_goes_to_the_store_and_nowhere_else) {
+    Server s;
+    auto store = std::make_shared<sg::BlobStore>(s.root(), std::vector<std::string>());
+    std::atomic<bool> gone{false};
+    const auto late = [&](const sg_call*) {
+        while (!gone) std::this_thread::sleep_for(1ms);
+    };
+    sg::LayerFetch fetch({s.layer("late", late)}, {store, true, s.path, 4}, &s.call);
+    store.reset();
+    gone = true;
+    fetch.finish();
+    BOOST_CHECK(fs::is_regular_file(s.root() + "/oci/blobs/sha256/" + sg::sha256_hex("late")));
 }
 
 BOOST_AUTO_TEST_CASE(a_cancel_ends_six_layers_at_once_and_leaves_nothing) {
