@@ -5,11 +5,15 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <singularity/printable.hpp>
 #include <string>
 
 namespace sg::log {
 
 namespace {
+// Names and messages of strangers are in what is told: no text of theirs steers the terminal.
+std::string shown(std::string_view text) { return singularity::printable(text, "\n\t"); }
+
 std::atomic<int> least{static_cast<int>(Level::info)};
 std::atomic<bool> may_colour{true};
 std::atomic<Overlay*> overlay{nullptr};
@@ -66,13 +70,13 @@ void line(Level level, std::string_view text) {
         out.append(s.colour).append(s.prefix).append("\033[0m");
     else
         out.append(s.prefix);
-    out.append(text).push_back('\n');
+    out.append(shown(text)).push_back('\n');
     put(out);
 }
 
 void plain(std::string_view text) {
     if (!enabled(Level::info)) return;
-    std::string out(text);
+    std::string out = shown(text);
     out.push_back('\n');
     put(out);
 }

@@ -134,8 +134,8 @@ namespace {
 std::string shown_message(const Error& error) {
     std::string text = error.message();
     static constexpr std::string_view separator = "\xe2\x80\xa8";
-    if (error.code() == Code::unauthorized)
-        for (size_t at; (at = text.find(separator)) != std::string::npos;) text.replace(at, separator.size(), "\n");
+    const char* const shown = error.code() == Code::unauthorized ? "\n" : " ";
+    for (size_t at; (at = text.find(separator)) != std::string::npos;) text.replace(at, separator.size(), shown);
     return text;
 }
 

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <optional>
 
+#include <singularity/printable.hpp>
+
 #include "base/log.hpp"
 #include "metadata/image_files.hpp"
 
@@ -23,14 +25,14 @@ const AppAttributes& app_of(const Attributes& all, const std::string& name) {
 
 std::string printable(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        if (u >= 0x20 ? u != 0x7f : c == '\n' || c == '\t') {
-            out += c;
+    for (size_t i = 0; i < text.size();) {
+        if (const size_t length = text[i] == '\n' || text[i] == '\t' ? 1 : singularity::printable_length(text, i)) {
+            out.append(text, i, length);
+            i += length;
             continue;
         }
         char hex[8];
-        std::snprintf(hex, sizeof hex, "\\x%02x", u);
+        std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned char>(text[i++]));
         out += hex;
     }
     return out;

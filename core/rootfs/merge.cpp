@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <singularity/printable.hpp>
+
 #include <algorithm>
 #include <map>
 #include <unordered_map>
@@ -115,7 +117,7 @@ private:
     }
     void warn(const std::string& what) {
         if (++warnings_ <= most_warnings)
-            log::warning(layer_name(input()) + ": " + what);
+            log::warning(layer_name(input()) + ": " + singularity::printable(what));  // it holds names of files
         else if (warnings_ == most_warnings + 1)
             log::warning("more warnings of this kind are not shown");
     }

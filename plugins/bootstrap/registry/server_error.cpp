@@ -91,9 +91,7 @@ std::string error_text(unsigned status, std::string_view body, const std::string
     std::vector<std::string> errors = errors_in(body);
     if (!also.empty()) errors.insert(errors.begin(), also);
     // An error's message is one line. U+2028, Unicode's line separator, marks the places where several of a server are shown
-    // apart; no text of the server's own may hold it.
-    for (std::string& e : errors)
-        for (size_t at; (at = e.find(line_separator)) != std::string::npos;) e.replace(at, line_separator.size(), " ");
+    // apart; no text of the server's own holds it, as it is not printable.
     if (errors.size() == 1) return errors[0];
     if (!errors.empty()) {
         std::string out = "errors:";

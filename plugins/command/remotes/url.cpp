@@ -17,6 +17,8 @@ std::string lower(std::string text) {
     return text;
 }
 
+constexpr size_t longest_part = 1000;  // servers name addresses too, and they are shown
+
 struct Pieces {
     std::string scheme, authority, path;
 };
@@ -44,15 +46,16 @@ bool has_port(const std::string& authority) {
 }
 
 bool is_authority(const std::string& text) {
-    return !text.empty() && text.front() != ':' && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' || c == ':' ||
-               c == '[' || c == ']';
-    });
+    return !text.empty() && text.size() <= longest_part && text.front() != ':' &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
+                      c == ':' || c == '[' || c == ']';
+           });
 }
 
 bool is_path(const std::string& text) {
-    return text.find("..") == std::string::npos && text.find("//") == std::string::npos &&
-           std::all_of(text.begin(), text.end(), [](char c) {
+    return text.size() <= longest_part && text.find("..") == std::string::npos &&
+           text.find("//") == std::string::npos && std::all_of(text.begin(), text.end(), [](char c) {
                return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                       std::string_view("/.-_~%+").find(c) != std::string_view::npos;
            });

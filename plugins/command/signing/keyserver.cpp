@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <singularity/json.hpp>
+#include <singularity/printable.hpp>
 #include <singularity/text.hpp>
 
 #include "remotes/active.hpp"
@@ -101,17 +102,22 @@ std::vector<KeyServer::Hit> KeyServer::search(const std::string& text, const Hos
         "GET",
         "/pks/lookup?op=index&options=mr&fingerprint=on&x-pagesize=256&search=" + singularity::percent_encoded(text),
         "", host);
+    return read_index(answer);
+}
+
+std::vector<KeyServer::Hit> KeyServer::read_index(std::string_view answer) {
     std::vector<Hit> out;
     for (size_t at = 0; at < answer.size();) {
         const size_t end = std::min(answer.find('\n', at), answer.size());
-        std::string_view line = std::string_view(answer).substr(at, end - at);
+        std::string_view line = answer.substr(at, end - at);
         if (line.ends_with('\r')) line.remove_suffix(1);
         at = end + 1;
         auto f = fields(line);
+        for (std::string& text : f) text = singularity::printable(unescaped(text));
         if (f[0] == "pub" && f.size() >= 7)
-            out.push_back({unescaped(f[1]), f[2], f[3], f[4], f[5], f[6], {}});
+            out.push_back({f[1], f[2], f[3], f[4], f[5], f[6], {}});
         else if (f[0] == "uid" && f.size() >= 2 && !out.empty())
-            out.back().users.push_back(unescaped(f[1]));
+            out.back().users.push_back(f[1]);
     }
     return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <singularity/transport.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace signing {
@@ -22,6 +23,8 @@ public:
         std::vector<std::string> users;
     };
     std::vector<Hit> search(const std::string& text, const singularity::Host& host) const;
+    // Of an answer to a search ("machine readable", draft-shaw-openpgp-hkp-00, section 5.2), made fit to be shown.
+    static std::vector<Hit> read_index(std::string_view answer);
 
 private:
     std::string request(const char* method, const std::string& path, const std::string& form,

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include <singularity/error.hpp>
+#include <singularity/printable.hpp>
 
 namespace signing {
 
@@ -84,7 +85,7 @@ KeyFacts facts_of(rnp_key_handle_t key) {
     check(rnp_key_get_fprint(key, &fingerprint.text), "a key");
     f.fingerprint = fingerprint.str();
     if (rnp_key_get_primary_uid(key, &user.text) != RNP_SUCCESS) rnp_key_get_uid_at(key, 0, &user.text);
-    f.user = user.str();
+    f.user = singularity::printable(user.str());
     rnp_key_get_alg(key, &algorithm.text);
     f.algorithm = algorithm.str();
     rnp_key_get_bits(key, &f.bits);

@@ -3,6 +3,7 @@
 // json.hpp brings RapidJSON in a form that sanitizers bear, so it comes first.
 // clang-format off
 #include <singularity/json.hpp>
+#include <singularity/printable.hpp>
 #include <rapidjson/prettywriter.h>
 // clang-format on
 
@@ -22,14 +23,14 @@ using Json = rapidjson::PrettyWriter<rapidjson::StringBuffer>;
 // Control characters of a hostile name must not reach the terminal.
 std::string printable(std::string_view text) {
     std::string out;
-    for (const char c : text) {
-        const auto u = static_cast<unsigned char>(c);
-        if (u >= 0x20 && u != 0x7f) {
-            out += c;
+    for (size_t i = 0; i < text.size();) {
+        if (const size_t length = singularity::printable_length(text, i)) {
+            out.append(text, i, length);
+            i += length;
             continue;
         }
         char hex[8];
-        std::snprintf(hex, sizeof hex, "\\x%02x", u);
+        std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned char>(text[i++]));
         out += hex;
     }
     return out;

@@ -11,6 +11,7 @@
 #pragma once
 #include <cstdint>
 #include <singularity/error.hpp>
+#include <singularity/printable.hpp>
 #include <vector>
 
 // RapidJSON 1.1 adds to a null pointer while its stack is empty, which does no harm but stops a sanitizer's run.
@@ -33,11 +34,11 @@ namespace singularity::json {
 inline constexpr uint64_t max_bytes = 4 << 20;  // what containers/image allows a manifest or config
 inline constexpr unsigned max_depth = 64;
 
-// Foreign text for a message: at most `limit` bytes, no control characters.
+// Foreign text for a message: at most `limit` bytes, none of which steers a terminal.
 inline std::string printable(std::string_view text, size_t limit = 160) {
-    std::string out;
-    for (char c : text.substr(0, limit)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-    return text.size() > limit ? out + "..." : out;
+    if (text.size() <= limit) return singularity::printable(text);
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) --limit;  // no part of a character
+    return singularity::printable(text.substr(0, limit)) + "...";
 }
 
 // Refuses text that is nested deeper than max_depth, before anything is built of it. Throws Code::limit.

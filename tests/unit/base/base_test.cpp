@@ -62,6 +62,22 @@ BOOST_AUTO_TEST_CASE(lines_have_the_prefixes_that_callers_read) {
     BOOST_TEST(captured([] { log::debug("text"); }) == "");
 }
 
+BOOST_AUTO_TEST_CASE(no_text_of_a_stranger_steers_the_terminal) {
+    const auto told = [](std::string_view text) { return captured([&] { log::plain(text); }); };
+    BOOST_TEST(told("two\nlines\tand a tab") == "two\nlines\tand a tab\n");
+    BOOST_TEST(told("caf\u00e9 \u65e5\u672c \U0001f600") == "caf\u00e9 \u65e5\u672c \U0001f600\n");
+    BOOST_TEST(told("\x1b[31m\x07\r\x7f") == "?[31m???\n");
+    // C1 controls: a CSI of one character, which xterm obeys.
+    BOOST_TEST(told("a\u009b31m b\u0085") == "a?31m b?\n");
+    BOOST_TEST(told("a\x9b"
+                    "31m") == "a?31m\n");
+    BOOST_TEST(told("fis.\u202egpj.\u202c \u2066x\u2069\u200f") == "fis.?gpj.? ?x??\n");
+    BOOST_TEST(told("a\u2028FATAL:   b") == "a?FATAL:   b\n");
+    BOOST_TEST(told("cut \xe2\x82") == "cut ?\n");
+    BOOST_TEST(told("\xed\xa0\x80 \xc0\x80 \xff") == "? ? ?\n");
+    BOOST_TEST(captured([] { log::fatal("evil\x1b]0;title\x07"); }) == "FATAL:   evil?]0;title?\n");
+}
+
 BOOST_AUTO_TEST_CASE(what_draws_at_the_cursor_steps_aside_for_lines) {
     struct Drawing : log::Overlay {
         std::string seen;

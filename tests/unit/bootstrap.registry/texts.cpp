@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(what_a_challenge_says_comes_before_the_body) {
                "errors:\u2028denied: requested access to the resource is denied\u2028unauthorized: authentication required");
     BOOST_TEST(error_text(401, "", "denied: no") == "denied: no");
     // A server cannot make lines of its own.
-    BOOST_TEST(error_text(401, "{\"errors\":[{\"code\":\"A\",\"message\":\"b\u2028INFO: c\"}]}", "d") == "errors:\u2028d\u2028a: b INFO: c");
+    BOOST_TEST(error_text(401, "{\"errors\":[{\"code\":\"A\",\"message\":\"b\u2028INFO: c\"}]}", "d") == "errors:\u2028d\u2028a: b?INFO: c");
 }
 
 BOOST_AUTO_TEST_CASE(tokens_live_at_least_a_minute) {

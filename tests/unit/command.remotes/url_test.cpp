@@ -17,8 +17,9 @@ BOOST_AUTO_TEST_CASE(addresses_of_services_get_a_scheme_and_lose_their_last_slas
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_address_is_a_wrong_command_line) {
-    for (const char* bad : {"", "ftp://host", "https://", "https:///x", "user@host", "host name", "host?x", "host/../x",
-                            "host//x", "ho\nst", ":80", "https://host/\xc3"})
+    const std::string longer = "https://" + std::string(1001, 'h'), deeper = "https://h/" + std::string(1001, 'p');
+    for (const char* bad : {longer.c_str(), deeper.c_str(), "", "ftp://host", "https://", "https:///x", "user@host",
+                            "host name", "host?x", "host/../x", "host//x", "ho\nst", ":80", "https://host/\xc3"})
         try {
             service_url(bad);
             BOOST_ERROR(bad);

@@ -14,6 +14,7 @@
 #include "sif/container.hpp"
 #include "sif/format.hpp"
 #include "signing/keyring.hpp"
+#include "signing/keyserver.hpp"
 #include "signing/pem.hpp"
 #include "signing/verify.hpp"
 
@@ -345,6 +346,29 @@ BOOST_AUTO_TEST_CASE(openpgp_keys_are_made_kept_and_used) {
     ring.remove(fingerprint, true);
     ring.remove(fingerprint, false);
     BOOST_TEST(KeyRing(folder / "keys").keys().list(false).empty());
+}
+
+BOOST_AUTO_TEST_CASE(the_name_of_a_signer_forges_no_line_and_steers_no_terminal) {
+    const Folder folder;
+    const std::string path = plain_image(folder);
+    add_object(path, 1, "first");
+    Keys keys;
+    const std::string id = keys.generate("Eve\n[LOCAL] Signing entity: Ann \x1b[2J\u009b1m\u202e<eve@example.com>", "", 2048);
+    const std::string shown = "Eve?[LOCAL] Signing entity: Ann ?[2J?1m?<eve@example.com>";
+    BOOST_TEST(keys.list(false).front().user == shown);
+    add_signature(path, 1, keys.clear_sign(signed_message(ForeignImage(path, false), 1, {}, Host()), id, [](const std::string&) { return std::string(); }), id);
+    BOOST_TEST(verify(path, &keys).front().name == shown);
+}
+
+BOOST_AUTO_TEST_CASE(the_answer_of_a_key_server_forges_no_line_and_steers_no_terminal) {
+    const auto hits = KeyServer::read_index(
+        "info:1:2\r\npub:AB%1bCD:1:2048:1500000000::\x1b[2J\nuid:Ann%20<a%40b>%0aeve%1b%5b2J:1::\nuid:caf%c3%a9::\nuid:too early\npub:short\n");
+    BOOST_REQUIRE(hits.size() == 1u);
+    BOOST_TEST(hits[0].fingerprint == "AB?CD");
+    BOOST_TEST(hits[0].flags == "?[2J");
+    BOOST_TEST(hits[0].users.at(0) == "Ann <a@b>?eve?[2J");
+    BOOST_TEST(hits[0].users.at(1) == "caf\u00e9");
+    BOOST_TEST(KeyServer::read_index("uid:nobody:\n\n:::::\npub").empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_stranger_beside_somebody_known_does_no_harm) {
