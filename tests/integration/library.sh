@@ -255,6 +255,14 @@ refused odd 'is not a string'
 refused no-json 'is not JSON'
 refused climbs 'odd id'
 
+check "what a Library says of its image stands for no image of another"
+fault same-key
+run env "SINGULARITY_CACHEDIR=$T/two-libraries" singularity pull --library "$FAULT" theirs.sif $NAME
+run env "SINGULARITY_CACHEDIR=$T/two-libraries" singularity exec --library "$FAULT" $NAME true
+ok env "SINGULARITY_CACHEDIR=$T/two-libraries" singularity pull --library "$HUB_URL" ours.sif $NAME
+expect_same_file ours.sif "$T/signed.sif"
+rm -f theirs.sif ours.sif
+
 check "a connection that breaks is taken up again"
 fault breaks
 run singularity pull --disable-cache --set library.download_part_size=100000 --set library.download_concurrency=1 --library "$FAULT" again.sif $NAME

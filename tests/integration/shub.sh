@@ -19,6 +19,15 @@ ok singularity pull --force "shub://$HOST/lab/tool:latest"
 after=$(grep -c image.sif "$T/hub.log")
 [ "$after" -le $((before + 1)) ] || fail "the file was fetched $((after - before)) times"
 
+check "another registry that names the same commit has its own image"
+ok singularity build other.sif "oci:$IMAGES/full.oci"
+start "$T/other.log" python3 "$SUPPORT/fake-hub.py" "$T/w/other.sif"
+OTHER=$PID
+until_says "$T/other.log" '^port '
+ok singularity pull theirs.sif "shub://127.0.0.1:$(sed -n 's/^port //p' "$T/other.log")/lab/tool"
+expect_same_file theirs.sif other.sif
+kill "$OTHER"
+
 check "what is missing, broken or leads elsewhere is refused with nothing left"
 for name in none gone html short file commit; do
     run singularity pull out.sif "shub://$HOST/lab/$name"

@@ -2,6 +2,7 @@
 #
 #   wrong-bytes     one byte of each file is another
 #   wrong-hash      images have another hash than their files
+#   same-key        as wrong-bytes, and hashes are written as the cache writes digests, which no Library does
 #   short           files end early, each time
 #   breaks          the first answer with a file ends after its first half
 #   slow            files stop after their first half and wait
@@ -78,7 +79,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(503, {}, b"busy")
         status, headers, data = self.ask(path, body)
         if file and status in (200, 206) and data:
-            if fault == "wrong-bytes":
+            if fault in ("wrong-bytes", "same-key"):
                 data = data[:-1] + bytes([data[-1] ^ 1])
             if fault == "short":
                 return self.answer(status, headers, data, 10)
@@ -102,6 +103,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 answer = json.loads(data)
                 answer["data"]["hash"] = "sha256." + "0" * 64
                 data = json.dumps(answer).encode()
+            if fault == "same-key":
+                data = data.replace(b'"sha256.', b'"sha256:')
             if fault == "odd":
                 data = b'{"data":{"id":[],"hash":5}}'
             if fault == "no-json":

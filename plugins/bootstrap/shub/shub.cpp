@@ -24,7 +24,7 @@ constexpr uint32_t image_ms = 7200000;
 
 struct Entry {
     std::string image;   // URL of the file
-    std::string commit;  // what the image was built from: the cache's key
+    std::string commit;  // what the image was built from, by the word of its registry
 };
 
 singularity::ForeignResponse get(const std::string& url, uint32_t total_ms, const Host& host) {
@@ -93,7 +93,8 @@ public:
         const HubReference reference = parse_hub_reference(spec.reference);
         const Entry entry = ask(reference, host);
         singularity::Identity id;
-        id.key = entry.commit;
+        // Nothing can be compared with a commit: it must not stand for an image of another registry.
+        if (!entry.commit.empty()) id.key = reference.registry + " " + entry.commit;
         id.name = reference.file_name();
         id.cache_area = "shub";
         const std::lock_guard lock(mutex_);

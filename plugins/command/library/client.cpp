@@ -24,6 +24,10 @@ ImageRecord read_image(const std::string& text, const std::string& what) {
         out.id.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") !=
             std::string::npos)
         throw Error(Code::corrupt, what + " has an odd id: " + json::printable(out.id));
+    // It becomes a key of the cache.
+    if (out.hash.size() > 200 || out.hash.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:+-_") !=
+                                     std::string::npos)
+        throw Error(Code::corrupt, what + " has an odd hash: " + json::printable(out.hash));
     return out;
 }
 

@@ -22,6 +22,13 @@ std::string shown(const LibraryReference& r) { return "library://" + (r.host.emp
 
 std::string digest_of(const ImageRecord& image) { return is_hash(image.hash) ? "sha256:" + image.hash.substr(7) : ""; }
 
+// A digest, which the file's bytes are compared with, is a key wherever the image comes from. Any other text is the word
+// of this Library alone, and must not stand for an image of another.
+std::string key_of(const ImageRecord& image, const Client& client) {
+    if (is_hash(image.hash)) return digest_of(image);
+    return image.hash.empty() ? "" : client.base() + " " + image.hash;
+}
+
 class LibraryImage final : public singularity::BlobImage {
 public:
     LibraryImage(std::shared_ptr<const Client> client, const ImageRecord& image, Wanted wanted, std::string shown,
@@ -72,7 +79,7 @@ singularity::Identity Source::resolve(const SourceSpec& spec, const Host& host) 
     const LibraryReference reference = LibraryReference::parse(spec.reference);
     Found found = find(spec, reference, host);
     singularity::Identity id;
-    id.key = is_hash(found.image.hash) ? digest_of(found.image) : found.image.hash;
+    id.key = key_of(found.image, *found.client);
     id.name = reference.file_name();
     id.cache_area = "library";
     id.arch = found.image.arch;

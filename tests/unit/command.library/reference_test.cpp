@@ -82,6 +82,6 @@ BOOST_AUTO_TEST_CASE(a_record_of_an_image_is_read_strictly) {
     BOOST_TEST(library::read_image(R"({"id":"5f","hash":"h","size":0})", "it").size == SG_SIZE_UNKNOWN);
     for (const char* bad :
          {"{}", "[]", R"({"id":5,"hash":"h"})", R"({"id":"../x","hash":"h"})", R"({"id":"","hash":"h"})",
-          R"({"id":"a","hash":"h","size":-1})", R"({"id":"a","hash":"h","size":"5"})"})
+          R"({"id":"a","hash":"a\nb"})", R"({"id":"a","hash":"h/../h"})", R"({"id":"a","hash":"h","size":-1})", R"({"id":"a","hash":"h","size":"5"})"})
         BOOST_CHECK_THROW(library::read_image(bad, "it"), Error);
 }
