@@ -111,7 +111,7 @@ int run(const Options& o, Session& session) {
     } catch (const Error& e) {
         // What the command line or the user decided speaks for itself.
         if (e.code() == Code::usage || e.code() == Code::exists || e.code() == Code::cancelled) throw;
-        throw e.within("Unable to pull " + o.words.back());  // Singularity's words
+        throw e.within("Unable to pull " + shown_uri(o.words.back()));  // Singularity's words
     }
     if (events) events->done(target);
     return 0;

@@ -108,6 +108,11 @@ pulled() {
     expect_rc 0
     expect_err "GET http://127.0.0.1:$PLAIN/x.sif\?token=\.\.\."
     refuse_err geheim
+    check "nor does a failure"
+    run me singularity pull none.sif "http://me:geheim@127.0.0.1:$PLAIN/none.sif?token=geheim"
+    expect_failure
+    expect_err "Unable to pull http://127.0.0.1:$PLAIN/none.sif\?\.\.\.: "
+    refuse_err geheim
     if [ "$WHO" = root ] || [ $FUSE_FOR_USERS = yes ]; then
         check "an image runs by its URL"
         ok me singularity exec "http://127.0.0.1:$PLAIN/x.sif" /bin/busybox true
