@@ -56,7 +56,7 @@ Result look_at(const definition::Text& text, const Options& o, const Index& inde
             const std::string scheme = definition::lower(stage.value("bootstrap"));
             if (index.find(CapabilityKind::bootstrap, scheme)) continue;
             result.valid = false;
-            result.findings.push_back({Severity::error, "unknown-source", stage.key("bootstrap")->value_at, "no registered source serves 'Bootstrap: " + scheme + "'"});
+            result.findings.push_back({Severity::error, "unknown-source", stage.key("bootstrap")->value_at, definition::shown_text("no registered source serves 'Bootstrap: " + scheme + "'")});
         }
     } catch (const Error& e) {
         if (e.code() != Code::invalid) throw;

@@ -68,6 +68,7 @@ public:
         if (!runscript || runscript->blank())
             add("no-runscript", last.at, "no %runscript: 'singularity run' does what the base says, or nothing");
         silence();
+        for (Finding& f : found_) f.message = shown_text(f.message);
         std::stable_sort(found_.begin(), found_.end(), [](const Finding& a, const Finding& b) {
             return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
         });

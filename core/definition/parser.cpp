@@ -138,6 +138,7 @@ private:
     }
 
     void add_key(Key key) {
+        key.value = std::string(trimmed(key.value));
         if (const Key* before = stage_.key(key.name))
             note("repeated-key", key.at, "'" + key.name + "' stands twice in this header; the value in line " + std::to_string(before->at.line) + " is not used");
         stage_.header.push_back(std::move(key));

@@ -45,7 +45,7 @@ Error Text::error(Position at, const std::string& what, const std::string& hint)
             }
     }
     if (!hint.empty()) shown += (shown.empty() ? "" : "\n         ") + hint;
-    return Error(Code::invalid, place + ": " + what, shown);
+    return Error(Code::invalid, place + ": " + shown_text(what), shown);
 }
 
 Text split_text(std::string name, std::string_view bytes) {
@@ -89,6 +89,13 @@ Text read_text(const std::string& path) {
         if (bytes.size() > longest_file) throw Error(Code::limit, path + " is larger than 16 MiB, so it is no definition file");
     }
     return split_text(path == "-" ? "standard input" : path, bytes);
+}
+
+std::string shown_text(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = '?';
+    return out;
 }
 
 std::string_view trimmed(std::string_view text) {

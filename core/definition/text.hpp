@@ -34,6 +34,8 @@ Text split_text(std::string name, std::string_view bytes);
 // Reads it first. `path` "-" is standard input. Throws not_found, permission, and what split_text throws.
 Text read_text(const std::string& path);
 
+// `text` for a terminal: '?' in place of each byte that it would obey. Newlines and tabs stay.
+std::string shown_text(std::string_view text);
 // `text` without blanks (and tabs) at both ends.
 std::string_view trimmed(std::string_view text);
 std::string lower(std::string_view text);

@@ -145,6 +145,7 @@ Metadata Metadata::for_image(const BuildFacts& facts) {
     Metadata m;
     m.facts_ = facts;
     m.oci_ = facts.config.has_value();
+    m.new_ = true;
     for (const Script& s : standard_scripts()) m.files_.push_back({std::string(s.path), std::string(s.text), 0755});
     std::string runscript(runscript_stub);
     Labels labels;
@@ -196,7 +197,7 @@ Metadata Metadata::for_base(const BuildFacts& facts, const BaseMetadata& base) {
     plain.sections.reset();
     Metadata m = for_image(plain);
     m.facts_ = facts;
-    m.oci_ = false;
+    m.oci_ = m.new_ = false;
     Attributes old = base.attributes;
     Labels labels = old.labels;
     add_labels(labels, facts);
@@ -320,9 +321,11 @@ void Metadata::apply(Tree& tree, ImageWriter& writer, const sg_call* call) const
     for (const std::string& directory : directories_) tree.put_directory(directory, 0755, time());
     keep_history(tree);
     for (const File& file : files_) put(tree, writer, file);
-    if (oci_) {
-        put_empty(tree, "etc/hosts");
-        put_empty(tree, "etc/resolv.conf");
+    for (const char* path : {"etc/hosts", "etc/resolv.conf"}) {
+        if (oci_)
+            put_empty(tree, path);
+        else if (new_ && !tree.find(path))
+            tree.put_file(path, 0644, time(), 0, SG_NO_CONTENT);
     }
     for (const auto& [name, target] : links) {
         const auto there = tree.find(name);

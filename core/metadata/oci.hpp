@@ -91,6 +91,7 @@ private:
 
     BuildFacts facts_;
     bool oci_ = false;
+    bool new_ = false;  // nobody had this root file system before
     std::vector<std::string> directories_;  // of apps
     std::vector<File> files_;
     Attributes attributes_;

@@ -19,10 +19,23 @@ BOOST_AUTO_TEST_CASE(comments_and_empty_lines_may_stand_before_and_in_the_header
     BOOST_TEST(d.last().header.size() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(messages_hold_nothing_that_a_terminal_obeys) {
+    const std::string text = "Bootstrap: scratch\n%po\033[31mst\n";
+    try {
+        parsed(text);
+        BOOST_ERROR("it was accepted");
+    } catch (const sg::Error& e) {
+        BOOST_TEST(e.message().find("specified: po?[31mst") != std::string::npos);
+        BOOST_TEST((e.message() + e.hint()).find('\033') == std::string::npos);
+    }
+    for (const auto& finding : check(parsed("Bootstrap: scratch\n%labels\n A\033[31mB\n"), {})) BOOST_TEST(finding.message.find('\033') == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_backslash_at_the_end_continues_the_value) {
     BOOST_TEST(parsed("Bootstrap: yum\nInclude: bash \\\n   vim\\\n gcc\nOSVersion: 7\n").last().value("include") == "bash vimgcc");
     BOOST_TEST(parsed("Bootstrap: yum\nInclude: a\\n\\\nb\n").last().value("include") == "a\nb");
     BOOST_TEST(parsed("Bootstrap: yum\nInclude: a\\").last().value("include") == "a");
+    BOOST_TEST(parsed("Bootstrap: docker\nFrom: debian \\\n\n%post\n").last().value("from") == "debian");
 }
 
 BOOST_AUTO_TEST_CASE(numbered_keys_belong_to_the_key_without_number) {
