@@ -97,7 +97,15 @@ private:
             } catch (const Error& e) {
                 log::verbose("the stage is not kept: " + e.message());
             }
-        make(stage, std::move(of), path, plugins_.default_format());
+        try {
+            make(stage, std::move(of), path, plugins_.default_format());
+        } catch (const Error& e) {
+            // A full cache stops no build: once more, to where temporary files lie.
+            if (path == place || e.code() != Code::no_space || e.message().find(path) == std::string::npos) throw;
+            log::warning("the stage is not kept: " + e.message());
+            path = place;
+            make(stage, prepared(stage), path, plugins_.default_format());
+        }
         if (path != place) kept.stored(path, *inputs);
         return plugins_.open_image(path);
     }

@@ -249,6 +249,11 @@ END
     # A cache without room keeps nothing, and the image is made.
     SINGULARITY_CACHEDIR=$PWD/small run singularity build big/x.sif noise.def
     [ "$RC" = 0 ] || expect_err '[Nn]o space left'
+    rm -rf small/*
+    printf 'Bootstrap: scratch\nStage: one\n%%files\n    big/noise /noise\n\nBootstrap: scratch\n%%files from one\n    /noise\n' >stages.def
+    SINGULARITY_CACHEDIR=$PWD/small run singularity build --force big/stages.sif stages.def
+    expect_rc 0
+    expect_err '^WARNING: the stage is not kept: .*[Nn]o space left'
     umount small
 fi
 
