@@ -24,6 +24,8 @@ ok singularity build other.sif "oci:$IMAGES/full.oci"
 start "$T/other.log" python3 "$SUPPORT/fake-hub.py" "$T/w/other.sif"
 OTHER=$PID
 until_says "$T/other.log" '^port '
+run singularity exec "shub://$HOST/lab/tool" true
+[ -n "$(find "$HOME" "$T" -path '*/cache/shub/*.sif')" ] || fail "the first one is not in the cache"
 ok singularity pull theirs.sif "shub://127.0.0.1:$(sed -n 's/^port //p' "$T/other.log")/lab/tool"
 expect_same_file theirs.sif other.sif
 kill "$OTHER"
