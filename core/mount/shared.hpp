@@ -1,8 +1,9 @@
 // One FUSE server and one page cache for all containers that a user runs from one image on this machine: what
 // "mount" 2 offers launchers (singularity/host.h).
 //
-// Who shares: processes of the same effective user and group, in the same user namespace, whose image is the same file
-// (device, inode, size and times, position of the file system in it) and whose containers have the same mount points.
+// Who shares: processes of the same effective user and group, in the same user namespace, that are ended together
+// (job.hpp), whose image is the same file (device, inode, size and times, position of the file system in it) and whose
+// containers have the same mount points.
 // All else gets a server of its own.
 #pragma once
 #include <singularity/format.h>

@@ -3,51 +3,10 @@ export NPM_HOME=${NPM_HOME:-$HOME}
 . "$(dirname "$0")/../support/lib.sh"
 . "$SUPPORT/builder.sh"
 . "$SUPPORT/pages.sh"
+. "$SUPPORT/slurm.sh"
 need_builder
-need_tool slurmctld slurmd munged sbatch squeue scancel
-
-free_ports() { python3 -c 'import socket; s = [socket.socket() for _ in range(2)]; [x.bind(("", 0)) for x in s]; print(*[x.getsockname()[1] for x in s])'; }
-read -r CONTROL_PORT NODE_PORT < <(free_ports)
-NODE=$(hostname -s)
-export SLURM_CONF=$T/slurm/slurm.conf
-mkdir -p "$T/slurm/state" "$T/slurm/node" "$T/munge"
-chmod 755 "$T/slurm" "$T/munge"
-# Control groups of version 1 and 2 side by side, as here, Slurm knows not: its processes are followed by their parents.
-cat >"$SLURM_CONF" <<END
-ClusterName=test
-SlurmctldHost=$NODE(127.0.0.1)
-SlurmUser=root
-SlurmctldPort=$CONTROL_PORT
-SlurmdPort=$NODE_PORT
-AuthType=auth/munge
-AuthInfo=socket=$T/munge/socket
-StateSaveLocation=$T/slurm/state
-SlurmdSpoolDir=$T/slurm/node
-SlurmctldPidFile=$T/slurm/control.pid
-SlurmdPidFile=$T/slurm/node.pid
-SlurmctldLogFile=$T/slurm/control.log
-SlurmdLogFile=$T/slurm/node.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU_Memory
-MpiDefault=none
-ReturnToService=2
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000
-NodeName=$NODE NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN
-PartitionName=build Nodes=$NODE Default=YES MaxTime=INFINITE State=UP
-END
-chmod 644 "$SLURM_CONF"
-head -c 1024 /dev/urandom >"$T/munge/key"
-chmod 400 "$T/munge/key"
-munged --force --foreground --key-file="$T/munge/key" --socket="$T/munge/socket" --pid-file="$T/munge/pid" --log-file="$T/munge/log" --seed-file="$T/munge/seed" 2>"$T/munge/err" &
-for ((i = 0; i < 100; i++)); do [ -S "$T/munge/socket" ] && break; sleep 0.05; done
-slurmctld -D >/dev/null 2>&1 &
-slurmd -D -N "$NODE" >/dev/null 2>&1 &
-ready() { sinfo --noheader --format=%T 2>/dev/null | grep -Eq '^(idle|mixed|allocated)$'; }
-for ((i = 0; i < 200; i++)); do ready && break; sleep 0.1; done
-ready || { tail -n 20 "$T"/slurm/*.log "$T/munge/err"; skip "Slurm does not start here"; }
+need_slurm
+slurm_start "TaskPlugin=task/none"
 
 builder_image "$USER_HOME/builder.sif" || { fail "the builder image"; finish; }
 HUB_WORDS+=("SLURM_CONF=$SLURM_CONF")
@@ -179,7 +138,5 @@ expect_equal "$(state "$ALICE")" failed
 grep -q 'sbatch refused the build: .*invalid partition' <<<"$LOG" || fail "no reason: $LOG"
 hub_stop
 
-for f in control node; do kill "$(cat "$T/slurm/$f.pid")"; done
-kill "$(cat "$T/munge/pid")"
-wait
+slurm_stop
 finish

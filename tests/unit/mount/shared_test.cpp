@@ -197,6 +197,27 @@ BOOST_AUTO_TEST_CASE(other_mount_points_or_another_part_of_the_file_are_not_shar
     BOOST_TEST(s.end_of_all() == 6);
 }
 
+// Whoever ends one of the jobs kills its server too.
+BOOST_AUTO_TEST_CASE(jobs_of_a_batch_system_have_servers_of_their_own) {
+    Image image;
+    const Place place;
+    Scenario s([&](const auto&) {
+        dev_t* devices =
+            static_cast<dev_t*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+        for (int i = 0; i < 4; ++i)
+            need(in_child([&] {
+                     if (i > 0) setenv("_CONDOR_ANCESTOR_77", i == 3 ? "78:1:9" : "77:1:8", 1);
+                     enter(image, place, 1);
+                     devices[i] = device(place.path + "/root");
+                 }) == 0,
+                 "a container");
+        need(devices[1] == devices[2], "one job's");
+        need(devices[0] != devices[1] && devices[0] != devices[3] && devices[1] != devices[3], "three jobs");
+    });
+    BOOST_TEST(s.end_of() == 0);
+    BOOST_TEST(s.end_of_all() == 6);
+}
+
 BOOST_AUTO_TEST_CASE(many_that_start_at_once_get_one_server) {
     Image image;
     const Place place;
