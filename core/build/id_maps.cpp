@@ -18,6 +18,7 @@
 #include "base/log.hpp"
 #include "base/run_quietly.hpp"
 #include "base/unique_fd.hpp"
+#include "runtime/id_map_trial.hpp"
 
 namespace sg {
 
@@ -71,7 +72,8 @@ bool map_subordinate_ids(pid_t child) {
     const auto words = [&](const char* program, uint32_t own, uint32_t first) -> std::vector<std::string> {
         return {program, std::to_string(child), "0", std::to_string(own), "1", "1", std::to_string(first), std::to_string(needed)};
     };
-    // The group map first: once the first map is written, a failure of the second cannot be mended.
+    // Once one map is written, a failure of the other cannot be mended.
+    if (!runtime::try_subordinate_ids("newuidmap", "newgidmap", {{uids->first, uids->count}, {gids->first, gids->count}}).worked()) return false;
     return run_quietly(words("newgidmap", getegid(), gids->first)) && run_quietly(words("newuidmap", uid, uids->first));
 }
 

@@ -17,7 +17,8 @@ struct SubordinateRange {
 std::optional<SubordinateRange> subordinate_range(const std::string& text, const std::string& name, uint32_t uid);
 
 // Writes the maps of the process `child`, which has just made its user namespace, by newuidmap and newgidmap: 0 is the
-// caller, 1 to 65536 the subordinate ids. False: the caller has none, or the programs are not there.
+// caller, 1 to 65536 the subordinate ids. False: the caller has none, or the programs
+// are not there or do not work; nothing is written then.
 bool map_subordinate_ids(pid_t child);
 
 // In a process that has just made its user namespace: 0 is the caller, nothing else is there.

@@ -16,7 +16,7 @@
 #include "runtime/gpu.hpp"
 #include "runtime/launch_spec.hpp"
 #include "runtime/library_cache.hpp"
-#include "runtime/subordinate_ids.hpp"
+#include "runtime/id_map_trial.hpp"
 
 namespace sg {
 
@@ -243,18 +243,18 @@ private:
 
     void map_subordinate_ids(const runtime::SubordinateIds& ids, const std::string& which) {
         const std::string newuidmap = find_program("newuidmap"), newgidmap = find_program("newgidmap");
-        const Trial t = try_subordinate_ids(newuidmap, newgidmap, ids.uids.start, ids.gids.start);
+        const auto t = runtime::try_subordinate_ids(newuidmap, newgidmap, ids);
         if (t.worked()) {
             add("subordinate ids", State::ok, which);
             subordinate_ = true;
             return;
         }
-        const Withheld withheld = rights_withheld(t.step == "newuidmap" ? newuidmap : newgidmap);
+        const Withheld withheld = rights_withheld(t.program);
         add("subordinate ids", State::limited,
             "there are " + which +
-                ", but they cannot be mapped: " + (withheld.why.empty() ? t.step + " fails" : withheld.why),
-            withheld.cure.empty() ? "look at what it says: unshare -U sleep 60 & " + newgidmap + " $! 0 " +
-                                        std::to_string(ids.gids.start) + " 65536"
+                ", but they cannot be mapped: " + (!withheld.why.empty() ? withheld.why : t.said.empty() ? t.program + " fails" : t.said),
+            withheld.cure.empty() ? "look at what it says: unshare -U sleep 60 & " + t.program + " $! 0 " +
+                                        std::to_string((t.program == newuidmap ? ids.uids : ids.gids).start) + " 65536"
                                   : withheld.cure);
     }
 

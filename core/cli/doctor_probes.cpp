@@ -21,7 +21,6 @@
 #include <cstring>
 #include <functional>
 
-#include "base/run_quietly.hpp"
 #include "base/unique_fd.hpp"
 
 namespace sg {
@@ -134,39 +133,6 @@ Trial try_loop_device() {
     const UniqueFd device(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!device) return {errno, "opening " + path};
     return {};
-}
-
-Trial try_subordinate_ids(const std::string& newuidmap, const std::string& newgidmap, uint32_t first_uid,
-                          uint32_t first_gid) {
-    int ready[2], go[2];
-    if (::pipe2(ready, O_CLOEXEC) != 0) return {errno, "making a pipe"};
-    UniqueFd ready_reader(ready[0]), ready_writer(ready[1]);
-    if (::pipe2(go, O_CLOEXEC) != 0) return {errno, "making a pipe"};
-    UniqueFd go_reader(go[0]), go_writer(go[1]);
-    const pid_t child = ::fork();
-    if (child < 0) return {errno, "starting a process"};
-    if (child == 0) {
-        go_writer.reset();
-        char byte = 0;
-        if (::unshare(CLONE_NEWUSER) == 0 && ::write(ready_writer.get(), "u", 1) == 1)
-            (void)!::read(go_reader.get(), &byte, 1);
-        ::_exit(0);
-    }
-    ready_writer.reset();
-    Trial out;
-    char byte = 0;
-    if (::read(ready_reader.get(), &byte, 1) != 1)
-        out = {EPERM, "making a user namespace"};
-    else if (!run_quietly({newgidmap, std::to_string(child), "0", std::to_string(::getegid()), "1", "1",
-                           std::to_string(first_gid), "65536"}))
-        out = {EPERM, "newgidmap"};
-    else if (!run_quietly({newuidmap, std::to_string(child), "0", std::to_string(::geteuid()), "1", "1",
-                           std::to_string(first_uid), "65536"}))
-        out = {EPERM, "newuidmap"};
-    go_writer.reset();
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    return out;
 }
 
 Withheld rights_withheld(const std::string& program) {

@@ -20,10 +20,6 @@ Trial try_mount_namespace();  // in the namespace of users that this process is 
 Trial try_fuse(bool own_namespace);                                        // open /dev/fuse and mount with it
 Trial try_overlay(bool own_namespace, const std::vector<std::string>& places);  // a writable one, on the first place that is a directory
 Trial try_loop_device();
-// Mapping 65536 ids from these on in a new user namespace, by newuidmap and newgidmap; `step` is the program that
-// failed.
-Trial try_subordinate_ids(const std::string& newuidmap, const std::string& newgidmap, uint32_t first_uid,
-                          uint32_t first_gid);
 // Why a program that is there to give rights gives this process none, and what to change; "" = it is not known.
 struct Withheld {
     std::string why, cure;

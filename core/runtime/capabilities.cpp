@@ -79,9 +79,11 @@ CapabilitySet one(const std::string& word) {
     if (name.compare(0, 4, "CAP_") != 0) name = "CAP_" + name;
     for (size_t i = 0; i < std::size(names); ++i)
         if (names[i].name == name) return CapabilitySet{1} << i;
+    // Without the prefix, which would make any two of them alike.
     std::vector<std::string_view> known;
-    for (const auto& n : names) known.push_back(n.name);
-    throw Error(Code::usage, "unknown capability '" + word + "'", did_you_mean(name, known));
+    for (const auto& n : names) known.push_back(n.name.substr(4));
+    const std::string like = nearest(std::string_view(name).substr(4), known);
+    throw Error(Code::usage, "unknown capability '" + word + "'", like.empty() ? "singularity capability avail lists them" : "Did you mean 'CAP_" + like + "'?");
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-#include "runtime/subordinate_ids.hpp"
+#include "runtime/id_map_trial.hpp"
 
 namespace sg::runtime {
 namespace {
@@ -35,6 +35,17 @@ std::string find_library() {
     return {};
 }
 
+// "": they can be.
+std::string why_not_mapped(const SubordinateIds& ids, const User& user) {
+    if (user.uid == 0) return {};  // root writes the maps itself
+    const std::string uid_program = find_program("newuidmap"), gid_program = find_program("newgidmap");
+    if (uid_program.empty() || gid_program.empty())
+        return "The " + std::string(!uid_program.empty() ? "program newgidmap is" : !gid_program.empty() ? "program newuidmap is" : "programs newuidmap and newgidmap are") + " not here";
+    const IdMapTrial trial = try_subordinate_ids(uid_program, gid_program, ids);
+    if (trial.worked()) return {};
+    return "The ids of /etc/subuid and /etc/subgid cannot be mapped (" + (trial.said.empty() ? trial.program + " fails" : trial.said) + "; see: singularity doctor)";
+}
+
 }  // namespace
 
 Fakeroot choose_fakeroot(const User& user, const FakerootChoice& choice) {
@@ -43,14 +54,13 @@ Fakeroot choose_fakeroot(const User& user, const FakerootChoice& choice) {
     out.gids = {{0, user.gid, 1}};
     if (choice.use_subordinate_ids) {
         const auto ids = subordinate_ids(user.name, user.uid);
-        const bool programs = !find_program("newuidmap").empty() && !find_program("newgidmap").empty();
-        if (ids && (programs || user.uid == 0)) {
+        const std::string why = ids ? why_not_mapped(*ids, user) : "User " + user.name + " not listed in /etc/subuid and /etc/subgid";
+        if (why.empty()) {
             out.uids.push_back({1, ids->uids.start, subordinate_count});
             out.gids.push_back({1, ids->gids.start, subordinate_count});
             return out;
         }
-        out.note = ids ? "The programs newuidmap and newgidmap are not here, trying root-mapped namespace"
-                       : "User " + user.name + " not listed in /etc/subuid and /etc/subgid, trying root-mapped namespace";
+        out.note = why + ", trying root-mapped namespace";
     }
     if (!choice.use_command) return out;
     // The script is started by the name that it has there, the two others are given to it.

@@ -23,7 +23,7 @@ struct FakerootChoice {
     bool use_subordinate_ids = true, use_command = true;
 };
 
-// `user` is the caller. Reads the host's files, changes nothing.
+// `user` is the caller. Reads the host's files and tries whether ids can be mapped; changes nothing.
 Fakeroot choose_fakeroot(const User& user, const FakerootChoice& choice);
 
 }  // namespace sg::runtime

@@ -126,6 +126,16 @@ subordinate() {
     run as_user singularity config fakeroot --add $USER_NAME
     expect_failure
     expect_err '/etc/sub[ug]id'
+    if command -v newuidmap >/dev/null && user_namespaces; then
+        # The user of this test has no right to gain any.
+        check "where newuidmap and newgidmap do not work, root alone is mapped, and it is said why"
+        mkdir -m 777 refused && cd refused
+        WHO=user run me singularity exec --fakeroot "$I" sh -c 'id -u; wc -l </proc/self/uid_map'
+        expect_rc 0
+        expect_equal "$OUT" $'0\n1'
+        expect_err 'ids of /etc/subuid and /etc/subgid cannot be mapped \(.+; see: singularity doctor\), trying root-mapped namespace'
+        cd ..
+    fi
     if command -v newuidmap >/dev/null && [ -u "$(command -v newuidmap)" ] && user_namespaces; then
         # newuidmap is set-user-id root and needs the capabilities that a test's user usually is without.
         USER_WORDS=(setpriv --reuid $USER_ID --regid $USER_ID --clear-groups --inh-caps=-all env "HOME=$USER_HOME" USER=$USER_NAME)
@@ -138,6 +148,25 @@ subordinate() {
         expect_equal "$(stat -c %u:%g x)" "$((start + 4)):$((start + 5))"
         WHO=user run me singularity exec --fakeroot --writable-tmpfs "$I" sh -c 'touch /opt/x && chown 100:100 /opt/x && stat -c %u /opt/x'
         expect_equal "$OUT" 100
+        check "whichever of the two programs fails or is missing, root alone is mapped"
+        printf '#!/bin/sh\necho it fails >&2\nexit 1\n' >"$T/fails"
+        chmod 755 "$T/fails"
+        printf 'Bootstrap: localimage\nFrom: %s\n%%post\n    chown 5:6 /etc || true\n    echo made\n' "$I" >owners.def
+        for program in newuidmap newgidmap; do
+            mount --bind "$T/fails" "$(readlink -f "$(command -v $program)")"
+            WHO=user run me singularity exec --fakeroot "$I" sh -c 'id -u; wc -l </proc/self/uid_map'
+            expect_rc 0
+            expect_equal "$OUT" $'0\n1'
+            expect_err 'cannot be mapped \(it fails; see'
+            WHO=user run me singularity build --fakeroot --no-cache --force owners.sif owners.def
+            expect_rc 0
+            umount "$(readlink -f "$(command -v $program)")"
+            mount --bind /dev/null "$(readlink -f "$(command -v $program)")"
+            WHO=user run me singularity exec --fakeroot "$I" id -u
+            expect_equal "$OUT" 0
+            expect_err "The program $program is not here, trying root-mapped namespace"
+            umount "$(readlink -f "$(command -v $program)")"
+        done
         check "--ignore-subuid does without them"
         WHO=user run me singularity exec --fakeroot --ignore-subuid "$I" sh -c 'wc -l </proc/self/uid_map'
         expect_equal "$OUT" 1

@@ -30,6 +30,21 @@ BOOST_AUTO_TEST_CASE(names_are_read_in_any_case_with_and_without_the_prefix) {
     BOOST_CHECK_EXCEPTION(parse_capabilities("CAP_NET_RAWW"), Error, [](const Error& e) { return e.code() == Code::usage && e.hint().find("CAP_NET_RAW") != std::string::npos; });
 }
 
+BOOST_AUTO_TEST_CASE(only_a_name_that_is_near_is_proposed) {
+    const auto hint = [](const char* word) {
+        try {
+            parse_capabilities(word);
+        } catch (const Error& e) {
+            return e.hint();
+        }
+        return std::string("none");
+    };
+    BOOST_TEST(hint("CAP_NONE") == "singularity capability avail lists them");
+    BOOST_TEST(hint("sysadmin") == "Did you mean 'CAP_SYS_ADMIN'?");
+    BOOST_TEST(hint("CAP_CHOWM") == "Did you mean 'CAP_CHOWN'?");
+    BOOST_TEST(hint("CAP_") == "singularity capability avail lists them");
+}
+
 BOOST_AUTO_TEST_CASE(what_is_kept_is_read_again) {
     const Directory d;
     CapabilityFile file(d.path + "/capability.json");
