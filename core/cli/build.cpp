@@ -19,6 +19,7 @@
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "definition/checks.hpp"
+#include "image/arch.hpp"
 #include "lookup/cache_places.hpp"
 #include "lookup/source_request.hpp"
 #include "lookup/source_uri.hpp"
@@ -28,7 +29,7 @@ namespace sg {
 namespace {
 
 struct Options {
-    std::string target, source, arch, argument_file;
+    std::string target, source, arch, arch_variant, argument_file;
     std::vector<std::string> arguments, sections, binds, mounts;
     GpuOptions gpus;
     bool as_root = false, user_namespace = false, writable_tests = false;  // builds always are so
@@ -172,6 +173,8 @@ Action declare(Arguments& arguments) {
     arguments.word("SOURCE", o->source, "A definition file, a URI, an image file or a directory").required();
     arguments.flag("-F,--force", o->force, "Replace TARGET without asking; labels of %labels replace those of the base").variable("FORCE");
     arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64 or arm/v7").variable("ARCH");
+    arguments.text("--arch-variant", o->arch_variant, "Its variant, as 7; the same as --arch arm/v7")
+        .variable("BUILD_ARCH_VARIANT");
     arguments.list("--build-arg", o->arguments, "A value for {{ NAME }} in the definition").shown_as("NAME=VALUE");
     arguments.text("--build-arg-file", o->argument_file, "Lines NAME=VALUE").shown_as("FILE");
     arguments.flag("--warn-unused-build-args", o->tolerant, "Only warn of build arguments that the definition does not use").variable("WARN_UNUSED_BUILD_ARGS");
@@ -201,7 +204,10 @@ Action declare(Arguments& arguments) {
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.examples({"singularity build lolcow.sif lolcow.def", "singularity build lolcow.sif docker-archive://lolcow.tar", "singularity build --sandbox lolcow_dir lolcow.sif"});
-    return [o](Session& session) { return run(*o, session); };
+    return [o](Session& session) {
+        o->arch = arch_with_variant(o->arch, o->arch_variant);
+        return run(*o, session);
+    };
 }
 
 }  // namespace

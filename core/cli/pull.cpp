@@ -13,6 +13,7 @@
 #include "cli/events.hpp"
 #include "cli/verb.hpp"
 #include "fetch/download.hpp"
+#include "image/arch.hpp"
 #include "lookup/announce.hpp"
 #include "lookup/image_lookup.hpp"
 #include "lookup/source_request.hpp"
@@ -25,7 +26,7 @@ namespace {
 
 struct Options {
     std::vector<std::string> words;
-    std::string name, directory, arch;
+    std::string name, directory, arch, arch_variant;
     bool force = false;
 };
 
@@ -125,12 +126,17 @@ Action declare(Arguments& arguments) {
     arguments.text("--dir", o->directory, "The directory to write to").variable("PULLDIR,PULLFOLDER");
     arguments.flag("-F,--force", o->force, "Replace a file of that name");
     arguments.text("--arch", o->arch, "Architecture to choose from an image for several, as arm64 or arm/v7").variable("ARCH");
+    arguments.text("--arch-variant", o->arch_variant, "Its variant, as 7; the same as --arch arm/v7")
+        .variable("PULL_ARCH_VARIANT");
     arguments.add(Argument::Kind::text, "--tmpdir", nullptr, "Directory for what is written on the way; else TMPDIR").shown_as("DIRECTORY").sets_key("tmpdir");
     arguments.add(Argument::Kind::integer, "--jobs", nullptr, "Layers to fetch at the same time").sets_key("fetch.jobs");
     arguments.add(Argument::Kind::flag, "--disable-cache", nullptr, "Use no cache and keep nothing in it").sets_key("cache.disable");
     arguments.add(Argument::Kind::flag, "--offline", nullptr, "Take the image from the cache, ask no server").sets_key("fetch.offline");
     arguments.examples({"singularity pull lolcow.sif oci-archive://lolcow.oci.tar"});
-    return [o](Session& session) { return run(*o, session); };
+    return [o](Session& session) {
+        o->arch = arch_with_variant(o->arch, o->arch_variant);
+        return run(*o, session);
+    };
 }
 
 }  // namespace

@@ -89,6 +89,13 @@ std::string host_arch() {
     return ::uname(&u) == 0 ? go_arch(u.machine) : std::string("amd64");
 }
 
+std::string arch_with_variant(std::string_view arch, std::string_view variant) {
+    std::string out = arch.empty() && !variant.empty() ? host_arch() : std::string(arch);
+    if (variant.empty()) return out;
+    const bool digit = variant[0] >= '0' && variant[0] <= '9';
+    return out.append(digit ? "/v" : "/").append(variant);
+}
+
 std::string variant_from_cpuinfo(std::string_view go, std::string_view cpuinfo) {
     if (go == "arm64") return "v8";
     if (go != "arm") return {};

@@ -25,5 +25,7 @@ struct ArchWish {
     std::string variant;  // "v7", or ""
 };
 std::optional<ArchWish> parse_arch(std::string_view text);
+// The text for both --arch and --arch-variant ("arm" and "7" or "v7"); without the first one this machine's.
+std::string arch_with_variant(std::string_view arch, std::string_view variant);
 
 }  // namespace sg

@@ -61,6 +61,8 @@ pulls() {
     run me singularity inspect --json arm.sif
     ok me singularity pull own.sif "docker://$OPEN/lab/many"
     ! cmp -s arm.sif own.sif || fail "two platforms, one file"
+    ok me singularity pull --arch arm64 --arch-variant 8 variant.sif "docker://$OPEN/lab/many"
+    cmp -s arm.sif variant.sif || fail "the variant led to another image"
     run me singularity pull --arch s390x none.sif "docker://$OPEN/lab/many"
     expect_failure
     expect_err 'no image for linux/s390x in .*; there is linux/'

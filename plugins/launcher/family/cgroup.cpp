@@ -86,6 +86,16 @@ std::string own_group(const std::string& file, const std::string& controller, co
     return {};
 }
 
+// Groups are asked of systemd where it runs, but for two: a group that somebody else handed to this user (a batch
+// system's job), which what belongs to the job must not leave, and another PID namespace, whose numbers mean other
+// processes to systemd.
+bool by_systemd(const GroupPlaces& places, const Tree& v2) {
+    if (!is_directory(places.systemd) || content(places.proc + "/1/comm") != "systemd\n") return false;
+    const std::string own = own_group(places.own, "", v2);
+    const bool ours = ::geteuid() != 0 && ::access((v2.mounted + own + "/cgroup.procs").c_str(), W_OK) == 0;
+    return !ours || own.find("/user@") != own.npos;
+}
+
 // The reason of a failure as errno, 0 when it was written.
 int try_write(const std::string& path, const std::string& value) {
     Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -294,7 +304,7 @@ ControlGroup::ControlGroup(const Resources& resources, const GroupPlaces& places
         throw Error(Code::unsupported, "cannot limit " + joined(left) + ": no control groups with this controller are mounted",
                     "an administrator can mount them on /sys/fs/cgroup, or start the kernel without cgroup_disable=");
     const auto writes = writes_v2(resources);
-    if (is_directory(places.systemd)) {
+    if (by_systemd(places, *v2)) {
         scope_ = name + ".scope";
         in_scope_ = writes;
         return;
@@ -399,7 +409,7 @@ void enter_groups_of(pid_t pid, const GroupPlaces& places) {
         const std::string why = write_value(tree.mounted + there + "/cgroup.procs", std::to_string(::getpid()));
         // Out of the group of a login no user may move a process, but the service manager does it for him.
         const std::string unit = there.substr(there.rfind('/') + 1);
-        if (!why.empty() && unit.ends_with(".scope") && is_directory(places.systemd) &&
+        if (!why.empty() && unit.ends_with(".scope") && by_systemd(places, tree) &&
             call_systemd("AttachProcessesToUnit", "ssau", {unit, "/", "1", std::to_string(::getpid())}) == 0)
             continue;
         if (!why.empty()) host.warn("the limits of the instance do not count for this process: " + why);

@@ -40,6 +40,15 @@ BOOST_AUTO_TEST_CASE(architectures_are_wished_for_as_docker_apptainer_and_the_ke
     BOOST_TEST(!sg::host_arch().empty());
 }
 
+BOOST_AUTO_TEST_CASE(a_variant_is_joined_to_its_architecture) {
+    BOOST_TEST(sg::arch_with_variant("arm", "7") == "arm/v7");
+    BOOST_TEST(sg::arch_with_variant("arm", "v6") == "arm/v6");
+    BOOST_TEST(sg::arch_with_variant("arm64", "") == "arm64");
+    BOOST_TEST(sg::arch_with_variant("", "").empty());
+    BOOST_TEST(sg::arch_with_variant("", "v2") == sg::host_arch() + "/v2");
+    BOOST_TEST(!sg::parse_arch(sg::arch_with_variant("arm/v7", "6")));
+}
+
 BOOST_AUTO_TEST_CASE(the_variant_of_an_arm_machine_comes_from_cpuinfo) {
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "processor\t: 0\nCPU architecture: 7\n") == "v7");
     BOOST_TEST(sg::variant_from_cpuinfo("arm", "CPU architecture\t: 8\n") == "v8");

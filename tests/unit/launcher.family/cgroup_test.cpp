@@ -165,6 +165,7 @@ BOOST_AUTO_TEST_CASE(systemd_moves_a_user_from_the_group_of_a_login_to_a_scope_a
     World w;
     w.v2("pids", "pids", "/user/session-1.scope");
     fs::create_directories(w.top + "/systemd");
+    w.write("proc/1/comm", "systemd\n");
     w.write("bin/busctl", "#!/bin/sh\nprintf '%s ' \"$@\" > " + w.top + "/called\n");
     fs::permissions(w.top + "/bin/busctl", fs::perms::owner_all);
     const std::string path = getenv("PATH");
@@ -179,6 +180,20 @@ BOOST_AUTO_TEST_CASE(systemd_moves_a_user_from_the_group_of_a_login_to_a_scope_a
                       wanted = "AttachProcessesToUnit ssau container.scope / 1 " + std::to_string(getpid()) + " ";
     BOOST_TEST(called.find(wanted) != std::string::npos, called);
     BOOST_TEST((called.find("--user") == std::string::npos) == (geteuid() == 0), called);
+}
+
+BOOST_AUTO_TEST_CASE(in_a_pid_namespace_that_is_not_systemds_a_group_is_divided_without_it) {
+    World w;
+    w.v2("memory pids cpu", "memory pids cpu", "/a");
+    fs::create_directories(w.top + "/systemd");
+    w.write("proc/1/comm", "bash\n");
+    Resources r;
+    r.any = true;
+    r.pids = 5;
+    w.write("unified/a/group/pids.max", "");
+    ControlGroup group(r, w.places);
+    BOOST_REQUIRE(!group.directories().empty());
+    BOOST_TEST(w.read("unified/a/group/pids.max") == "5");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
