@@ -86,14 +86,16 @@ std::string own_group(const std::string& file, const std::string& controller, co
     return {};
 }
 
-// Groups are asked of systemd where it runs, but for two: a group that somebody else handed to this user (a batch
-// system's job), which what belongs to the job must not leave, and another PID namespace, whose numbers mean other
-// processes to systemd.
-bool by_systemd(const GroupPlaces& places, const Tree& v2) {
-    if (!is_directory(places.systemd) || content(places.proc + "/1/comm") != "systemd\n") return false;
+// systemd runs, and numbers processes as this PID namespace does.
+bool has_systemd(const GroupPlaces& places) {
+    return is_directory(places.systemd) && content(places.proc + "/1/comm") == "systemd\n";
+}
+
+// A group that somebody else than the user's service manager handed to this user, as a batch system does for a job.
+bool is_handed_over(const GroupPlaces& places, const Tree& v2) {
     const std::string own = own_group(places.own, "", v2);
-    const bool ours = ::geteuid() != 0 && ::access((v2.mounted + own + "/cgroup.procs").c_str(), W_OK) == 0;
-    return !ours || own.find("/user@") != own.npos;
+    return ::geteuid() != 0 && own.find("/user@") == own.npos &&
+           ::access((v2.mounted + own + "/cgroup.procs").c_str(), W_OK) == 0;
 }
 
 // The reason of a failure as errno, 0 when it was written.
@@ -304,12 +306,17 @@ ControlGroup::ControlGroup(const Resources& resources, const GroupPlaces& places
         throw Error(Code::unsupported, "cannot limit " + joined(left) + ": no control groups with this controller are mounted",
                     "an administrator can mount them on /sys/fs/cgroup, or start the kernel without cgroup_disable=");
     const auto writes = writes_v2(resources);
-    if (by_systemd(places, *v2)) {
-        scope_ = name + ".scope";
-        in_scope_ = writes;
-        return;
+    const bool systemd = has_systemd(places);
+    if (!systemd || is_handed_over(places, *v2)) {  // what belongs to a job stays in it where that can be
+        try {
+            make_v2(v2->mounted, own_group(places.own, "", *v2), writes, name);
+            return;
+        } catch (const Error&) {
+            if (!systemd) throw;
+        }
     }
-    make_v2(v2->mounted, own_group(places.own, "", *v2), writes, name);
+    scope_ = name + ".scope";
+    in_scope_ = writes;
 }
 
 void ControlGroup::make_v2(const std::string& top, const std::string& own, const std::vector<GroupWrite>& writes, const std::string& name) {
@@ -409,7 +416,7 @@ void enter_groups_of(pid_t pid, const GroupPlaces& places) {
         const std::string why = write_value(tree.mounted + there + "/cgroup.procs", std::to_string(::getpid()));
         // Out of the group of a login no user may move a process, but the service manager does it for him.
         const std::string unit = there.substr(there.rfind('/') + 1);
-        if (!why.empty() && unit.ends_with(".scope") && by_systemd(places, tree) &&
+        if (!why.empty() && unit.ends_with(".scope") && has_systemd(places) &&
             call_systemd("AttachProcessesToUnit", "ssau", {unit, "/", "1", std::to_string(::getpid())}) == 0)
             continue;
         if (!why.empty()) host.warn("the limits of the instance do not count for this process: " + why);
