@@ -249,7 +249,7 @@ private:
             subordinate_ = true;
             return;
         }
-        const Withheld withheld = rights_withheld(t.program);
+        const runtime::Withheld withheld = runtime::rights_withheld(t.program);
         add("subordinate ids", State::limited,
             "there are " + which +
                 ", but they cannot be mapped: " + (!withheld.why.empty() ? withheld.why : t.said.empty() ? t.program + " fails" : t.said),

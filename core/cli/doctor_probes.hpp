@@ -20,11 +20,6 @@ Trial try_mount_namespace();  // in the namespace of users that this process is 
 Trial try_fuse(bool own_namespace);                                        // open /dev/fuse and mount with it
 Trial try_overlay(bool own_namespace, const std::vector<std::string>& places);  // a writable one, on the first place that is a directory
 Trial try_loop_device();
-// Why a program that is there to give rights gives this process none, and what to change; "" = it is not known.
-struct Withheld {
-    std::string why, cure;
-};
-Withheld rights_withheld(const std::string& program);
 
 // A writable directory: its file system and room. `path` need not exist: the nearest directory above counts.
 struct Place {

@@ -1,11 +1,7 @@
 #include "runtime/fakeroot.hpp"
 
 #include <glob.h>
-#include <linux/capability.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -39,29 +35,13 @@ std::string find_library() {
     return {};
 }
 
-// This process may gain rights from programs, those to map ids among them.
-bool may_gain_rights() {
-    return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 && ::prctl(PR_CAPBSET_READ, CAP_SETUID) == 1 &&
-           ::prctl(PR_CAPBSET_READ, CAP_SETGID) == 1;
-}
-
-// A program that gives this process rights, by all that can be seen without running it.
-bool gives_rights(const std::string& program) {
-    struct stat s;
-    struct statvfs system;
-    if (::stat(program.c_str(), &s) != 0 || ::statvfs(program.c_str(), &system) != 0 || (system.f_flag & ST_NOSUID))
-        return false;
-    return (s.st_uid == 0 && (s.st_mode & S_ISUID)) ||
-           ::getxattr(program.c_str(), "security.capability", nullptr, 0) > 0;
-}
-
 // "": they can be. To try takes longer than all else of a start, so that it is done only where something looks wrong.
 std::string why_not_mapped(const SubordinateIds& ids, const User& user) {
     if (user.uid == 0) return {};  // root writes the maps itself
     const std::string uid_program = find_program("newuidmap"), gid_program = find_program("newgidmap");
     if (uid_program.empty() || gid_program.empty())
         return "The " + std::string(!uid_program.empty() ? "program newgidmap is" : !gid_program.empty() ? "program newuidmap is" : "programs newuidmap and newgidmap are") + " not here";
-    if (may_gain_rights() && gives_rights(uid_program) && gives_rights(gid_program)) return {};
+    if (rights_withheld(uid_program).why.empty() && rights_withheld(gid_program).why.empty()) return {};
     const IdMapTrial trial = try_subordinate_ids(uid_program, gid_program, ids);
     if (trial.worked()) return {};
     return "The ids of /etc/subuid and /etc/subgid cannot be mapped (" + (trial.said.empty() ? trial.program + " fails" : trial.said) + "; see: singularity doctor)";

@@ -23,7 +23,8 @@ struct FakerootChoice {
     bool use_subordinate_ids = true, use_command = true;
 };
 
-// `user` is the caller. Reads the host's files and tries whether ids can be mapped; changes nothing.
+// `user` is the caller. Reads the host's files, and tries whether ids can be mapped where something
+// looks wrong; changes nothing.
 Fakeroot choose_fakeroot(const User& user, const FakerootChoice& choice);
 
 }  // namespace sg::runtime

@@ -1,8 +1,13 @@
 #include "runtime/id_map_trial.hpp"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,6 +92,25 @@ IdMapTrial try_subordinate_ids(const std::string& newuidmap, const std::string& 
     end.writer.reset();
     status_of(child);
     return out;
+}
+
+Withheld rights_withheld(const std::string& program) {
+    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return {"this session may gain no rights (no_new_privs)",
+                "a session without it: a container, a batch system or a systemd unit (NoNewPrivileges=) has set it"};
+    if (::prctl(PR_CAPBSET_READ, CAP_SETUID, 0, 0, 0) != 1 || ::prctl(PR_CAPBSET_READ, CAP_SETGID, 0, 0, 0) != 1)
+        return {"this session's capability bounding set lacks cap_setuid or cap_setgid",
+                "a session with them: a container, a batch system or a systemd unit (CapabilityBoundingSet=) has taken "
+                "them"};
+    struct stat st;
+    if (::stat(program.c_str(), &st) != 0) return {};
+    if (!(st.st_uid == 0 && (st.st_mode & S_ISUID)) &&
+        ::getxattr(program.c_str(), "security.capability", nullptr, 0) <= 0)
+        return {program + " is neither set-user-id root nor has file capabilities", "chmod u+s " + program};
+    struct statvfs fs;
+    if (::statvfs(program.c_str(), &fs) == 0 && (fs.f_flag & ST_NOSUID))
+        return {program + " lies on a file system that is mounted nosuid", "mount it without nosuid"};
+    return {};
 }
 
 }  // namespace sg::runtime

@@ -1,6 +1,6 @@
-// Whether newuidmap(1) and newgidmap(1) give the calling process subordinate ids: their files and modes do not tell
-// (no_new_privs, a bounding set, nosuid, an account without a name), and whoever has written one map of a user
-// namespace and gets no other cannot go back.
+// Whether newuidmap(1) and newgidmap(1) give the calling process subordinate ids: what can be seen without running
+// them does not tell all (an account without a name, ranges that they refuse), and whoever has written one map of a
+// user namespace and gets no other cannot go back.
 #pragma once
 #include <string>
 
@@ -17,5 +17,11 @@ struct IdMapTrial {
 // Maps the first `subordinate_count` ids of both in a user namespace that ends with the trial. The programs are paths,
 // or names to be found in PATH.
 IdMapTrial try_subordinate_ids(const std::string& newuidmap, const std::string& newgidmap, const SubordinateIds& ids);
+
+// Why a program that is there to give rights gives this process none, and what to change; "" = it is not known.
+struct Withheld {
+    std::string why, cure;
+};
+Withheld rights_withheld(const std::string& program);
 
 }  // namespace sg::runtime
